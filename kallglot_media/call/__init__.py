@@ -1,0 +1,1 @@
+"""The meeting point: legs, sessions, turns and the interpreter. asyncio, no sockets."""

@@ -1,0 +1,335 @@
+"""What control and a media process say to each other, over a Unix socket as msgpack.
+
+The same values pass when a test drives `MediaPlane` by hand, without a process.
+Every `*_sample` is a position on the session's clock: samples at `rate_hz` since
+the session's first tick. The recording starts at sample 0 of that clock, so a
+position is also a place in the WAV files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kallglot_media.modes.plan import Party, Plan
+
+# ── control → media ──────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Start a session's clock; with `folder`, its recording too.
+
+    folder  absolute path of an existing folder for customer.wav and agent.wav, or None
+    """
+
+    session_id: str
+    folder: str | None = None
+    rate_hz: int = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLeg:
+    """Give a leg an RTP port. Answered by `LegOpened` or `LegRefused`.
+
+    host  the local address to bind
+    """
+
+    session_id: str
+    leg_id: str
+    party: Party
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetRemote:
+    """Where the leg's RTP goes and how it is coded, after offer and answer.
+
+    codec              "PCMU" or "PCMA"
+    send_payload_type  what the peer wants to receive; dtmf_* None when not agreed
+    send, receive      False while the direction is held (RFC 3264 section 8.4)
+    """
+
+    leg_id: str
+    host: str
+    port: int
+    codec: str
+    send_payload_type: int
+    receive_payload_type: int
+    dtmf_send_payload_type: int | None = None
+    dtmf_receive_payload_type: int | None = None
+    ptime_ms: int = 20
+    send: bool = True
+    receive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """Levels of the mix, in dB relative to the talker's own voice.
+
+    original_level_db  the original voice while made speech plays over it; None: not heard
+    original_idle_db   the original voice while no made speech plays; None: not heard
+    attack_ms          how fast the original is turned down when made speech starts
+    release_ms         how fast it comes back
+    """
+
+    original_level_db: float | None = -18.0
+    original_idle_db: float | None = -18.0
+    attack_ms: int = 20
+    release_ms: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class SetPlan:
+    """Who hears whom from the next tick on.
+
+    through  talkers whose original voice is let through at 0 dB for now, because their
+             words cannot be made over (an engine failed, or both speak the same language)
+    """
+
+    session_id: str
+    plan: Plan
+    gains: Gains = field(default_factory=Gains)
+    through: tuple[Party, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRules:
+    """When an utterance starts and ends.
+
+    aggressiveness  webrtcvad mode 0–3: 3 calls the least sound speech
+    start_ms        this much speech before we believe it
+    stop_ms         this much silence ends the utterance
+    lead_ms         kept from before the start: "p", "t", "k" are quiet
+    tail_ms         kept after the last speech frame
+    longest_ms      an utterance is cut here, at the quietest place of its last second
+    shortest_ms     less speech than this is a click, not an utterance
+    floor_dbfs      frames quieter than this are never speech
+    """
+
+    aggressiveness: int = 2
+    start_ms: int = 60
+    stop_ms: int = 500
+    lead_ms: int = 240
+    tail_ms: int = 200
+    longest_ms: int = 15_000
+    shortest_ms: int = 120
+    floor_dbfs: float = -50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Cut this leg's voice into utterances (rules), or stop doing so (None)."""
+
+    leg_id: str
+    rules: SegmentRules | None
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Queue made speech for a listener; it starts on the next tick after what is queued.
+
+    pcm      int16 little-endian mono at `rate_hz`; the plane's own rate saves a resampling
+    play_id  comes back in PlayoutStarted and PlayoutFinished
+    """
+
+    leg_id: str
+    play_id: str
+    pcm: bytes
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTone:
+    """Loop a call-progress tone ("ringback", "busy", "congestion") until StopTone or Play."""
+
+    leg_id: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopTone:
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Throw away what the leg has not yet heard (barge-in), within one tick."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLeg:
+    """Free the leg's port. An utterance under way is flushed first; LegClosed follows."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """Close what legs are left and finish the recording; SessionClosed follows."""
+
+    session_id: str
+
+
+ToMedia = (
+    OpenSession | OpenLeg | SetRemote | SetPlan | Listen | Play | PlayTone | StopTone | Clear | CloseLeg | CloseSession
+)
+
+# ── media → control ──────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class LegOpened:
+    leg_id: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegRefused:
+    """No port, or an unknown session: `why` names the place and the mend."""
+
+    leg_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    leg_id: str
+    at_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Somebody said something.
+
+    pcm                 int16 little-endian mono at rate_hz, lead-in and tail included
+    first_sample        position of pcm[0] on the session's clock
+    speech_end_sample   end of the last speech frame: where the talker stopped
+    ended_by            "silence", "longest" or "close"
+    """
+
+    leg_id: str
+    pcm: bytes
+    rate_hz: int
+    first_sample: int
+    speech_end_sample: int
+    ended_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutStarted:
+    """The first sample of `play_id` went on the wire."""
+
+    leg_id: str
+    play_id: str
+    at_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutFinished:
+    """`play_id` was heard to its end, or cleared after `played_samples` of `total_samples`."""
+
+    leg_id: str
+    play_id: str
+    at_sample: int
+    played_samples: int
+    total_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dtmf:
+    """A key was pressed. Reported once per press, when it ends. RFC 4733."""
+
+    leg_id: str
+    digit: str
+    duration_ms: int
+    at_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class RtpLost:
+    """No RTP for `silent_ms`; said once until RTP comes back."""
+
+    leg_id: str
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegStats:
+    """Counters of one leg by name, and gauges: see docs/media.md for each."""
+
+    leg_id: str
+    counters: dict[str, int]
+    jitter_ms: float
+    loss_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegClosed:
+    leg_id: str
+    stats: LegStats
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingGap:
+    """The disk refused to take sound; silence stands in the file for these samples."""
+
+    session_id: str
+    first_sample: int
+    samples: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """path: absolute; samples: per channel; sha256: of the whole file."""
+
+    path: str
+    party: Party
+    samples: int
+    rate_hz: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    session_id: str
+    samples: int
+    files: tuple[RecordedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneStats:
+    """How the tick keeps time, every few seconds.
+
+    late_ticks    by kind: "over_1ms", "over_5ms", "over_20ms"
+    skipped       frames given up because the process was more than 5 frames late
+    lateness_p99_ms  over the last period
+    """
+
+    legs: int
+    sessions: int
+    ticks: int
+    skipped: int
+    late_ticks: dict[str, int]
+    lateness_p99_ms: float
+    cpu_s: float
+
+
+FromMedia = (
+    LegOpened
+    | LegRefused
+    | SpeechStarted
+    | Utterance
+    | PlayoutStarted
+    | PlayoutFinished
+    | Dtmf
+    | RtpLost
+    | LegStats
+    | LegClosed
+    | RecordingGap
+    | SessionClosed
+    | PlaneStats
+)

@@ -1,0 +1,1 @@
+"""Sockets under the SIP agent. They move bytes and decide nothing."""

@@ -1,0 +1,1 @@
+"""Session descriptions: parsing (RFC 8866), offers and answers (RFC 3264)."""

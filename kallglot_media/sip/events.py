@@ -1,0 +1,108 @@
+"""What the SIP agent tells its user. `call` is the agent's own name for a call (a str, unique per agent)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kallglot_media.sip.message import Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One end of a transport: where bytes came from or go to.
+
+    transport  "udp", "tcp", "tls", "ws" or "wss"
+    host       an IP address, never a name (names are resolved by net/resolver.py)
+    """
+
+    transport: str
+    host: str
+    port: int
+
+
+class EndedBy(StrEnum):
+    """Who ended a call that was answered, or gave up one that was not."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """A new INVITE, already answered 100. Answer with ring(), answer() or reject().
+
+    offer  the SDP body, or None when the INVITE had none (the offer goes into our 200)
+    """
+
+    call: str
+    request: Request
+    source: Peer
+    offer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallProgress:
+    """A provisional response (101–199) to our INVITE. sdp: early media, when it had a body."""
+
+    call: str
+    response: Response
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """Our INVITE got its 2xx; the ACK is on its way. sdp: the answer."""
+
+    call: str
+    response: Response
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """Our INVITE ended without an answer.
+
+    status    what the peer said, or 408 (no answer), 503 (transport failed), 487 (we cancelled)
+    response  None when no final response came
+    """
+
+    call: str
+    status: int
+    reason: str
+    response: Response | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallConfirmed:
+    """The ACK for our 200 arrived. sdp: the answer, when the offer was in our 200."""
+
+    call: str
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOffered:
+    """A re-INVITE. Answer with answer_offer() or refuse_offer(); offer None: ours goes into the 200."""
+
+    call: str
+    request: Request
+    offer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call is over: BYE, CANCEL (487), no ACK, or an error. Said exactly once per call
+    that was announced by IncomingCall or answered by CallAnswered."""
+
+    call: str
+    by: EndedBy
+    status: int
+    reason: str
+
+
+SipEvent = IncomingCall | CallProgress | CallAnswered | CallFailed | CallConfirmed | MediaOffered | CallEnded

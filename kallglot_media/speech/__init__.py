@@ -1,0 +1,1 @@
+"""Recognition, translation and synthesis, each model in a process of its own."""

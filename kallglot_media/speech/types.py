@@ -1,0 +1,126 @@
+"""What the engines take and give: plain data, and one Protocol of one method per kind.
+
+Sound is int16 mono. Recognisers take 16 kHz; synthesisers give whatever their voice has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Pcm16 = npt.NDArray[np.int16]
+
+RECOGNIZER_RATE_HZ = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One recognised word; times in ms from the start of the utterance's sound."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    prob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said.
+
+    text            empty when nothing was said (silence, noise, music)
+    language        ISO 639-1, given or detected; language_prob is 1.0 when given
+    confidence      mean token probability, 0–1
+    no_speech_prob  0–1
+    engine_ms       time the model took, without waiting in line
+    """
+
+    text: str
+    language: str
+    language_prob: float
+    confidence: float
+    no_speech_prob: float
+    words: tuple[Word, ...]
+    engine_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """text in language `target`, made from text in `source`. engine_ms: without waiting in line."""
+
+    text: str
+    source: str
+    target: str
+    engine_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Made speech: pcm int16[n] at rate_hz. engine_ms: without waiting in line."""
+
+    pcm: Pcm16
+    rate_hz: int
+    engine_ms: float
+
+
+class Recognizer(Protocol):
+    """Speech to text."""
+
+    def transcribe(self, pcm: Pcm16, language: str | None) -> Transcript:
+        """The words in `pcm` (16 kHz mono). language None: detect it."""
+        ...
+
+
+class Translator(Protocol):
+    """Text to text."""
+
+    def translate(self, text: str, source: str, target: str) -> Translation:
+        """`text` in another language. Raises UnknownPair when no package covers it."""
+        ...
+
+
+class Synthesizer(Protocol):
+    """Text to speech."""
+
+    def synthesize(self, text: str, language: str, voice: str | None) -> Speech:
+        """`text` spoken. voice None: the language's default voice."""
+        ...
+
+
+class SpeechError(Exception):
+    """An engine gave no result. Subclasses say why; the call lives on."""
+
+
+class EngineBusy(SpeechError):
+    """The line in front of the engine is full."""
+
+
+class EngineTimeout(SpeechError):
+    """The deadline passed before the engine answered."""
+
+
+class EngineFailed(SpeechError):
+    """The engine raised, or its process died."""
+
+
+class UnknownPair(SpeechError):
+    """No installed package translates this pair of languages."""
+
+
+class UnknownVoice(SpeechError):
+    """No installed voice speaks this language."""
+
+
+class SpeechEngines(Protocol):
+    """What a call needs of the engines: `speech.pool.SpeechPool`, or a script in tests.
+
+    Every method raises SpeechError (a subclass) and never takes longer than `deadline_s`.
+    """
+
+    async def transcribe(self, pcm: Pcm16, language: str | None, *, deadline_s: float) -> Transcript: ...
+
+    async def translate(self, text: str, source: str, target: str, *, deadline_s: float) -> Translation: ...
+
+    async def synthesize(self, text: str, language: str, voice: str | None, *, deadline_s: float) -> Speech: ...
