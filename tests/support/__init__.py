@@ -1,0 +1,1 @@
+"""What tests share: peers as subprocesses, a running server, and ears that measure."""
