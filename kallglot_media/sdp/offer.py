@@ -1,0 +1,61 @@
+"""Writing session descriptions: offers (RFC 3264 section 5) and the frame that answers share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kallglot_media.sdp.types import TELEPHONE_EVENT, Direction, Encoding, MediaAbility, MediaLine
+
+
+def make_offer(ability: MediaAbility) -> bytes:
+    """An offer of one audio line with all codecs of `ability`, best first, and telephone-event."""
+    return write_session(ability, [audio_lines(ability, offered_encodings(ability))])
+
+
+def offered_encodings(ability: MediaAbility) -> list[Encoding]:
+    """What our own offer lists: each codec under its usual number, then telephone-event."""
+    encodings = [
+        Encoding(codec.payload_type, codec.name, codec.clock_hz, codec.channels, codec.fmtp)
+        for codec in ability.spoken()
+    ]
+    if ability.dtmf_payload_type is not None:
+        encodings.append(Encoding(ability.dtmf_payload_type, TELEPHONE_EVENT, 8000, fmtp="0-16"))
+    return encodings
+
+
+def audio_lines(
+    ability: MediaAbility,
+    encodings: Sequence[Encoding],
+    *,
+    protocol: str = "RTP/AVP",
+    direction: Direction | None = None,
+) -> list[str]:
+    """The audio m-line with its attributes; direction: as the ability says unless given."""
+    numbers = " ".join(str(encoding.payload_type) for encoding in encodings)
+    lines = [f"m=audio {ability.port} {protocol} {numbers}"]
+    for encoding in encodings:
+        lines.append(f"a=rtpmap:{encoding.payload_type} {encoding}")
+        if encoding.fmtp:
+            lines.append(f"a=fmtp:{encoding.payload_type} {encoding.fmtp}")
+    lines.append(f"a=ptime:{ability.ptime_ms}")
+    lines.append(f"a={direction or Direction.of(sends=ability.send, receives=ability.receive)}")
+    return lines
+
+
+def refused_lines(line: MediaLine) -> list[str]:
+    """An m-line that we turn down: "the port number in the corresponding stream MUST be set to zero"."""
+    return [f"m={line.kind} 0 {line.protocol} {' '.join(line.formats)}"]
+
+
+def write_session(ability: MediaAbility, media: Sequence[Sequence[str]]) -> bytes:
+    """The whole body: session part of `ability`, then the m-lines. RFC 8866 section 5."""
+    family = "IP6" if ":" in ability.host else "IP4"
+    lines = [
+        "v=0",
+        f"o=- {ability.session_id} {ability.session_version} IN {family} {ability.host}",
+        "s=-",
+        f"c=IN {family} {ability.host}",
+        "t=0 0",
+        *(line for section in media for line in section),
+    ]
+    return ("\r\n".join(lines) + "\r\n").encode()

@@ -1,0 +1,68 @@
+"""One side of a negotiated session over its re-offers. RFC 3264 section 8.
+
+"the version in the origin field MUST increment by one from the previous SDP" when
+anything else changed, and an m-line, once there, keeps its place for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kallglot_media.sdp.answer import answer_media, read_answer
+from kallglot_media.sdp.offer import audio_lines, offered_encodings, refused_lines, write_session
+from kallglot_media.sdp.parse import parse_sdp
+from kallglot_media.sdp.types import Agreed, MediaAbility, MediaLine
+
+
+class SdpSession:
+    """Offers and answers of one leg, with one session id and a version that counts changes.
+
+    session_id  any number below 2**63, e.g. `ids.rtp_timestamp()`
+    """
+
+    def __init__(self, session_id: int) -> None:
+        self._session_id = session_id
+        self._version = 1
+        self._last: bytes | None = None
+        self._lines: tuple[MediaLine, ...] = ()
+        self._audio_index = 0
+        self._dtmf_payload_type: int | None = None
+        self._offered: MediaAbility | None = None
+
+    def offer(self, ability: MediaAbility) -> bytes:
+        """Our offer, first or again: lines that were refused before stay, with port 0."""
+        if ability.dtmf_payload_type is not None and self._dtmf_payload_type is not None:
+            ability = replace(ability, dtmf_payload_type=self._dtmf_payload_type)
+        sections = [refused_lines(line) for line in self._lines] or [[]]
+        sections[self._audio_index] = audio_lines(ability, offered_encodings(ability))
+        self._offered = ability
+        return self._write(ability, sections)
+
+    def answer(self, offer: bytes, ability: MediaAbility) -> tuple[bytes, Agreed]:
+        """Like `make_answer`, and remembered for the next offer. Raises SdpError, NotAcceptable."""
+        description = parse_sdp(offer)
+        answer = answer_media(description, ability)
+        self._lines = description.media
+        self._audio_index = answer.audio_index
+        self._dtmf_payload_type = answer.agreed.dtmf_receive_payload_type
+        return self._write(ability, answer.sections), answer.agreed
+
+    def read_answer(self, answer: bytes) -> Agreed:
+        """What the answer to our last `offer` comes to. Raises SdpError, NotAcceptable."""
+        if self._offered is None:
+            raise RuntimeError("read_answer without an offer of ours before it")
+        return read_answer(self._offered, answer, audio_index=self._audio_index)
+
+    def _write(self, ability: MediaAbility, sections: list[list[str]]) -> bytes:
+        body = self._numbered(ability, sections)
+        if self._last is not None and body != self._last:
+            self._version += 1
+            body = self._numbered(ability, sections)
+        self._last = body
+        return body
+
+    def _numbered(self, ability: MediaAbility, sections: list[list[str]]) -> bytes:
+        return write_session(
+            replace(ability, session_id=self._session_id, session_version=self._version),
+            sections,
+        )
