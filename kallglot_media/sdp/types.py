@@ -15,7 +15,7 @@ class SdpError(ValueError):
     """The body is not a session description."""
 
 
-class NotAcceptable(ValueError):  # noqa: N818 - named after the answer it becomes, 488 Not Acceptable Here
+class NotAcceptable(ValueError):
     """Nothing in this description can be agreed to.
 
     code  a warn-code of RFC 3261 section 20.43: 301 address, 302 transport, 304 media type, 305 format
