@@ -95,15 +95,14 @@ Step = PlayFile | Pause | WaitSpeech | WaitSilence | WaitHangup | Keys | HangUp
 def parse_script(text: str, folder: Path) -> tuple[Step, ...]:
     """The steps of `text`; file names are looked up in `folder`. Raises ScriptError.
 
-        parse_script("play hello.wav; wait reply 1s; hangup", Path("lines"))
+    parse_script("play hello.wav; wait reply 1s; hangup", Path("lines"))
     """
-    steps = []
+    steps: list[Step] = []
     for number, line in enumerate(text.splitlines() or [""], start=1):
         if line.lstrip().startswith("#"):
             continue
-        for part in line.split(";"):
-            if part.strip():
-                steps.append(_parse_step(part.strip(), f"script line {number}", folder))
+        parts = [part.strip() for part in line.split(";")]
+        steps.extend(_parse_step(part, f"script line {number}", folder) for part in parts if part)
     if not steps:
         raise ScriptError("script", "has no step", "write at least one, e.g. wait hangup")
     return tuple(steps)

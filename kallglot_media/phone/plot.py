@@ -1,0 +1,222 @@
+"""A session as one picture: four tracks on one time axis, the turns with their words, and the lag of each."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kallglot_media.phone.session_folder import Session, Turn, read_session
+from kallglot_media.speech.types import Pcm16
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_INK, _MUTED, _GRID = "#1f2933", "#6b7785", "#dfe4ea"
+_COLOURS = {"customer": "#1668b0", "agent": "#b4511e"}
+_LAG = "#2a2a2a"
+_TEXT_LINES = 3
+_TEXT_PT = 8.0
+_INCHES_PER_CHARACTER = 0.068
+"""Mean advance of DejaVu Sans at _TEXT_PT, with a little air."""
+
+_BINS_PER_INCH = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One track of the picture. speaker: whose words; made: translated, or as they were said."""
+
+    label: str
+    speaker: str
+    made: bool
+
+
+ROWS = (
+    Row("customer said", "customer", made=False),
+    Row("translated for agent", "customer", made=True),
+    Row("agent said", "agent", made=False),
+    Row("translated for customer", "agent", made=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Words above a track from `start_s`, with room for `room_s` until the next ones."""
+
+    start_s: float
+    room_s: float
+    text: str
+
+
+def plot_session(folder: Path, out_png: Path, out_svg: Path) -> None:
+    """Draw the session in `folder` into both files. Raises SessionFolderError."""
+    import matplotlib  # 0.5 s to import: only who plots pays
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    session = read_session(folder)
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kallglot", "font.size": _TEXT_PT}):
+        figure = Figure(figsize=(width_inches(session.seconds), 7.6), facecolor="white", layout="constrained")
+        draw_session(figure, session)
+        figure.savefig(out_png, dpi=110, metadata={"Software": None})
+        figure.savefig(out_svg, metadata={"Date": None})
+
+
+def width_inches(seconds: float) -> float:
+    """Room for words at a speaking pace, but never more than a large screen scrolls well."""
+    return float(np.clip(seconds * 0.36, 13.0, 60.0))
+
+
+def draw_session(figure: Figure, session: Session) -> None:
+    """Four rows on one time axis, from the top: see ROWS."""
+    axes: Sequence[Axes] = figure.subplots(len(ROWS), 1, sharex=True)
+    peak = _common_peak(session)
+    for row, axis in zip(ROWS, axes, strict=True):
+        _draw_row(axis, row, session, peak)
+    for upper, lower, row in ((axes[0], axes[1], ROWS[0]), (axes[2], axes[3], ROWS[2])):
+        for turn in _turns_of(session, row):
+            _draw_lag(figure, upper, lower, turn)
+    axes[-1].set_xlim(0, session.seconds)
+    axes[-1].set_xlabel("seconds on the recording's clock", color=_MUTED)
+    figure.suptitle(_title(session), x=0.01, ha="left", fontsize=11, color=_INK, fontweight="bold")
+
+
+def _draw_row(axis: Axes, row: Row, session: Session, peak: float) -> None:
+    track = session.tracks[row.speaker]
+    pcm = track.made if row.made else track.original
+    colour = _COLOURS[row.speaker]
+    bins = int(width_inches(session.seconds) * _BINS_PER_INCH)
+    times_s, low, high = envelope(pcm, track.rate_hz, bins)
+    axis.fill_between(times_s, low / peak, high / peak, color=colour, alpha=0.5 if row.made else 0.9, linewidth=0.3)
+    for start_s, end_s in spans(row, session):
+        axis.axvspan(start_s, end_s, ymin=0, ymax=1, color=colour, alpha=0.08, linewidth=0)
+    for label in labels(row, session):
+        columns = max(10, int(label.room_s * _inches_per_second(session) / _INCHES_PER_CHARACTER))
+        words = textwrap.fill(label.text, columns, max_lines=_TEXT_LINES, placeholder=" …")
+        axis.text(label.start_s, 2.5, words, va="top", ha="left", color=_INK, fontsize=_TEXT_PT,
+                  style="italic" if row.made else "normal", linespacing=1.15, parse_math=False)  # fmt: skip
+    _dress(axis, row, colour)
+
+
+def _dress(axis: Axes, row: Row, colour: str) -> None:
+    axis.set_ylim(-1.05, 2.6)
+    axis.set_yticks([])
+    axis.set_title(row.label, loc="left", fontsize=9, color=colour, fontweight="bold", pad=3)
+    axis.grid(axis="x", color=_GRID, linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.axhline(0, color=colour, linewidth=0.4, alpha=0.6)
+    for side in ("top", "left", "right"):
+        axis.spines[side].set_visible(False)
+    axis.spines["bottom"].set_color(_GRID)
+    axis.tick_params(colors=_MUTED, length=2)
+
+
+def _draw_lag(figure: Figure, upper: Axes, lower: Axes, turn: Turn) -> None:
+    """An arrow from where the speaker stopped to the first translated sample, with its ms."""
+    if turn.first_sample_ms is None:
+        return
+    from matplotlib.patches import ConnectionPatch
+
+    end_s, first_s = turn.end_ms / 1000, turn.first_sample_ms / 1000
+    arrow = ConnectionPatch(
+        (end_s, -0.1), (first_s, 0.1), "data", "data", axesA=upper, axesB=lower,
+        arrowstyle="-|>", mutation_scale=8, color=_LAG, linewidth=0.9, shrinkA=0, shrinkB=0,
+    )  # fmt: skip
+    figure.add_artist(arrow)
+    for axis, at_s in ((upper, end_s), (lower, first_s)):
+        axis.plot([at_s, at_s], [-0.9, 0.9], color=_LAG, linewidth=0.9, solid_capstyle="butt")
+    upper.annotate(f"{lag_ms(turn):.0f} ms", (max(end_s, first_s), -0.75), xytext=(3, 0), textcoords="offset points",
+                   color=_LAG, fontsize=_TEXT_PT, fontweight="bold", va="center")  # fmt: skip
+
+
+def lag_ms(turn: Turn) -> float:
+    """From the end of speech to the first translated sample: as measured, else as recorded."""
+    if turn.timings.to_first_ms is not None:
+        return turn.timings.to_first_ms
+    assert turn.first_sample_ms is not None
+    return turn.first_sample_ms - turn.end_ms
+
+
+def labels(row: Row, session: Session) -> list[Label]:
+    """The words of a row, each with the room until the row's next words."""
+    placed = []
+    for turn in _turns_of(session, row):
+        if not row.made:
+            placed.append((turn.start_ms / 1000, turn.text))
+        elif turn.translation is not None and turn.first_sample_ms is not None:
+            placed.append((turn.first_sample_ms / 1000, turn.translation))
+    starts_s = [start_s for start_s, _ in placed] + [session.seconds]
+    return [
+        Label(start_s, next_s - start_s, text) for (start_s, text), next_s in zip(placed, starts_s[1:], strict=True)
+    ]
+
+
+def spans(row: Row, session: Session) -> list[tuple[float, float]]:
+    """Start and end in seconds of each turn of a row."""
+    turns = _turns_of(session, row)
+    if not row.made:
+        return [(turn.start_ms / 1000, turn.end_ms / 1000) for turn in turns]
+    return [(play.start_s, play.end_s) for play in plays(session, row.speaker)]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySpan:
+    """Where a turn's translation stands on the made track, from its first to its last sample that is not zero."""
+
+    sequence: int
+    start_s: float
+    end_s: float
+
+
+def plays(session: Session, speaker: str) -> list[PlaySpan]:
+    """One for each turn of `speaker` whose translation was played."""
+    track = session.tracks[speaker]
+    turns = [turn for turn in session.turns if turn.speaker == speaker and turn.first_sample_ms is not None]
+    firsts = [round((turn.first_sample_ms or 0.0) * track.rate_hz / 1000) for turn in turns]
+    found = []
+    limits = [*firsts, len(track.made)][1:]
+    for turn, first, limit in zip(turns, firsts, limits, strict=True):
+        sounding = np.flatnonzero(track.made[first:limit])
+        last = first + (int(sounding[-1]) + 1 if len(sounding) else 0)
+        found.append(PlaySpan(turn.sequence, first / track.rate_hz, last / track.rate_hz))
+    return found
+
+
+def envelope(pcm: Pcm16, rate_hz: int, bins: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Times in s, lowest and highest sample of at most `bins` equal parts of `pcm`."""
+    if len(pcm) == 0:
+        empty = np.zeros(0)
+        return empty, empty, empty
+    size = max(1, -(-len(pcm) // bins))
+    starts = np.arange(0, len(pcm), size)
+    return starts / rate_hz, np.minimum.reduceat(pcm, starts), np.maximum.reduceat(pcm, starts)
+
+
+def _turns_of(session: Session, row: Row) -> list[Turn]:
+    return [turn for turn in session.turns if turn.speaker == row.speaker]
+
+
+def _common_peak(session: Session) -> float:
+    """One scale for the four rows, so that their levels compare; a silent session is drawn flat."""
+    sounds = [pcm for track in session.tracks.values() for pcm in (track.original, track.made) if len(pcm)]
+    return max((float(np.abs(pcm.astype(np.int32)).max()) for pcm in sounds), default=0.0) or 1.0
+
+
+def _inches_per_second(session: Session) -> float:
+    return width_inches(session.seconds) * 0.97 / max(session.seconds, 0.1)
+
+
+def _title(session: Session) -> str:
+    facts = session.facts
+    pair = f"{facts.get('source_language', '?')} ↔ {facts.get('target_language', '?')}"
+    lags = [lag_ms(turn) for turn in session.turns if turn.first_sample_ms is not None]
+    median = f" · median {np.median(lags):.0f} ms from end of speech to first translated sample" if lags else ""
+    return f"{facts.get('session_id', session.folder.name)} · {pair} · {len(session.turns)} turns{median}"

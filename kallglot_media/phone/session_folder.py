@@ -1,0 +1,198 @@
+"""Reading what a session left on disk: session.json, the transcript, events and the four tracks."""
+
+from __future__ import annotations
+
+import json
+import wave
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kallglot_media.speech.types import Pcm16
+
+SPEAKERS = ("customer", "agent")
+
+STAGES = ("endpoint", "recognize", "translate", "synthesize", "playout_wait")
+"""The stages between a speaker's last sound and the first translated sample, in their order."""
+
+
+class SessionFolderError(ValueError):
+    """The folder does not hold what a session leaves. Says where, what is there, and what to do."""
+
+    def __init__(self, where: str, wrong: str, mend: str) -> None:
+        super().__init__(f"{where}: {wrong}\n    {mend}")
+        self.where = where
+        self.wrong = wrong
+        self.mend = mend
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of a turn went, in ms; None when not known (not yet, or nothing was played).
+
+    stages       by the names in STAGES
+    to_first_ms  from the end of speech to the first translated sample on the wire
+    engine_ms    recognition, translation and synthesis without waiting in line
+    """
+
+    stages: Mapping[str, float | None]
+    to_first_ms: float | None
+    engine_ms: float | None
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Timings:
+        """From the `timings` of a turn or of a turn.timings event."""
+        stages = {stage: values.get(f"{stage}_ms") for stage in STAGES}
+        return cls(stages, values.get("speech_end_to_first_sample_ms"), values.get("engine_ms"))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One utterance in both languages. Times in ms on the recording's clock.
+
+    first_sample_ms  where the translation's first sample stands on the made track; None: never played
+    """
+
+    sequence: int
+    speaker: str
+    language: str
+    text: str
+    translation: str | None
+    translation_language: str | None
+    start_ms: float
+    end_ms: float
+    timings: Timings
+    first_sample_ms: float | None
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Turn:
+        """From one line of transcript.jsonl. Raises KeyError when a field is missing."""
+        translation = values.get("translation") or {}
+        return cls(
+            sequence=values["sequence"],
+            speaker=values["speaker"],
+            language=values["language"],
+            text=values["text"],
+            translation=translation.get("text"),
+            translation_language=translation.get("language"),
+            start_ms=values["start_ms"],
+            end_ms=values["end_ms"],
+            timings=Timings.read(values.get("timings") or {}),
+            first_sample_ms=(values.get("play") or {}).get("first_sample_ms"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One party's dual-channel recording: int16[n] each, equal in length because one file holds both."""
+
+    original: Pcm16
+    made: Pcm16
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as its folder tells it. tracks: by speaker."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    turns: tuple[Turn, ...]
+    tracks: Mapping[str, Track]
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples a second of every track."""
+        return next(iter(self.tracks.values())).rate_hz
+
+    @property
+    def seconds(self) -> float:
+        """The longest track's length."""
+        return max(len(track.original) for track in self.tracks.values()) / self.rate_hz
+
+
+def read_session(folder: Path) -> Session:
+    """The whole session in `folder`. Raises SessionFolderError."""
+    if not folder.is_dir():
+        raise SessionFolderError(str(folder), "is no folder", "give a folder under DATA_DIR/sessions/")
+    facts = _read_json(folder / "session.json")
+    tracks = {speaker: read_track(folder / f"{speaker}.wav") for speaker in SPEAKERS}
+    return Session(folder, facts, read_turns(folder), tracks)
+
+
+def read_turns(folder: Path) -> tuple[Turn, ...]:
+    """The turns of transcript.jsonl with the playout times that events.jsonl brought later."""
+    path = folder / "transcript.jsonl"
+    values = {turn["sequence"]: turn for turn in JsonLines(path).read_new()}
+    for event in JsonLines(folder / "events.jsonl").read_new():
+        if event.get("type") == "turn.timings" and event.get("sequence") in values:
+            merge_timings(values[event["sequence"]], event)
+    try:
+        return tuple(Turn.read(values[sequence]) for sequence in sorted(values))
+    except KeyError as missing:
+        raise SessionFolderError(str(path), f"a turn has no {missing}", "was it written by this version?") from None
+
+
+def merge_timings(turn: dict[str, Any], event: Mapping[str, Any]) -> None:
+    """Put what a turn.timings event knows into a turn of transcript.jsonl, in place."""
+    turn["timings"] = (turn.get("timings") or {}) | (event.get("timings") or {})
+    if event.get("play"):
+        turn["play"] = event["play"]
+
+
+def read_track(path: Path) -> Track:
+    """Both channels of a dual-channel WAV file. Raises SessionFolderError."""
+    try:
+        with wave.open(str(path), "rb") as sound:
+            if (sound.getnchannels(), sound.getsampwidth()) != (2, 2):
+                shape = f"{sound.getnchannels()} channels of {8 * sound.getsampwidth()} bits"
+                raise SessionFolderError(str(path), f"holds {shape}", "a recording has 2 channels of 16 bits")
+            both = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.int16).reshape(-1, 2)
+            return Track(both[:, 0].copy(), both[:, 1].copy(), sound.getframerate())
+    except FileNotFoundError:
+        raise SessionFolderError(str(path), "is not there", "was recording on for this session?") from None
+    except (wave.Error, EOFError) as wrong:
+        raise SessionFolderError(
+            str(path), f"is no WAV file: {wrong}", "start the server once: it repairs it"
+        ) from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SessionFolderError(str(path), "is not there", "give the folder of one session") from None
+    except ValueError as wrong:
+        raise SessionFolderError(str(path), f"is no JSON: {wrong}", "has the disk been full?") from None
+    if not isinstance(value, dict):
+        raise SessionFolderError(str(path), "is no JSON object", "give the folder of one session")
+    return value
+
+
+@dataclass(slots=True)
+class JsonLines:
+    """Follows a JSON Lines file while another process writes it; a half-written line waits for its end."""
+
+    path: Path
+    _offset_bytes: int = 0
+    _rest: bytes = field(default=b"")
+
+    def read_new(self) -> list[dict[str, Any]]:
+        """The objects that were completed since the last call; none while there is no file."""
+        return list(self._new_objects())
+
+    def _new_objects(self) -> Iterator[dict[str, Any]]:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset_bytes)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        self._offset_bytes += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)

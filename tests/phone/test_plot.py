@@ -1,0 +1,104 @@
+"""The picture of a session: what stands where, and that both files are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from kallglot_media.phone.plot import ROWS, envelope, labels, lag_ms, plays, plot_session, spans
+from kallglot_media.phone.session_folder import JsonLines, SessionFolderError, read_session
+from tests.support.sessions import LINES, MadeUpCall
+
+
+def test_both_files_are_drawn_and_hold_every_word_and_lag(tmp_path: Path) -> None:
+    folder = MadeUpCall().write(tmp_path / "sess")
+    plot_session(folder, tmp_path / "p.png", tmp_path / "p.svg")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    texts = "".join(ElementTree.parse(tmp_path / "p.svg").getroot().itertext())
+    for words in ("Guten Tag", "my order has", "I am sorry", "Danke, sie kommt"):
+        assert words in texts
+    for line in LINES:
+        assert f"{line.lag_ms} ms" in texts
+    for row in ROWS:
+        assert row.label in texts
+
+
+def test_words_stand_at_the_start_of_what_they_were_said_with(tmp_path: Path) -> None:
+    session = read_session(MadeUpCall().write(tmp_path / "sess"))
+    said, made, *_ = ROWS
+    assert [(label.start_s, label.room_s) for label in labels(said, session)] == [(1.0, 13.5), (14.5, 11.5)]
+    assert [label.text for label in labels(made, session)] == [LINES[0].translation, LINES[2].translation]
+    assert spans(said, session) == [(1.0, 3.0), (14.5, 16.2)]
+
+
+def test_made_speech_ends_where_its_track_falls_silent(tmp_path: Path) -> None:
+    session = read_session(MadeUpCall().write(tmp_path / "sess"))
+    first, second = plays(session, "agent")
+    assert first.start_s == pytest.approx(LINES[1].first_s, abs=1e-3)
+    assert first.end_s == pytest.approx(LINES[1].first_s + len(LINES[1].made) / 8000, abs=1e-2)
+    assert second.sequence == 4
+
+
+def test_playout_times_come_from_the_events(tmp_path: Path) -> None:
+    session = read_session(MadeUpCall().write(tmp_path / "sess"))
+    assert [lag_ms(turn) for turn in session.turns] == [620, 540, 810, 620]
+    assert session.turns[0].timings.stages["endpoint"] == 500.0
+
+
+def test_a_turn_that_was_never_played_has_neither_arrow_nor_translated_words(tmp_path: Path) -> None:
+    call = MadeUpCall()
+    call.turns[0]["play"] = None
+    call.turns[1] |= {"play": None, "translation": None}
+    folder = call.write(tmp_path / "sess")
+    session = read_session(folder)
+    assert [label.text for label in labels(ROWS[1], session)] == [LINES[2].translation]
+    plot_session(folder, tmp_path / "p.png", tmp_path / "p.svg")
+
+
+def test_a_silent_session_is_drawn_too(tmp_path: Path) -> None:
+    folder = MadeUpCall(lines=(), seconds=0.5).write(tmp_path / "sess")
+    plot_session(folder, tmp_path / "p.png", tmp_path / "p.svg")
+    assert (tmp_path / "p.svg").stat().st_size > 1000
+
+
+def test_envelope_keeps_the_extremes_of_each_part() -> None:
+    times_s, low, high = envelope(np.array([0, 5, -7, 1, 2, 3, -1], np.int16), 10, 3)
+    assert times_s.tolist() == [0.0, 0.3, 0.6]
+    assert low.tolist() == [-7, 1, -1]
+    assert high.tolist() == [5, 3, -1]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "wrong", "mend"),
+    [
+        (lambda folder: (folder / "session.json").unlink(), "is not there", "one session"),
+        (lambda folder: (folder / "session.json").write_text("{"), "is no JSON", "disk"),
+        (lambda folder: (folder / "agent.wav").unlink(), "is not there", "recording"),
+        (lambda folder: (folder / "agent.wav").write_bytes(b"RIFF"), "no WAV file", "repairs"),
+        (lambda folder: (folder / "transcript.jsonl").write_text('{"sequence": 1}\n'), "speaker", "version"),
+    ],
+)
+def test_a_spoilt_folder_is_named(tmp_path: Path, spoil, wrong: str, mend: str) -> None:  # type: ignore[no-untyped-def]
+    folder = MadeUpCall().write(tmp_path / "sess")
+    spoil(folder)
+    with pytest.raises(SessionFolderError) as caught:
+        read_session(folder)
+    assert wrong in caught.value.wrong
+    assert mend in caught.value.mend
+
+
+def test_json_lines_waits_for_the_end_of_a_half_written_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    follower = JsonLines(path)
+    assert follower.read_new() == []
+    with path.open("a") as file:
+        file.write('{"a": 1}\n{"b"')
+        file.flush()
+        assert follower.read_new() == [{"a": 1}]
+        file.write(": 2}\n")
+        file.flush()
+        assert follower.read_new() == [{"b": 2}]
+    assert follower.read_new() == []
