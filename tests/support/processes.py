@@ -1,0 +1,182 @@
+"""Peers and servers as child processes: free ports, logs, descendants, and an orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+HOST = "127.0.0.1"
+
+
+class Late(AssertionError):
+    """Something did not happen before its deadline; the message ends with the tail of the log."""
+
+
+def need(program: str, package: str) -> str:
+    """Path of a peer's program; skips the test, saying how to install it, when it is missing."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed: run scripts/install_peers.sh (Debian package {package})")
+    return found
+
+
+def free_port(*, kinds: Sequence[int] = (socket.SOCK_DGRAM, socket.SOCK_STREAM)) -> int:
+    """A port of 127.0.0.1 that is free for UDP and TCP, and below the range the kernel lends out by itself."""
+    for _ in range(200):
+        port = random.randrange(12_000, 32_000, 2)
+        if all(_can_bind(kind, port) for kind in kinds):
+            return port
+    raise OSError("no free port between 12000 and 32000")
+
+
+def _can_bind(kind: int, port: int) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return True
+    return False
+
+
+def bound(port: int) -> bool:
+    """Whether some process has this UDP port, or listens on this TCP port, by /proc/net."""
+    mark = f":{port:04X}"
+    udp = Path("/proc/net/udp").read_text()
+    tcp = (line for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line)
+    return any(line.split()[1].endswith(mark) for line in [*udp.splitlines()[1:], *tcp])
+
+
+def until(what: str, ready: Callable[[], object], timeout_s: float, *, every_s: float = 0.05) -> None:
+    """Wait until `ready()` is true; raises Late with `what` otherwise."""
+    deadline_s = time.monotonic() + timeout_s
+    while not ready():
+        if time.monotonic() > deadline_s:
+            raise Late(f"not within {timeout_s} s: {what}")
+        time.sleep(every_s)
+
+
+def pass_time(seconds: float) -> None:
+    """Let a call go on. The only plain wait in these tests, for calls that must last."""
+    time.sleep(seconds)
+
+
+class Child:
+    """A subprocess with its output in a file. Use as a context manager: it never outlives its test."""
+
+    def __init__(
+        self, command: Sequence[str], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.log_path = log
+        self._log = log.open("ab")
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+        )
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self.process.pid
+
+    @property
+    def log(self) -> str:
+        """Everything it wrote so far."""
+        return self.log_path.read_text("utf-8", "replace")
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+    def wait_log(self, text: str, timeout_s: float) -> None:
+        """Wait until `text` is in the log; fails at once when the process ends without it."""
+
+        def seen() -> bool:
+            if text in self.log:
+                return True
+            if not self.alive():
+                raise Late(f"ended with {self.process.returncode} before writing {text!r}:\n{self.log[-3000:]}")
+            return False
+
+        try:
+            until(f"{text!r} in {self.log_path.name}", seen, timeout_s)
+        except Late as late:
+            raise Late(f"{late}\n{self.log[-3000:]}") from None
+
+    def wait(self, timeout_s: float) -> int:
+        """Exit code, once it ended by itself."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise Late(f"still runs after {timeout_s} s:\n{self.log[-3000:]}") from None
+
+    def stop(self, timeout_s: float = 5.0) -> int:
+        """SIGTERM, then SIGKILL after `timeout_s`; the exit code."""
+        if self.alive():
+            self.process.terminate()
+            try:
+                self.process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        code = self.process.wait()
+        self._log.close()
+        return code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+
+def descendants(pid: int) -> list[int]:
+    """Living children of `pid`, their children and so on, from /proc."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                if state != "Z":
+                    parents.setdefault(int(parent), []).append(int(entry.name))
+    found, queue = [], [pid]
+    while queue:
+        for child in parents.get(queue.pop(), []):
+            found.append(child)
+            queue.append(child)
+    return found
+
+
+def command_line(pid: int) -> str:
+    """Its arguments, or "" when it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    return ""
+
+
+def running(pid: int) -> bool:
+    """Whether the process exists and is not a zombie."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def kill(pid: int) -> None:
+    """SIGKILL to one process; no matter when it is already gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
