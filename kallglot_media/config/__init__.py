@@ -1,1 +1,53 @@
-"""YAML files into checked settings; every mistake named with file and line, what is there and what to write."""
+"""Configuration: YAML files → checked, frozen models, or every mistake with its line and its mend."""
+
+from __future__ import annotations
+
+from kallglot_media.config.announcements import Announcements
+from kallglot_media.config.errors import ConfigError, ConfigErrors
+from kallglot_media.config.load import Config, check_file, load_config
+from kallglot_media.config.mode import Agent, Gains, Mode, ModeRecording, Segment
+from kallglot_media.config.routes import Route, Routes
+from kallglot_media.config.server import (
+    Account,
+    Jitter,
+    Limits,
+    Listen,
+    Log,
+    Media,
+    Recognizer,
+    Recording,
+    Server,
+    Sip,
+    Speech,
+    Synthesizer,
+    Translator,
+)
+
+__all__ = [
+    "Account",
+    "Agent",
+    "Announcements",
+    "Config",
+    "ConfigError",
+    "ConfigErrors",
+    "Gains",
+    "Jitter",
+    "Limits",
+    "Listen",
+    "Log",
+    "Media",
+    "Mode",
+    "ModeRecording",
+    "Recognizer",
+    "Recording",
+    "Route",
+    "Routes",
+    "Segment",
+    "Server",
+    "Sip",
+    "Speech",
+    "Synthesizer",
+    "Translator",
+    "check_file",
+    "load_config",
+]

@@ -1,0 +1,219 @@
+"""server.yaml → routes.yaml → the mode files: all of it, or every mistake in all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from kallglot_media.config.errors import ConfigError, ConfigErrors
+from kallglot_media.config.explain import explain
+from kallglot_media.config.mode import Mode
+from kallglot_media.config.reader import Loc, Tree, read_file, shown
+from kallglot_media.config.routes import Route, Routes
+from kallglot_media.config.server import Account, Server
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole, checked configuration. Every path in it is absolute.
+
+    path    the server.yaml it came from
+    routes  from the top; the first that matches wins
+    modes   mode file -> mode: `config.modes[route.mode]`, or `config.mode_of(route)`
+    """
+
+    path: Path
+    server: Server
+    routes: tuple[Route, ...]
+    modes: Mapping[Path, Mode]
+
+    def route_for(self, user: str) -> Route | None:
+        """The route of a call to `sip:user@here`, None when there is none (404)."""
+        return next((route for route in self.routes if route.matches(user)), None)
+
+    def mode_of(self, route: Route) -> Mode:
+        """The mode that a route with `mode:` leads to. KeyError for a service."""
+        if route.mode is None:
+            raise KeyError(f"route '{route.called}' is a service")
+        return self.modes[route.mode]
+
+    def ring_s(self, mode: Mode) -> float:
+        """How long the agent's phone rings in this mode."""
+        return self.server.sip.ring_s if mode.agent.ring_s is None else mode.agent.ring_s
+
+    def voice(self, mode: Mode | None, language: str) -> str | None:
+        """The voice for a language: the mode's, else the server's, else None for the first one installed."""
+        own = mode.voices.get(language) if mode else None
+        return own or self.server.speech.synthesizer.voices.get(language)
+
+
+def load_config(path: Path) -> Config:
+    """The configuration that `path`, a server.yaml, stands for.
+
+    Raises ConfigErrors with every mistake of that file, of the routes file it names
+    and of the mode files which those routes name.
+    """
+    path = path.absolute()
+    server_tree = read_file(path)
+    server = _model(Server, server_tree, path.parent)
+    routes_path = _routes_path(server_tree, path.parent)
+    if server_tree.value is not None and not routes_path.is_file():
+        server_tree.blame(("routes",), f"names {shown(routes_path)}, which is no file", "write it, or name another")
+        raise ConfigErrors(server_tree.errors)
+    if server is None and server_tree.value is None:
+        raise ConfigErrors(server_tree.errors)
+    routes_tree = read_file(routes_path)
+    routes = _model(Routes, routes_tree, routes_path.parent)
+    modes, mode_trees = _modes(routes_tree, routes_path.parent)
+    errors = [error for tree in (server_tree, routes_tree, *mode_trees) for error in tree.errors]
+    if errors or server is None or routes is None:
+        raise ConfigErrors(errors)
+    return Config(path, server, routes.routes, modes)
+
+
+def check_file(path: Path) -> tuple[ConfigError, ...]:
+    """Every mistake in one file: a mode file or a routes file alone, a server.yaml with all it names.
+
+    The kind of a file is read off its settings: `mode` or `routes` with a list.
+    """
+    tree = read_file(path)
+    here = path.absolute().parent
+    top = tree.value if isinstance(tree.value, Mapping) else {}
+    if not {"mode", "source_language", "target_language"}.isdisjoint(top):
+        _model(Mode, tree, here)
+        return tuple(tree.errors)
+    if isinstance(top.get("routes"), tuple):
+        _model(Routes, tree, here)
+        _, mode_trees = _modes(tree, here)
+        return tuple(error for each in (tree, *mode_trees) for error in each.errors)
+    try:
+        load_config(path)
+    except ConfigErrors as errors:
+        return errors.errors
+    return ()
+
+
+def _model(kind: type[M], tree: Tree, folder: Path) -> M | None:
+    """The file as a model with absolute paths; None after noting its mistakes."""
+    if tree.errors and tree.value is None:
+        return None
+    try:
+        model = _absolute(kind.model_validate(tree.value), folder)
+    except ValidationError as error:
+        explain(error, kind, tree)
+        return None
+    for loc, account in _accounts(model):
+        _try_password(account, loc, tree)
+    return None if tree.errors else model
+
+
+def _routes_path(tree: Tree, folder: Path) -> Path:
+    """Which routes file server.yaml names, even when the rest of it is wrong."""
+    named = tree.value.get("routes") if isinstance(tree.value, Mapping) else None
+    default: Path = Server.model_fields["routes"].default
+    return _join(folder, Path(named) if isinstance(named, str) and named and "\0" not in named else default)
+
+
+def _modes(tree: Tree, folder: Path) -> tuple[dict[Path, Mode], list[Tree]]:
+    """Every mode file that the routes name, each read once, also when the routes have mistakes."""
+    modes: dict[Path, Mode] = {}
+    trees: dict[Path, Tree] = {}
+    for loc, named in _mode_names(tree):
+        path = _join(folder, Path(named))
+        if not path.is_file():
+            tree.blame(loc, f"names {shown(path)}, which is no file", _mend_missing_mode(path, folder))
+        elif path not in trees:
+            trees[path] = read_file(path)
+            if (mode := _model(Mode, trees[path], path.parent)) is not None:
+                modes[path] = mode
+    return modes, list(trees.values())
+
+
+def _mode_names(tree: Tree) -> Iterator[tuple[Loc, str]]:
+    routes = tree.value.get("routes") if isinstance(tree.value, Mapping) else None
+    for index, route in enumerate(routes if isinstance(routes, tuple) else ()):
+        named = route.get("mode") if isinstance(route, Mapping) else None
+        if isinstance(named, str) and named and "\0" not in named:
+            yield ("routes", index, "mode"), named
+
+
+def _mend_missing_mode(path: Path, folder: Path) -> str:
+    """The mode files that are there, so that a person can pick one."""
+    for place in (path.parent, folder / "modes"):
+        found = sorted(place.glob("*.yaml")) if place.is_dir() else []
+        if found:
+            return f"write that file, or name one that is there: {', '.join(str(_near(one, folder)) for one in found)}"
+    return "write that file, or name one that is there"
+
+
+def _near(path: Path, folder: Path) -> Path:
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
+
+
+def _join(folder: Path, path: Path) -> Path:
+    """The path as seen from `folder`, without `..` where that is safe to read."""
+    return Path(str(_squeeze(folder / path.expanduser())))
+
+
+def _squeeze(path: Path) -> Path:
+    parts: list[str] = []
+    for part in path.parts:
+        if part == ".." and parts and parts[-1] not in ("..", path.anchor):
+            parts.pop()
+        else:
+            parts.append(part)
+    return Path(*parts)
+
+
+def _absolute(model: M, folder: Path) -> M:
+    """The model with every relative path joined to the folder of its file."""
+    changed: dict[str, object] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        new = _absolute_value(value, folder)
+        if new is not value:
+            changed[name] = new
+    return model.model_copy(update=changed) if changed else model
+
+
+def _absolute_value(value: object, folder: Path) -> object:
+    if isinstance(value, Path):
+        return _join(folder, value)
+    if isinstance(value, BaseModel):
+        return _absolute(value, folder)
+    if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+        new = tuple(_absolute_value(item, folder) for item in value)
+        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
+    return value
+
+
+def _accounts(model: BaseModel) -> Iterator[tuple[Loc, Account]]:
+    if isinstance(model, Server):
+        for index, account in enumerate(model.sip.accounts):
+            yield ("sip", "accounts", index), account
+    if isinstance(model, Mode) and model.agent.account is not None:
+        yield ("agent", "account"), model.agent.account
+
+
+def _try_password(account: Account, loc: Loc, tree: Tree) -> None:
+    """Note a password that is not where the file says. The password itself is in no message."""
+    password: SecretStr | None = None
+    if account.password_env is not None:
+        loc, mend = (*loc, "password_env"), f"set it before the start: export {account.password_env}=…"
+        wrong = f"names the environment variable {account.password_env}, which is not set"
+    else:
+        loc, mend = (*loc, "password_file"), "write the password into that file, readable by this user alone"
+        wrong = f"names {shown(account.password_file or Path())}, which cannot be read"
+    try:
+        password = account.password()
+    except (KeyError, OSError, ValueError):
+        tree.blame(loc, wrong, mend)
+        return
+    if not password.get_secret_value():
+        tree.blame(loc, "leads to an empty password", mend)

@@ -1,0 +1,168 @@
+"""configs/modes/*.yaml: how a session behaves. `mode`, `source_language` and `target_language` are the public names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from kallglot_media.config.announcements import Announcements
+from kallglot_media.config.server import Account
+from kallglot_media.config.types import Language, LevelDb, Settings, SipUri, bad
+from kallglot_media.media import messages
+from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party, Plan
+
+MODES = ("bidirectional_translation",)
+LATER_MODES = ("assistive_translation", "ai_agent", "help_chat_voice")
+
+_GAINS = messages.Gains()
+_RULES = messages.SegmentRules()
+
+
+class Agent(Settings):
+    """The person who is called when a customer calls in."""
+
+    to: Annotated[SipUri, Field(examples=["sip:agent@192.0.2.20:5060"])]
+    """Their SIP address. The host is where the call is sent to."""
+
+    from_: Annotated[SipUri | None, Field(alias="from", examples=["sip:interpreter@192.0.2.10"])] = None
+    """Who the agent's phone shows; left out: the customer's own number."""
+
+    ring_s: Annotated[float | None, Field(ge=1, le=600, examples=[30])] = None
+    """How long the agent's phone rings; left out: sip.ring_s."""
+
+    account: Account | None = None
+    """When the agent's side asks for a password."""
+
+
+class Gains(Settings):
+    """The original voice under the made one, in dB; `off`: not heard."""
+
+    original_level_db: LevelDb = _GAINS.original_level_db
+    """While the translation is spoken."""
+
+    original_idle_db: LevelDb = _GAINS.original_idle_db
+    """While no translation is spoken."""
+
+    attack_ms: Annotated[int, Field(ge=0, le=5000)] = _GAINS.attack_ms
+    """How fast the original is turned down."""
+
+    release_ms: Annotated[int, Field(ge=0, le=10_000)] = _GAINS.release_ms
+    """How fast it comes back."""
+
+    def message(self) -> messages.Gains:
+        """The same, as the media process takes it."""
+        return messages.Gains(self.original_level_db, self.original_idle_db, self.attack_ms, self.release_ms)
+
+
+class Segment(Settings):
+    """When an utterance starts and ends."""
+
+    aggressiveness: Annotated[int, Field(ge=0, le=3)] = _RULES.aggressiveness
+    """webrtcvad's mode: 3 calls the least sound speech."""
+
+    start_ms: Annotated[int, Field(ge=20, le=1000)] = _RULES.start_ms
+    """This much speech before it is believed."""
+
+    stop_ms: Annotated[int, Field(ge=100, le=5000)] = _RULES.stop_ms
+    """This much silence ends the utterance. Less answers sooner and cuts slow speakers."""
+
+    lead_ms: Annotated[int, Field(ge=0, le=2000)] = _RULES.lead_ms
+    """Kept from before the start: "p", "t", "k" are quiet."""
+
+    tail_ms: Annotated[int, Field(ge=0, le=2000)] = _RULES.tail_ms
+    """Kept after the last sound."""
+
+    longest_ms: Annotated[int, Field(ge=1000, le=30_000)] = _RULES.longest_ms
+    """An utterance is cut here, at the quietest place of its last second."""
+
+    shortest_ms: Annotated[int, Field(ge=0, le=5000)] = _RULES.shortest_ms
+    """Less speech than this is a click."""
+
+    floor_dbfs: Annotated[float, Field(ge=-90, le=0)] = _RULES.floor_dbfs
+    """Quieter than this is never speech."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Segment:
+        if self.tail_ms > self.stop_ms:
+            raise bad(f"is {self.tail_ms}, more than stop_ms {self.stop_ms}", "write tail_ms ≤ stop_ms", at="tail_ms")
+        if self.shortest_ms >= self.longest_ms:
+            raise bad(f"is {self.shortest_ms}, longest_ms is {self.longest_ms}", "write shortest_ms < longest_ms",
+                      at="shortest_ms")  # fmt: skip
+        return self
+
+    def message(self) -> messages.SegmentRules:
+        """The same, as the media process takes it."""
+        return messages.SegmentRules(**self.model_dump())
+
+
+class ModeRecording(Settings):
+    """What is kept of this mode's sessions."""
+
+    enabled: bool = True
+    """false: neither sound nor transcript is kept, whatever server.yaml says."""
+
+    channels: Literal["dual"] = "dual"
+    """customer.wav and agent.wav, left as spoken, right as translated."""
+
+
+class Mode(Settings):
+    """configs/modes/bidirectional_translation.yaml: each hears the other in their own language."""
+
+    mode: Literal["bidirectional_translation"]
+    """What kind of session this is."""
+
+    source_language: Language
+    """What the customer speaks and hears."""
+
+    target_language: Language
+    """What the agent speaks and hears."""
+
+    agent: Agent
+    """Who is called."""
+
+    answer: Literal["when_agent_answers", "at_once"] = "when_agent_answers"
+    """When the customer's call is answered: before that they hear it ring, and pay nothing."""
+
+    voices: dict[Language, str | None] = Field(default_factory=dict, examples=[{"en": "en"}])
+    """language: voice. Left out or null: the server's voice for that language."""
+
+    gains: Gains = Gains()
+    """How loud the original voice stays."""
+
+    segment: Segment = Segment()
+    """How speech is cut into utterances."""
+
+    recording: ModeRecording = ModeRecording()
+    """What is kept."""
+
+    announcements: Announcements = Announcements()
+    """What the server itself says."""
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _known_mode(cls, value: Any) -> Any:
+        if value in LATER_MODES:
+            raise bad(f"is '{value}', which this version does not have", f"write one of: {', '.join(MODES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _two_languages(self) -> Mode:
+        if self.source_language == self.target_language:
+            raise bad(f"is '{self.target_language}', the same as source_language",
+                      "write the agent's language; the two must differ", at="target_language")  # fmt: skip
+        for language in self.voices:
+            if language not in (self.source_language, self.target_language):
+                raise bad("is a language that nobody hears in this mode",
+                          f"write a voice for {self.source_language} or {self.target_language}",
+                          at=f"voices.{language}")  # fmt: skip
+        return self
+
+    @property
+    def plan(self) -> Plan:
+        """Who hears whom."""
+        return BIDIRECTIONAL_TRANSLATION
+
+    def language_of(self, party: Party) -> str:
+        """What this party speaks and hears."""
+        return self.source_language if party is Party.CUSTOMER else self.target_language

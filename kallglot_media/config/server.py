@@ -1,0 +1,312 @@
+"""configs/server.yaml: the machine, its ports, its models. Every default of the server stands here."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from kallglot_media.config.types import (
+    BindHost,
+    Cidr,
+    ConfigPath,
+    ExternalHost,
+    IpNetwork,
+    Language,
+    Port,
+    Settings,
+    bad,
+)
+
+PORTS_PER_CALL = 4
+"""Two legs, each with a port for RTP and one for RTCP."""
+
+MODELS_VARIABLE = "KALLGLOT_MODELS"
+"""Environment variable that names the models folder when `speech.models_dir` does not."""
+
+
+_HOME = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
+
+HOME_NETWORKS: tuple[IpNetwork, ...] = tuple(ipaddress.ip_network(network) for network in _HOME)
+"""Loopback and the private ranges of RFC 1918, RFC 4193 and RFC 4291."""
+
+
+class Log(Settings):
+    """What the server says about itself, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important line that is still written."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    """`console` for people, `json` for machines (one object a line), `auto`: console on a terminal, else JSON."""
+
+
+class Listen(Settings):
+    """One address that SIP is taken on."""
+
+    transport: Literal["udp", "tcp"] = "udp"
+    """How SIP arrives."""
+
+    host: BindHost = "127.0.0.1"
+    """An IP address of this machine; 0.0.0.0 is all of them."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = 5060
+    """0: any free port (for tests)."""
+
+
+class Account(Settings):
+    """A name and where its password stands. A password is never written into a configuration file."""
+
+    user: Annotated[str, Field(min_length=1, examples=["pbx"])]
+    """The digest user name."""
+
+    password_env: Annotated[str | None, Field(min_length=1, examples=["KALLGLOT_PBX_PASSWORD"])] = None
+    """The environment variable that holds the password."""
+
+    password_file: ConfigPath | None = None
+    """A file that holds the password and nothing else (a line end after it does not count)."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Account:
+        if (self.password_env is None) == (self.password_file is None):
+            raise bad("needs one place for the password", "write either password_env or password_file")
+        return self
+
+    def password(self) -> SecretStr:
+        """The password now. Raises OSError or KeyError when its place is empty: `load_config` has tried it."""
+        if self.password_env is not None:
+            return SecretStr(os.environ[self.password_env])
+        assert self.password_file is not None
+        return SecretStr(self.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
+
+
+class Sip(Settings):
+    """Signalling."""
+
+    listen: Annotated[tuple[Listen, ...], Field(min_length=1)] = (Listen(transport="udp"), Listen(transport="tcp"))
+    """Where calls arrive. The first one is also the address that calls go out from."""
+
+    external_host: ExternalHost | None = None
+    """The address that peers reach this server by, when it is not the one it listens on (0.0.0.0, NAT)."""
+
+    user_agent: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[ -~]+$")] = "kallglot"
+    """What Server: and User-Agent: say."""
+
+    allow_from: tuple[Cidr, ...] = HOME_NETWORKS
+    """Who may call without a password. Others need one of `accounts`, and get 403 when there are none."""
+
+    accounts: tuple[Account, ...] = ()
+    """Names that callers from elsewhere may use (digest authentication, RFC 8760)."""
+
+    realm: Annotated[str, Field(min_length=1, max_length=100, pattern=r'^[^"\\\r\n]+$')] = "kallglot"
+    """The realm of the digest challenge."""
+
+    max_calls: Annotated[int, Field(ge=1, le=5000)] = 50
+    """Sessions at the same time; the next caller gets 503 with Retry-After."""
+
+    ring_s: Annotated[float, Field(ge=1, le=600)] = 30
+    """How long an agent's phone rings, unless the mode says otherwise."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Sip:
+        seen: dict[tuple[str, str, int], int] = {}
+        for index, one in enumerate(self.listen):
+            key = (one.transport, one.host, one.port)
+            if one.port and key in seen:
+                raise bad(f"is {one.transport} {one.host}:{one.port} again", "write each address once",
+                          at=f"listen.{index}")  # fmt: skip
+            seen[key] = index
+            if one.host in ("0.0.0.0", "::") and self.external_host is None:  # noqa: S104
+                raise bad("is missing, and listen has no address that peers can send to",
+                          "write the address that phones reach this machine by, e.g. external_host: 192.0.2.10",
+                          at="external_host")  # fmt: skip
+        users = [account.user for account in self.accounts]
+        for index, user in enumerate(users):
+            if user in users[:index]:
+                raise bad(f"has user '{user}' again", "write each user once", at=f"accounts.{index}.user")
+        return self
+
+    def contact_host(self, listen: Listen) -> str:
+        """The host that Via and Contact name for this listener."""
+        return self.external_host or listen.host
+
+
+class Jitter(Settings):
+    """How much delay evens out the network. All in ms, steps of 20."""
+
+    min_ms: Annotated[int, Field(ge=20, le=1000)] = 40
+    """Never less than this."""
+
+    target_ms: Annotated[int, Field(ge=20, le=1000)] = 60
+    """Where it starts."""
+
+    max_ms: Annotated[int, Field(ge=20, le=2000)] = 200
+    """Never more than this; what comes later is lost."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Jitter:
+        if not self.min_ms <= self.target_ms <= self.max_ms:
+            raise bad(f"is {self.target_ms}, outside min_ms {self.min_ms} … max_ms {self.max_ms}",
+                      "write min_ms ≤ target_ms ≤ max_ms", at="target_ms")  # fmt: skip
+        return self
+
+
+class Media(Settings):
+    """Sound."""
+
+    host: BindHost | None = None
+    """The IP address that RTP is taken on; left out: that of the first SIP listener."""
+
+    external_host: ExternalHost | None = None
+    """The address that SDP names; left out: `sip.external_host`, else `media.host`."""
+
+    ports: Annotated[tuple[Port, Port], Field(strict=False)] = (20_000, 29_999)
+    """The first and the last UDP port for RTP and RTCP; four for each call."""
+
+    rtp_timeout_s: Annotated[float, Field(ge=1, le=3600)] = 30
+    """A call whose peer has sent no sound for so long is ended (held calls are not)."""
+
+    jitter: Jitter = Jitter()
+    """The jitter buffer."""
+
+    allow_latch: bool = True
+    """Send RTP to where the peer's RTP comes from when that is not where its SDP said (NAT)."""
+
+    @model_validator(mode="after")
+    def _range(self) -> Media:
+        first, last = self.ports
+        if last - first + 1 < PORTS_PER_CALL:
+            raise bad(f"is {first} to {last}", "write the lower port first, e.g. ports: [20000, 29999]", at="ports")
+        return self
+
+
+class Recognizer(Settings):
+    """Speech to text."""
+
+    model: Annotated[str | None, Field(min_length=1, examples=["small"])] = None
+    """A folder in `models_dir`, or a path; left out: the best model installed, else the starter model."""
+
+    window: Literal["short", "full"] = "short"
+    """`short` computes as long as the utterance is; `full` always 30 s, as Whisper was trained."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes, one model copy and one thread each."""
+
+    deadline_s: Annotated[float, Field(ge=0.1, le=120)] = 8
+    """An answer later than this is given up; the original voice is let through instead."""
+
+    queue: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """Jobs in line over all calls; with more the oldest utterance is given up."""
+
+
+class Translator(Settings):
+    """Text to text."""
+
+    model: Annotated[str | None, Field(min_length=1, examples=["argos"])] = None
+    """A folder of packages in `models_dir`, or a path; left out: the packages installed, else the starter ones."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes, one thread each."""
+
+    deadline_s: Annotated[float, Field(ge=0.1, le=120)] = 5
+    """An answer later than this is given up."""
+
+    queue: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """Jobs in line over all calls."""
+
+
+class Synthesizer(Settings):
+    """Text to speech."""
+
+    voices: dict[Language, str] = Field(default_factory=dict, examples=[{"de": "de"}])
+    """language: voice. A voice's name in `models_dir`; a language left out has its first voice there."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes, one thread each."""
+
+    deadline_s: Annotated[float, Field(ge=0.1, le=120)] = 5
+    """An answer later than this is given up."""
+
+    queue: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """Jobs in line over all calls."""
+
+
+class Speech(Settings):
+    """The engines. With no models folder the starter models serve: the demo's sentences, nothing more."""
+
+    models_dir: ConfigPath | None = None
+    """The folder of real models; left out: the environment variable KALLGLOT_MODELS, else starter models only."""
+
+    recognizer: Recognizer = Recognizer()
+    translator: Translator = Translator()
+    synthesizer: Synthesizer = Synthesizer()
+
+    longest_turn_line: Annotated[int, Field(ge=1, le=64)] = 4
+    """Utterances of one person that may wait; with more the oldest is dropped, and the events say so."""
+
+
+class Recording(Settings):
+    """What is kept. A mode may switch its own recording off."""
+
+    enabled: bool = True
+    """Write the four tracks and the transcript under data_dir/sessions."""
+
+    fsync_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    """At most this much is lost when the power fails."""
+
+    min_free_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 200
+    """With less room on the disk no new call is taken."""
+
+
+class Limits(Settings):
+    """When things end by themselves."""
+
+    max_call_s: Annotated[float, Field(ge=1, le=86_400)] = 7200
+    """The longest call."""
+
+    drain_s: Annotated[float, Field(ge=0, le=86_400)] = 300
+    """After SIGTERM live calls may go on for so long; a second signal ends them at once."""
+
+
+class Server(Settings):
+    """configs/server.yaml."""
+
+    data_dir: ConfigPath = Path("../data")
+    """Recordings and transcripts; made when it is not there."""
+
+    log: Log = Log()
+    sip: Sip = Sip()
+    media: Media = Media()
+    speech: Speech = Speech()
+    recording: Recording = Recording()
+    limits: Limits = Limits()
+
+    routes: ConfigPath = Path("routes.yaml")
+    """Which number leads where."""
+
+    @model_validator(mode="after")
+    def _enough_ports(self) -> Server:
+        first, last = self.media.ports
+        room = (last - first + 1) // PORTS_PER_CALL
+        if room < self.sip.max_calls:
+            need = first + self.sip.max_calls * PORTS_PER_CALL - 1
+            raise bad(f"has room for {room} calls, sip.max_calls is {self.sip.max_calls}",
+                      f"write ports: [{first}, {need}]" if need <= 65_535 else "lower sip.max_calls",
+                      at="media.ports")  # fmt: skip
+        if self.media_advertised_host in ("0.0.0.0", "::"):  # noqa: S104
+            raise bad(f"is {self.media_host} with no external_host", "write media.external_host, e.g. 192.0.2.10",
+                      at="media.host")  # fmt: skip
+        return self
+
+    @property
+    def media_host(self) -> str:
+        """The address that RTP sockets bind."""
+        return self.media.host or self.sip.listen[0].host
+
+    @property
+    def media_advertised_host(self) -> str:
+        """The address that our SDP names."""
+        return self.media.external_host or self.sip.external_host or self.media_host
