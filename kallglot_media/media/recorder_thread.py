@@ -1,0 +1,127 @@
+"""The thread that writes recordings, so that no tick ever waits for a disk."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+import numpy.typing as npt
+
+from kallglot_media.media.messages import FromMedia, RecordingGap
+from kallglot_media.media.recorder import Recording
+
+SYNC_S = 1.0
+"""Each recording is synced this often, against power loss, while the disk keeps up."""
+
+_BUSY_JOBS = 64  # more than this in the line: writing comes before syncing
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    session_id: str
+    folder: Path
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    session_id: str
+    first_sample: int
+    pcm: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class _Close:
+    session_id: str
+    samples: int
+
+
+class Recorder:
+    """Takes chunks from the tick and writes them behind its back.
+
+    The line to the thread holds at most `longest_line_bytes` of sound: a chunk that does
+    not fit is left out, which the thread notices and reports as a RecordingGap.
+    """
+
+    def __init__(
+        self, *, longest_line_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._jobs: SimpleQueue[_Open | _Chunk | _Close | None] = SimpleQueue()
+        self._longest_line_bytes = longest_line_bytes
+        self._queued_bytes = 0  # only the tick's thread writes this one
+        self._written_bytes = 0  # only the writer's
+        self._events: deque[FromMedia] = deque()
+        self._clock = clock
+        self._synced_s: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self.left_out = 0
+
+    def start(self) -> None:
+        """Start writing."""
+        self._thread.start()
+
+    def stop(self, deadline_s: float) -> bool:
+        """Write what is in the line; False when that took longer than `deadline_s`."""
+        self._jobs.put(None)
+        self._thread.join(deadline_s)
+        return not self._thread.is_alive()
+
+    def open(self, session_id: str, folder: str, rate_hz: int) -> None:
+        """Start customer.wav and agent.wav in `folder`."""
+        self._jobs.put(_Open(session_id, Path(folder), rate_hz))
+
+    def write(self, session_id: str, first_sample: int, pcm: npt.NDArray[np.int16]) -> None:
+        """Queue `pcm` int16[2, n, 2] (file, sample, channel); the caller does not touch it again."""
+        if self._queued_bytes - self._written_bytes + pcm.nbytes > self._longest_line_bytes:
+            self.left_out += 1
+            return
+        self._queued_bytes += pcm.nbytes
+        self._jobs.put(_Chunk(session_id, first_sample, pcm))
+
+    def close(self, session_id: str, samples: int) -> None:
+        """Finish the files at `samples` per channel; SessionClosed comes out of `take_events`."""
+        self._jobs.put(_Close(session_id, samples))
+
+    def take_events(self) -> list[FromMedia]:
+        """RecordingGap and SessionClosed since the last call."""
+        return [self._events.popleft() for _ in range(len(self._events))]
+
+    def _run(self) -> None:
+        recordings: dict[str, Recording] = {}
+        while (job := self._jobs.get()) is not None:
+            try:
+                self._do(job, recordings)
+            except Exception as error:
+                # ours: it ends this session's recording, not the others'
+                traceback.print_exc()
+                why = f"recorder: {type(error).__name__}: {error}"
+                self._events.append(RecordingGap(job.session_id, 0, 0, why))
+        for recording in recordings.values():
+            recording.abandon()
+
+    def _do(self, job: _Open | _Chunk | _Close, recordings: dict[str, Recording]) -> None:
+        if isinstance(job, _Open):
+            recordings[job.session_id] = Recording(job.session_id, job.folder, job.rate_hz)
+            self._synced_s[job.session_id] = self._clock()
+            return
+        if isinstance(job, _Close):
+            recording = recordings.pop(job.session_id)
+            closed = recording.finish(job.samples)
+            del self._synced_s[job.session_id]
+            self._events.extend((*recording.take_gaps(), closed))
+            return
+        self._written_bytes += job.pcm.nbytes
+        recording = recordings[job.session_id]
+        recording.write(job.first_sample, job.pcm)
+        now_s = self._clock()
+        if now_s - self._synced_s[job.session_id] >= SYNC_S and self._jobs.qsize() < _BUSY_JOBS:
+            recording.sync()
+            self._synced_s[job.session_id] = now_s
+        self._events.extend(recording.take_gaps())
