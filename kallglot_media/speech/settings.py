@@ -1,0 +1,65 @@
+"""Everything that can be set about the engines, and the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+
+class EngineKind(StrEnum):
+    """The three engines of one utterance, in the order in which it passes them."""
+
+    RECOGNIZER = "recognizer"
+    TRANSLATOR = "translator"
+    SYNTHESIZER = "synthesizer"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSettings:
+    """How many engines of which kind run, with which models.
+
+    models            folder with whisper/ argos/ piper/; None: $KALLGLOT_MODELS, else the starter models
+    recognizer        folder name under whisper/, or an absolute path; None: the largest one installed
+    languages         ISO 639-1 codes among which the spoken language is looked for; empty: all that the model knows
+    voices            language -> voice name for `synthesize(…, voice=None)`; a language left out gets the first voice
+    window            "auto": encode only as much as was said; "full": always Whisper's 30 s
+    word_times        align each word to the sound (one more pass of the decoder)
+    recognizer_beam   1 is greedy
+    translator_beam   hypotheses kept per sentence
+    compute_type      CTranslate2's: int8, int8_float32, float32…
+    voice_peak        loudest sample of made speech, 0–1 of full scale
+    *_workers         processes of each kind, one core and one copy of the model each
+    longest_line      jobs that may wait in front of one kind; one more is refused with EngineBusy
+    hung_after_s      a worker that is past its job's deadline is killed when it has worked this long on that job
+    start_within_s    loading all models may take this long
+    niceness          added to the workers' nice value, so that the media tick goes first
+    """
+
+    models: Path | None = None
+    recognizer: str | None = None
+    languages: tuple[str, ...] = ()
+    voices: Mapping[str, str] = field(default_factory=dict)
+    window: Literal["auto", "full"] = "auto"
+    word_times: bool = True
+    recognizer_beam: int = 1
+    translator_beam: int = 4
+    compute_type: str = "int8"
+    voice_peak: float = 0.5
+    recognizer_workers: int = 1
+    translator_workers: int = 1
+    synthesizer_workers: int = 1
+    longest_line: int = 32
+    hung_after_s: float = 10.0
+    start_within_s: float = 60.0
+    niceness: int = 10
+
+    def workers(self, kind: EngineKind) -> int:
+        """How many processes of `kind` run."""
+        return {
+            EngineKind.RECOGNIZER: self.recognizer_workers,
+            EngineKind.TRANSLATOR: self.translator_workers,
+            EngineKind.SYNTHESIZER: self.synthesizer_workers,
+        }[kind]
