@@ -35,8 +35,8 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root="sudo"
 fi
 
-export DEBIAN_FRONTEND=noninteractive
-apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 "$@"; }
+# RUNLEVEL=1: installed, not started (kamailio would take port 5060).
+apt() { $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q -y -o Dpkg::Use-Pty=0 "$@"; }
 
 apt update >/dev/null
 # tshark asks whether users may capture; the tests run without.
