@@ -74,6 +74,7 @@ class Baresip:
     answer     "auto" answers at once; "manual" rings until `command("accept")`
     codecs     in order of preference, as baresip writes them
     microphone what it says, at 8 kHz; baresip stops sending where it ends
+    port       where it takes calls, when that had to be known before; else a free one
     """
 
     def __init__(
@@ -86,10 +87,11 @@ class Baresip:
         transport: Literal["udp", "tcp"] = "udp",
         answer: Literal["auto", "manual"] = "auto",
         account: str = "",
+        port: int | None = None,
     ) -> None:
         program = need("baresip", "baresip-core")
         self.user, self.transport, self.folder = user, transport, folder
-        self.sip_port, self.control_port, rtp_port = free_port(), free_port(), free_port()
+        self.sip_port, self.control_port, rtp_port = port or free_port(), free_port(), free_port()
         self.ear = folder / "ear"
         self.ear.mkdir(parents=True)
         wav = write_wav(folder / "microphone.wav", silence(120.0) if microphone is None else microphone)

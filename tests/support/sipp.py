@@ -51,6 +51,7 @@ class Sipp:
     remote     "127.0.0.1:5060"; for a UAS anything, it is not used
     rate       new calls per second; at_once: how many may be up together
     hold_ms    the length of the scenario's plain <pause/>
+    port       where it listens, when that had to be known before; else a free one
     lost       percentage of its own messages that SIPp drops in each direction
     """
 
@@ -68,12 +69,13 @@ class Sipp:
         transport: Literal["u1", "t1"] = "u1",
         lost: int = 0,
         extra: Sequence[str] = (),
+        port: int | None = None,
         timeout_s: int = 60,
         **fill: str,
     ) -> None:
         program = need("sipp", "sip-tester")
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.port, self.media_port = folder, free_port(), free_port()
+        self.folder, self.port, self.media_port = folder, port or free_port(), free_port()
         self._stem = f"{scenario}-{self.port}"
         path = folder / f"{self._stem}.xml"
         path.write_text(_filled((SCENARIOS / f"{scenario}.xml").read_text(), fill))
