@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kallglot_media.phone.session_folder import Session, Turn, read_session
+from kallglot_media.phone.session_folder import Session, Turn, plays, read_session
 from kallglot_media.speech.types import Pcm16
 
 if TYPE_CHECKING:
@@ -165,29 +165,6 @@ def spans(row: Row, session: Session) -> list[tuple[float, float]]:
     if not row.made:
         return [(turn.start_ms / 1000, turn.end_ms / 1000) for turn in turns]
     return [(play.start_s, play.end_s) for play in plays(session, row.speaker)]
-
-
-@dataclass(frozen=True, slots=True)
-class PlaySpan:
-    """Where a turn's translation stands on the made track, from its first to its last sample that is not zero."""
-
-    sequence: int
-    start_s: float
-    end_s: float
-
-
-def plays(session: Session, speaker: str) -> list[PlaySpan]:
-    """One for each turn of `speaker` whose translation was played."""
-    track = session.tracks[speaker]
-    turns = [turn for turn in session.turns if turn.speaker == speaker and turn.first_sample_ms is not None]
-    firsts = [round((turn.first_sample_ms or 0.0) * track.rate_hz / 1000) for turn in turns]
-    found = []
-    limits = [*firsts, len(track.made)][1:]
-    for turn, first, limit in zip(turns, firsts, limits, strict=True):
-        sounding = np.flatnonzero(track.made[first:limit])
-        last = first + (int(sounding[-1]) + 1 if len(sounding) else 0)
-        found.append(PlaySpan(turn.sequence, first / track.rate_hz, last / track.rate_hz))
-    return found
 
 
 def envelope(pcm: Pcm16, rate_hz: int, bins: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:

@@ -123,6 +123,29 @@ def read_session(folder: Path) -> Session:
     return Session(folder, facts, read_turns(folder), tracks)
 
 
+@dataclass(frozen=True, slots=True)
+class PlaySpan:
+    """Where a turn's translation stands on the made track, from its first to its last sample that is not zero."""
+
+    sequence: int
+    start_s: float
+    end_s: float
+
+
+def plays(session: Session, speaker: str) -> list[PlaySpan]:
+    """One for each turn of `speaker` whose translation was played."""
+    track = session.tracks[speaker]
+    turns = [turn for turn in session.turns if turn.speaker == speaker and turn.first_sample_ms is not None]
+    firsts = [round((turn.first_sample_ms or 0.0) * track.rate_hz / 1000) for turn in turns]
+    found = []
+    limits = [*firsts, len(track.made)][1:]
+    for turn, first, limit in zip(turns, firsts, limits, strict=True):
+        sounding = np.flatnonzero(track.made[first:limit])
+        last = first + (int(sounding[-1]) + 1 if len(sounding) else 0)
+        found.append(PlaySpan(turn.sequence, first / track.rate_hz, last / track.rate_hz))
+    return found
+
+
 def read_turns(folder: Path) -> tuple[Turn, ...]:
     """The turns of transcript.jsonl with the playout times that events.jsonl brought later."""
     path = folder / "transcript.jsonl"

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from kallglot_media.phone.plot import ROWS, envelope, labels, lag_ms, plays, plot_session, spans
-from kallglot_media.phone.session_folder import JsonLines, SessionFolderError, read_session
+from kallglot_media.phone.plot import ROWS, envelope, labels, lag_ms, plot_session, spans
+from kallglot_media.phone.session_folder import JsonLines, SessionFolderError, plays, read_session
 from tests.support.sessions import LINES, MadeUpCall
 
 

@@ -1,0 +1,54 @@
+"""Is this sound in that recording, where, and how well: normalised correlation at every lag, by FFT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kallglot_media.phone.ear import FRAME_MS, level_dbfs
+from kallglot_media.speech.types import Pcm16
+
+_FAINTEST_DB = -24.0
+"""A stretch this far below the sound that is looked for cannot be it, however alike its shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best place of a sound in a recording.
+
+    at_sample    where its first sample lies
+    correlation  1.0 is the same sound at any gain; another sentence measures about 0.05
+    """
+
+    at_sample: int
+    correlation: float
+
+
+def find(sound: Pcm16, recording: Pcm16, *, first: int = 0, last: int | None = None) -> Found:
+    """The place between `first` and `last` (both for sound[0]) where `sound` fits best.
+
+    A recording that is too short, or a silent sound, gives correlation 0.0.
+    """
+    part = recording[max(0, first) : None if last is None else last + len(sound)].astype(np.float64)
+    wanted = sound.astype(np.float64)
+    energy = float(wanted @ wanted)
+    if len(part) < len(wanted) or energy == 0.0:
+        return Found(max(0, first), 0.0)
+    size = 1 << (len(part) + len(wanted)).bit_length()
+    cross = np.fft.irfft(np.fft.rfft(part, size) * np.conj(np.fft.rfft(wanted, size)), size)
+    lags = len(part) - len(wanted) + 1
+    power = np.concatenate([[0.0], np.cumsum(part**2)])
+    there = power[len(wanted) :] - power[:lags]
+    floor = energy * 10 ** (_FAINTEST_DB / 10)
+    fits = cross[:lags] / np.sqrt(np.maximum(there, floor) * energy)
+    best = int(np.argmax(fits))
+    return Found(max(0, first) + best, float(fits[best]))
+
+
+def sound_end(pcm: Pcm16, rate_hz: int, below_db: float = 35.0) -> int:
+    """Where the last frame ends that is not `below_db` quieter than the loudest: the end of speech."""
+    size = rate_hz * FRAME_MS // 1000
+    levels = [level_dbfs(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    loud = [number for number, level in enumerate(levels) if level > max(levels) - below_db]
+    return min(len(pcm), (loud[-1] + 1) * size) if loud else 0
