@@ -15,6 +15,7 @@ from kallglot_media.config.mode import Mode
 from kallglot_media.config.reader import Loc, Tree, read_file, shown
 from kallglot_media.config.routes import Route, Routes
 from kallglot_media.config.server import Account, Server
+from kallglot_media.speech.settings import SpeechSettings
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,6 +47,17 @@ class Config:
     def ring_s(self, mode: Mode) -> float:
         """How long the agent's phone rings in this mode."""
         return self.server.sip.ring_s if mode.agent.ring_s is None else mode.agent.ring_s
+
+    def languages(self) -> tuple[str, ...]:
+        """Every language that some route uses, sorted."""
+        spoken = {language for route in self.routes for language in route.languages or ()}
+        for mode in self.modes.values():
+            spoken |= {mode.source_language, mode.target_language}
+        return tuple(sorted(spoken))
+
+    def engines(self) -> SpeechSettings:
+        """What the engines are started with."""
+        return self.server.speech.engines(self.languages())
 
     def voice(self, mode: Mode | None, language: str) -> str | None:
         """The voice for a language: the mode's, else the server's, else None for the first one installed."""

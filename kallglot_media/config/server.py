@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,12 +22,10 @@ from kallglot_media.config.types import (
     Settings,
     bad,
 )
+from kallglot_media.speech.settings import SpeechSettings
 
 PORTS_PER_CALL = 4
 """Two legs, each with a port for RTP and one for RTCP."""
-
-MODELS_VARIABLE = "KALLGLOT_MODELS"
-"""Environment variable that names the models folder when `speech.models_dir` does not."""
 
 
 _HOME = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
@@ -183,69 +183,86 @@ class Media(Settings):
         return self
 
 
+_SPEECH = SpeechSettings()
+
+Workers = Annotated[int, Field(ge=1, le=256)]
+DeadlineS = Annotated[float, Field(ge=0.1, le=120)]
+
+
 class Recognizer(Settings):
     """Speech to text."""
 
-    model: Annotated[str | None, Field(min_length=1, examples=["small"])] = None
-    """A folder in `models_dir`, or a path; left out: the best model installed, else the starter model."""
+    model: Annotated[str | None, Field(min_length=1, examples=["small"])] = _SPEECH.recognizer
+    """A folder in `models_dir`/whisper, or an absolute path; left out: the largest one there, else the starter model."""
 
-    window: Literal["short", "full"] = "short"
-    """`short` computes as long as the utterance is; `full` always 30 s, as Whisper was trained."""
+    window: Literal["auto", "full"] = _SPEECH.window
+    """`auto` computes as long as the utterance is; `full` always 30 s, as Whisper was trained."""
 
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    workers: Workers = _SPEECH.recognizer_workers
     """Processes, one model copy and one thread each."""
 
-    deadline_s: Annotated[float, Field(ge=0.1, le=120)] = 8
+    deadline_s: DeadlineS = 8
     """An answer later than this is given up; the original voice is let through instead."""
-
-    queue: Annotated[int, Field(ge=1, le=10_000)] = 32
-    """Jobs in line over all calls; with more the oldest utterance is given up."""
 
 
 class Translator(Settings):
     """Text to text."""
 
-    model: Annotated[str | None, Field(min_length=1, examples=["argos"])] = None
-    """A folder of packages in `models_dir`, or a path; left out: the packages installed, else the starter ones."""
-
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    workers: Workers = _SPEECH.translator_workers
     """Processes, one thread each."""
 
-    deadline_s: Annotated[float, Field(ge=0.1, le=120)] = 5
+    deadline_s: DeadlineS = 5
     """An answer later than this is given up."""
-
-    queue: Annotated[int, Field(ge=1, le=10_000)] = 32
-    """Jobs in line over all calls."""
 
 
 class Synthesizer(Settings):
     """Text to speech."""
 
-    voices: dict[Language, str] = Field(default_factory=dict, examples=[{"de": "de"}])
-    """language: voice. A voice's name in `models_dir`; a language left out has its first voice there."""
+    voices: dict[Language, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict, examples=[{"de": "de"}])
+    """language: voice. A voice's name in `models_dir`/piper; a language left out has its first voice there."""
 
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    workers: Workers = _SPEECH.synthesizer_workers
     """Processes, one thread each."""
 
-    deadline_s: Annotated[float, Field(ge=0.1, le=120)] = 5
+    deadline_s: DeadlineS = 5
     """An answer later than this is given up."""
-
-    queue: Annotated[int, Field(ge=1, le=10_000)] = 32
-    """Jobs in line over all calls."""
 
 
 class Speech(Settings):
     """The engines. With no models folder the starter models serve: the demo's sentences, nothing more."""
 
-    models_dir: ConfigPath | None = None
+    models_dir: ConfigPath | None = _SPEECH.models
     """The folder of real models; left out: the environment variable KALLGLOT_MODELS, else starter models only."""
 
     recognizer: Recognizer = Recognizer()
+    """Speech to text."""
+
     translator: Translator = Translator()
+    """Text to text."""
+
     synthesizer: Synthesizer = Synthesizer()
+    """Text to speech."""
+
+    longest_line: Annotated[int, Field(ge=1, le=10_000)] = _SPEECH.longest_line
+    """Jobs that may wait in front of one kind of engine, over all calls; one more is refused."""
 
     longest_turn_line: Annotated[int, Field(ge=1, le=64)] = 4
     """Utterances of one person that may wait; with more the oldest is dropped, and the events say so."""
+
+    def engines(self, languages: Iterable[str] = ()) -> SpeechSettings:
+        """The same, as the engines take it. languages: those that some route uses; empty: all."""
+        return replace(
+            _SPEECH,
+            models=self.models_dir,
+            recognizer=self.recognizer.model,
+            languages=tuple(sorted(set(languages))),
+            voices=dict(self.synthesizer.voices),
+            window=self.recognizer.window,
+            recognizer_workers=self.recognizer.workers,
+            translator_workers=self.translator.workers,
+            synthesizer_workers=self.synthesizer.workers,
+            longest_line=self.longest_line,
+        )
 
 
 class Recording(Settings):
