@@ -193,7 +193,7 @@ class Recognizer(Settings):
     """Speech to text."""
 
     model: Annotated[str | None, Field(min_length=1, examples=["small"])] = _SPEECH.recognizer
-    """A folder in `models_dir`/whisper, or an absolute path; left out: the largest one there, else the starter model."""
+    """A folder in `models_dir`/whisper or an absolute path; left out: the largest there, else the starter model."""
 
     window: Literal["auto", "full"] = _SPEECH.window
     """`auto` computes as long as the utterance is; `full` always 30 s, as Whisper was trained."""
