@@ -1,0 +1,131 @@
+"""Translation with the models of Argos packages, run by CTranslate2 itself.
+
+A package is a CTranslate2 model, a SentencePiece model and a little JSON. Going through the
+argostranslate library costs its import of stanza and minisbd (neither is wanted here) and gains
+nothing but its sentence splitter, which downloads a model; `sentences` splits instead.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import sentencepiece
+
+from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.models import Model, read_package_metadata
+from kallglot_media.speech.sentences import sentences
+from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.types import Translation, UnknownPair
+
+PIVOT = "en"
+LENGTH_PENALTY = 0.2
+"""What Argos decodes with; its packages were chosen by their scores at this value."""
+
+_NUMBER = re.compile(r"\d+")
+
+
+class ArgosTranslator:
+    """A `types.Translator` on any number of packages, one thread."""
+
+    def __init__(self, models: list[Model], settings: SpeechSettings) -> None:
+        self._packages = {(model.languages[0], model.languages[1]): _Package.load(model, settings) for model in models}
+        self._beam = settings.translator_beam
+        for package in self._packages.values():
+            package.translate(["1"], self._beam)  # the first run allocates
+
+    def facts(self) -> dict[str, Any]:
+        """What was loaded: for the log, doctor and metrics."""
+        return {"pairs": sorted(f"{source}-{target}" for source, target in self._packages)}
+
+    def translate(self, text: str, source: str, target: str) -> Translation:
+        """`text` in another language, through English when no package goes straight."""
+        started_s = time.perf_counter()
+        parts = sentences(text)
+        for package in self._way(source, target):
+            if parts:
+                parts = package.translate(parts, self._beam)
+        return Translation(" ".join(parts), source, target, (time.perf_counter() - started_s) * 1000)
+
+    def _way(self, source: str, target: str) -> list[_Package]:
+        """The packages to go through, in order; none when there is nothing to translate."""
+        if source == target:
+            return []
+        for way in ([(source, target)], [(source, PIVOT), (PIVOT, target)]):
+            if all(pair in self._packages for pair in way):
+                return [self._packages[pair] for pair in way]
+        installed = ", ".join(f"{one}→{other}" for one, other in sorted(self._packages))
+        raise UnknownPair(
+            f"no package translates {source}→{target} (installed: {installed or 'none'}); "
+            f"put translate-{source}_{target}.argosmodel into the models folder's argos/, "
+            f"or {source}→{PIVOT} and {PIVOT}→{target}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    model: Any
+    pieces: Any
+    prefix: str
+
+    @classmethod
+    def load(cls, model: Model, settings: SpeechSettings) -> _Package:
+        about = read_package_metadata(model.path)
+        files = _folder_files(model.path) if model.path.is_dir() else _zip_files(model.path)
+        try:
+            pieces = sentencepiece.SentencePieceProcessor(model_proto=files.pop("sentencepiece.model"))
+        except KeyError:
+            raise SpeechSetupError(str(model.path), "no sentencepiece.model in it", "install another package") from None
+        translator = ctranslate2.Translator(
+            str(model.path), device="cpu", compute_type=settings.compute_type, intra_threads=1, files=files
+        )
+        return cls(translator, pieces, about.get("target_prefix", ""))
+
+    def translate(self, texts: list[str], beam: int) -> list[str]:
+        """Each sentence translated; where the best hypothesis loses a number, one that keeps it is preferred."""
+        results = self.model.translate_batch(
+            [self.pieces.encode(text, out_type=str) for text in texts],
+            target_prefix=[[self.prefix]] * len(texts) if self.prefix else None,
+            beam_size=beam,
+            num_hypotheses=beam,
+            length_penalty=LENGTH_PENALTY,
+            replace_unknowns=True,
+        )
+        return [
+            best_with_numbers(text, [self._text(pieces) for pieces in result.hypotheses])
+            for text, result in zip(texts, results, strict=True)
+        ]
+
+    def _text(self, pieces: list[str]) -> str:
+        if self.prefix and pieces[:1] == [self.prefix]:
+            pieces = pieces[1:]
+        text: str = self.pieces.decode_pieces(pieces)
+        return text.replace("▁", " ").strip()
+
+
+def best_with_numbers(source: str, hypotheses: list[str]) -> str:
+    """The first hypothesis that has the digits of the source, else the first.
+
+    best_with_numbers("um 14 Uhr", ["at two", "at 14"]) == "at 14"
+    """
+    wanted = Counter(_NUMBER.findall(source))
+    return next((one for one in hypotheses if Counter(_NUMBER.findall(one)) == wanted), hypotheses[0])
+
+
+def _folder_files(folder: Path) -> dict[str, bytes]:
+    inside = [folder / "sentencepiece.model", *(folder / "model").iterdir()]
+    return {path.name: path.read_bytes() for path in inside if path.is_file()}
+
+
+def _zip_files(path: Path) -> dict[str, bytes]:
+    """Of a package in its zip: what lies in model/, and sentencepiece.model, read into memory."""
+    with zipfile.ZipFile(path) as package:
+        wanted = [name for name in package.namelist() if Path(name).parent.name == "model"]
+        wanted += [name for name in package.namelist() if Path(name).name == "sentencepiece.model"]
+        return {Path(name).name: package.read(name) for name in wanted if not name.endswith("/")}

@@ -1,0 +1,96 @@
+"""Speech with Piper voices. piper-tts is GPL-3.0-or-later: only this file imports it, only in a worker."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from onnxruntime import InferenceSession, SessionOptions
+from piper import PiperConfig, PiperVoice, SynthesisConfig
+
+from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.models import Model, read_json
+from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.types import Pcm16, Speech, UnknownVoice
+
+BETWEEN_SENTENCES_MS = 150
+KEPT_LEAD_MS = 20
+QUIET = 0.005
+"""Of full scale: softer than this at the start is waiting, not speech."""
+
+
+class PiperSynthesizer:
+    """A `types.Synthesizer` on any number of voices, one thread."""
+
+    def __init__(self, models: list[Model], settings: SpeechSettings) -> None:
+        self._voices = {model.name: _load(model) for model in models}
+        self._by_language = _defaults(models, settings)
+        self._how = SynthesisConfig(volume=settings.voice_peak)
+        for voice in self._voices.values():
+            list(voice.synthesize("1"))  # the first run allocates
+
+    def facts(self) -> dict[str, Any]:
+        """What was loaded: for the log, doctor and metrics."""
+        return {"voices": sorted(self._voices), "defaults": self._by_language}
+
+    def synthesize(self, text: str, language: str, voice: str | None) -> Speech:
+        """`text` spoken, its first sound within 20 ms of the start. Empty text gives no samples."""
+        started_s = time.perf_counter()
+        speaker = self._voice(language, voice)
+        rate_hz = speaker.config.sample_rate
+        pause = np.zeros(rate_hz * BETWEEN_SENTENCES_MS // 1000, dtype=np.int16)
+        parts: list[Pcm16] = []
+        for chunk in speaker.synthesize(_plain(text), self._how):
+            parts += [pause, chunk.audio_int16_array] if parts else [_without_lead(chunk.audio_int16_array, rate_hz)]
+        pcm = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
+        return Speech(pcm, rate_hz, (time.perf_counter() - started_s) * 1000)
+
+    def _voice(self, language: str, name: str | None) -> PiperVoice:
+        chosen = name or self._by_language.get(language)
+        if chosen is None or chosen not in self._voices:
+            wanted = f"voice {name!r}" if name else f"voice for {language!r}"
+            raise UnknownVoice(
+                f"no {wanted} (installed: {', '.join(sorted(self._voices)) or 'none'}); "
+                f"put its .onnx and .onnx.json into the models folder's piper/"
+            )
+        return self._voices[chosen]
+
+
+def _load(model: Model) -> PiperVoice:
+    """PiperVoice.load starts a thread per core; a worker has one."""
+    options = SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    described = model.path.with_name(model.path.name + ".json")
+    try:
+        config = PiperConfig.from_dict(read_json(described))
+    except (KeyError, ValueError) as error:
+        raise SpeechSetupError(str(described), f"is no Piper description: {error!r}", "take the voice's own") from None
+    session = InferenceSession(str(model.path), sess_options=options, providers=["CPUExecutionProvider"])
+    return PiperVoice(session=session, config=config)
+
+
+def _defaults(models: list[Model], settings: SpeechSettings) -> dict[str, str]:
+    """language -> voice: the settings' choice, else the first one installed."""
+    defaults: dict[str, str] = {}
+    for model in models:
+        defaults.setdefault(model.languages[0], model.name)
+    names = {model.name for model in models}
+    for language, name in settings.voices.items():
+        if name not in names:
+            raise SpeechSetupError(
+                f"speech.voices.{language}", f"no voice {name!r}", f"write one of {', '.join(sorted(names))}"
+            )
+        defaults[language] = name
+    return defaults
+
+
+def _plain(text: str) -> str:
+    """Without Piper's [[raw phonemes]], which nobody on a call may write."""
+    return text.replace("[[", "(").replace("]]", ")")
+
+
+def _without_lead(pcm: Pcm16, rate_hz: int) -> Pcm16:
+    loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > QUIET * 32768)
+    return pcm[max(0, loud[0] - rate_hz * KEPT_LEAD_MS // 1000) :] if len(loud) else pcm

@@ -1,0 +1,126 @@
+"""All engines of a server: what a call asks for words and voices. Implements `types.SpeechEngines`.
+
+pool = SpeechPool(SpeechSettings())
+await pool.start()                       # SpeechSetupError: one line, with the mend
+heard = await pool.transcribe(pcm, "de", deadline_s=3.0)
+await pool.stop()                        # no worker outlives this
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kallglot_media.speech import wire, worker
+from kallglot_media.speech.child import Command, python_worker
+from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.group import Answer, EngineGroup, EngineStatus
+from kallglot_media.speech.model_check import check
+from kallglot_media.speech.models import Installed, Model, find_models
+from kallglot_media.speech.settings import EngineKind, SpeechSettings
+from kallglot_media.speech.types import EngineFailed, Pcm16, Speech, Transcript, Translation
+
+OnChange = Callable[[EngineKind, bool], None]
+
+
+class SpeechPool:
+    """One group of worker processes per kind of engine, shared by all calls.
+
+    settings   see SpeechSettings
+    on_change  called as on_change(kind, works) when the last worker of a kind is lost and when one is back
+    commands   how to start a worker of a kind; left out: the real one (tests put scripts here)
+    """
+
+    def __init__(
+        self,
+        settings: SpeechSettings,
+        *,
+        on_change: OnChange = lambda kind, works: None,
+        commands: Mapping[EngineKind, Command] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._on_change = on_change
+        self._commands = commands
+        self._groups: dict[EngineKind, EngineGroup] = {}
+        self.installed: Installed | None = None
+
+    async def start(self) -> None:
+        """Check the models, start all workers, wait until every model is loaded.
+
+        Raises SpeechSetupError when a model is missing, wrong or does not load in time; no process is left then.
+        """
+        commands = self._commands if self._commands is not None else await self._real_commands()
+        self._groups = {kind: self._group(kind, command) for kind, command in commands.items()}
+        try:
+            async with asyncio.timeout(self._settings.start_within_s):
+                await self._start_groups()
+        except TimeoutError:
+            await self.stop()
+            raise SpeechSetupError(
+                "the speech engines",
+                f"were not ready after {self._settings.start_within_s:.0f} s",
+                "raise speech.start_within_s, or take smaller models or fewer workers",
+            ) from None
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End every worker. Jobs under way fail with EngineFailed."""
+        await asyncio.gather(*(group.stop() for group in self._groups.values()))
+
+    async def transcribe(self, pcm: Pcm16, language: str | None, *, deadline_s: float) -> Transcript:
+        """The words in `pcm` (16 kHz mono)."""
+        answer = await self._ask(EngineKind.RECOGNIZER, [wire.pack_pcm(pcm), language], deadline_s)
+        return wire.unpack_transcript(answer)
+
+    async def translate(self, text: str, source: str, target: str, *, deadline_s: float) -> Translation:
+        """`text` in another language."""
+        answer = await self._ask(EngineKind.TRANSLATOR, [text, source, target], deadline_s)
+        return wire.unpack_translation(answer)
+
+    async def synthesize(self, text: str, language: str, voice: str | None, *, deadline_s: float) -> Speech:
+        """`text` spoken."""
+        answer = await self._ask(EngineKind.SYNTHESIZER, [text, language, voice], deadline_s)
+        return wire.unpack_speech(answer)
+
+    def status(self) -> dict[EngineKind, EngineStatus]:
+        """How each kind is doing."""
+        return {kind: group.status() for kind, group in self._groups.items()}
+
+    async def _ask(self, kind: EngineKind, arguments: list[Any], deadline_s: float) -> Answer:
+        group = self._groups.get(kind)
+        if group is None:
+            raise EngineFailed(f"no {kind} was started")
+        return await group.ask(arguments, deadline_s)
+
+    async def _start_groups(self) -> None:
+        started = await asyncio.gather(*(group.start() for group in self._groups.values()), return_exceptions=True)
+        wrong = next((error for error in started if isinstance(error, BaseException)), None)
+        if wrong is not None:
+            raise wrong
+
+    def _group(self, kind: EngineKind, command: Command) -> EngineGroup:
+        return EngineGroup(
+            kind,
+            command,
+            workers=self._settings.workers(kind),
+            longest_line=self._settings.longest_line,
+            hung_after_s=self._settings.hung_after_s,
+            on_change=self._on_change,
+        )
+
+    async def _real_commands(self) -> dict[EngineKind, Command]:
+        chosen = await asyncio.to_thread(self._choose)
+        return {kind: self._command(kind, models) for kind, models in chosen.items()}
+
+    def _choose(self) -> dict[EngineKind, list[Model]]:
+        self.installed = find_models(self._settings)
+        used = self.installed.used(self._settings)
+        for model in used:
+            check(model)
+        return {kind: [model for model in used if model.kind is kind] for kind in EngineKind}
+
+    def _command(self, kind: EngineKind, models: list[Model]) -> Command:
+        return python_worker(lambda fd: worker.spec(kind, models, self._settings, fd))

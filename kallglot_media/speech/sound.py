@@ -1,0 +1,44 @@
+"""What a recogniser should know of a sound before and after it listens: level, liveliness, where to cut."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, Pcm16
+
+FRAME_SAMPLES = RECOGNIZER_RATE_HZ // 50
+QUIETEST_SPEECH_DBFS = -55.0
+"""A loudest frame below this is no speech: a telephone's own noise lies around -65 dBFS."""
+
+LEAST_SPREAD_DB = 3.0
+"""Speech rises and falls by 20 dB and more within a word; hum, hiss and tones keep their level."""
+
+
+def frame_levels_dbfs(pcm: Pcm16) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The level of each whole 20 ms, in dB below full scale; digital silence is -100."""
+    whole = len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES
+    frames = pcm[:whole].astype(np.float64).reshape(-1, FRAME_SAMPLES) / 32768
+    return np.asarray(10 * np.log10(np.mean(frames**2, axis=1) + 1e-10))
+
+
+def may_be_speech(pcm: Pcm16) -> bool:
+    """False when a sound is too quiet or too even to be speech, whatever a model would make of it."""
+    levels = frame_levels_dbfs(pcm)
+    if len(levels) == 0 or levels.max() < QUIETEST_SPEECH_DBFS:
+        return False
+    heard = levels[levels > -90]
+    loud, soft = np.percentile(heard, (90, 20))
+    return bool(loud - soft >= LEAST_SPREAD_DB or len(heard) < len(levels) // 2)
+
+
+def pieces(pcm: Pcm16, longest_samples: int) -> list[Pcm16]:
+    """`pcm` cut into pieces of at most `longest_samples`, each cut at the quietest place of its last third."""
+    cut: list[Pcm16] = []
+    while len(pcm) > longest_samples:
+        earliest = longest_samples * 2 // 3 // FRAME_SAMPLES * FRAME_SAMPLES
+        levels = frame_levels_dbfs(pcm[earliest:longest_samples])
+        smooth = np.convolve(levels, np.ones(5) / 5, "same")
+        at = earliest + int(np.argmin(smooth)) * FRAME_SAMPLES + FRAME_SAMPLES // 2
+        cut.append(pcm[:at])
+        pcm = pcm[at:]
+    return [*cut, pcm]

@@ -1,0 +1,282 @@
+"""Recognition with faster-whisper, encoding only as much as was said.
+
+Whisper pads every utterance to 30 s, and the encoder's time is the window's, not the utterance's.
+CTranslate2 takes a shorter window; what faster-whisper does around `encode` and `generate` for a
+window is small enough to do here for the short one. The full window stays for what is longer than
+SHORT_WINDOW_S and for what the short one decoded into repetition.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+
+from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.model_check import check_recognizer
+from kallglot_media.speech.models import Model, read_json
+from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.sound import may_be_speech, pieces
+from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, EngineFailed, Pcm16, Transcript, Word
+
+SHORT_WINDOW_S = 20.0
+WINDOW_MARGIN_FRAMES = 128
+"""Encoder frames (20 ms) after the sound. Fewer, and real models start to repeat the end."""
+
+FULL_WINDOW_FRAMES = 3000
+TOKENS_PER_S = 12
+"""Fast speech has about 7 tokens a second; a decoder that wants more than this is repeating itself."""
+
+LEAST_TOKENS = 12
+REPEATS_ABOVE = 2.4
+"""gzip ratio of a text that says the same over and over; OpenAI's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """When a model's words are not believed. From kallglot.json beside the weights, else OpenAI's values.
+
+    languages              what the model knows; empty: all of Whisper's
+    longest_s              the longest sound that it understands in one piece; longer ones are cut
+    min_avg_logprob        below this mean token log-probability, the text is dropped
+    no_speech_avg_logprob  the same, when no_speech_prob is high
+    no_speech_prob         what "high" means
+    """
+
+    languages: tuple[str, ...] = ()
+    longest_s: float = 30.0
+    min_avg_logprob: float = -1.0
+    no_speech_avg_logprob: float = -0.7
+    no_speech_prob: float = 0.6
+
+    def believe(self, avg_logprob: float, no_speech_prob: float) -> bool:
+        """True when a text with these marks is passed on."""
+        if no_speech_prob > self.no_speech_prob and avg_logprob < self.no_speech_avg_logprob:
+            return False
+        return avg_logprob >= self.min_avg_logprob
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    text: str
+    avg_logprob: float
+    no_speech_prob: float
+    repeats: bool
+    words: tuple[Word, ...] = ()
+
+
+class WhisperRecognizer:
+    """A `types.Recognizer` on one faster-whisper model, one thread."""
+
+    def __init__(self, model: Model, settings: SpeechSettings) -> None:
+        check_recognizer(model.path)
+        self._name = model.name
+        self._settings = settings
+        self._guards = _guards(model)
+        self._languages = frozenset(settings.languages or self._guards.languages)
+        self._whisper = WhisperModel(
+            str(model.path.absolute()),
+            device="cpu",
+            compute_type=settings.compute_type,
+            cpu_threads=1,
+            num_workers=1,
+            local_files_only=True,
+        )
+        self._mel_bands_must_agree(model)
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self._warm_up()
+
+    def facts(self) -> dict[str, Any]:
+        """What was loaded: for the log, doctor and metrics."""
+        return {
+            "model": self._name,
+            "compute_type": self._settings.compute_type,
+            "window": self._settings.window,
+            "languages": sorted(self._languages),
+        }
+
+    def transcribe(self, pcm: Pcm16, language: str | None) -> Transcript:
+        """The words in `pcm` (16 kHz mono); empty text for what is no speech. language None: detect it."""
+        started_s = time.perf_counter()
+        if language is not None and language not in self._whisper.supported_languages:
+            raise EngineFailed(f"Whisper has no language {language!r}; write an ISO 639-1 code such as 'de'")
+        if may_be_speech(pcm):
+            heard = self._listen(pcm, language)
+        else:
+            heard = Transcript("", language or "", 1.0 if language else 0.0, 0.0, 1.0, (), 0.0)
+        return replace(heard, engine_ms=(time.perf_counter() - started_s) * 1000)
+
+    def _listen(self, pcm: Pcm16, language: str | None) -> Transcript:
+        """All pieces of a sound; the language that the first one is in goes for the others."""
+        parts: list[Transcript] = []
+        offset_ms = 0
+        for piece in pieces(pcm, int(self._guards.longest_s * RECOGNIZER_RATE_HZ)):
+            part = self._hear(piece, language)
+            language = language or part.language
+            parts.append(_later(part, offset_ms))
+            offset_ms += len(piece) * 1000 // RECOGNIZER_RATE_HZ
+        return _joined(parts)
+
+    def _hear(self, pcm: Pcm16, language: str | None) -> Transcript:
+        if self._settings.window == "full" or len(pcm) > SHORT_WINDOW_S * RECOGNIZER_RATE_HZ:
+            return self._full(pcm, language)
+        encoded, frames = self._encode(pcm)
+        language_prob = 1.0
+        if language is None:
+            language, language_prob = self._detect(encoded)
+        decoded = self._decode(encoded, frames, language)
+        if decoded.repeats or decoded.avg_logprob < -1.0:
+            return replace(self._full(pcm, language), language_prob=language_prob)
+        return self._transcript(decoded, language, language_prob)
+
+    def _encode(self, pcm: Pcm16) -> tuple[Any, int]:
+        """The encoder's output for a window just longer than the sound, and the sound's own feature frames."""
+        features = self._whisper.feature_extractor(_as_float(pcm))
+        frames = features.shape[-1]
+        seconds = len(pcm) / RECOGNIZER_RATE_HZ
+        window = min(FULL_WINDOW_FRAMES, 2 * (math.ceil(50 * seconds) + WINDOW_MARGIN_FRAMES))
+        padded = np.zeros((features.shape[0], window), dtype=np.float32)
+        padded[:, : min(frames, window)] = features[:, :window]
+        return self._whisper.encode(padded), frames
+
+    def _detect(self, encoded: Any) -> tuple[str, float]:
+        """The most probable language among the allowed ones, and its probability among those."""
+        found = [(token.strip("<|>"), prob) for token, prob in self._whisper.model.detect_language(encoded)[0]]
+        allowed = [(code, prob) for code, prob in found if not self._languages or code in self._languages]
+        best, prob = max(allowed, key=lambda each: each[1])
+        return best, float(prob / (sum(each for _, each in allowed) or 1.0))
+
+    def _decode(self, encoded: Any, frames: int, language: str) -> _Decoded:
+        tokenizer = self._tokenizer(language)
+        most_tokens = LEAST_TOKENS + math.ceil(frames / 100 * TOKENS_PER_S)
+        (result,) = self._whisper.model.generate(
+            encoded,
+            [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
+            beam_size=self._settings.recognizer_beam,
+            max_length=2 * most_tokens,  # CTranslate2 generates at most half of it after a short prompt
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=[-1],
+        )
+        tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+        text = tokenizer.decode(tokens).strip()
+        repeats = len(tokens) >= most_tokens or compression_ratio(text) > REPEATS_ABOVE
+        believed = bool(text) and not repeats and self._guards.believe(result.scores[0], result.no_speech_prob)
+        words = self._align(tokenizer, tokens, encoded, frames) if believed and self._settings.word_times else ()
+        return _Decoded(text, result.scores[0], result.no_speech_prob, repeats, words)
+
+    def _align(self, tokenizer: Tokenizer, tokens: list[int], encoded: Any, frames: int) -> tuple[Word, ...]:
+        (aligned,) = self._whisper.find_alignment(tokenizer, [tokens], encoded, frames)
+        return tuple(
+            Word(
+                word["word"].strip(), round(word["start"] * 1000), round(word["end"] * 1000), float(word["probability"])
+            )
+            for word in aligned
+            if word["word"].strip()
+        )
+
+    def _full(self, pcm: Pcm16, language: str | None) -> Transcript:
+        """Whisper's own 30 s window, with its temperature fall-back against repetition."""
+        language_prob = 1.0
+        if language is None:
+            encoded, _ = self._encode(pcm)
+            language, language_prob = self._detect(encoded)
+        segments, _info = self._whisper.transcribe(
+            _as_float(pcm),
+            language=language,
+            beam_size=self._settings.recognizer_beam,
+            condition_on_previous_text=False,
+            word_timestamps=self._settings.word_times,
+        )
+        heard = list(segments)  # a generator: the decoding happens here
+        kept = [one for one in heard if one.compression_ratio <= REPEATS_ABOVE]
+        words = tuple(
+            _word(word.word, word.start, word.end, word.probability) for one in kept for word in one.words or ()
+        )
+        decoded = _Decoded(
+            text=" ".join(one.text.strip() for one in kept),
+            avg_logprob=float(np.mean([one.avg_logprob for one in kept])) if kept else -math.inf,
+            no_speech_prob=max((one.no_speech_prob for one in heard), default=1.0),
+            repeats=False,
+            words=words,
+        )
+        return self._transcript(decoded, language, language_prob)
+
+    def _transcript(self, decoded: _Decoded, language: str, language_prob: float) -> Transcript:
+        confidence = math.exp(min(0.0, decoded.avg_logprob))
+        if not decoded.text or not self._guards.believe(decoded.avg_logprob, decoded.no_speech_prob):
+            return Transcript("", language, language_prob, confidence, decoded.no_speech_prob, (), 0.0)
+        return Transcript(decoded.text, language, language_prob, confidence, decoded.no_speech_prob, decoded.words, 0.0)
+
+    def _tokenizer(self, language: str) -> Tokenizer:
+        if language not in self._tokenizers:
+            self._tokenizers[language] = Tokenizer(
+                self._whisper.hf_tokenizer, self._whisper.model.is_multilingual, task="transcribe", language=language
+            )
+        return self._tokenizers[language]
+
+    def _mel_bands_must_agree(self, model: Model) -> None:
+        wanted = self._whisper.model.n_mels
+        made = self._whisper.feature_extractor.mel_filters.shape[0]
+        if wanted != made:
+            raise SpeechSetupError(
+                str(model.path / "preprocessor_config.json"),
+                f"asks for {made} mel bands (or is missing), the model takes {wanted}",
+                "download the model again",
+            )
+
+    def _warm_up(self) -> None:
+        """The first run allocates: better now than in somebody's first sentence."""
+        encoded, frames = self._encode(np.zeros(RECOGNIZER_RATE_HZ, dtype=np.int16))
+        self._decode(encoded, frames, min(self._languages) if self._languages else "en")
+
+
+def compression_ratio(text: str) -> float:
+    """How much shorter gzip makes `text`: above 2.4 it says the same over and over."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def _guards(model: Model) -> Guards:
+    own = model.path / "kallglot.json"
+    if not own.is_file():
+        return Guards()
+    said = read_json(own)
+    try:
+        return Guards(**{**said, "languages": tuple(said.get("languages", ()))})
+    except TypeError as error:
+        raise SpeechSetupError(str(own), str(error), "correct it, or take the file away") from None
+
+
+def _as_float(pcm: Pcm16) -> npt.NDArray[np.float32]:
+    return np.asarray(pcm, dtype=np.float32) / np.float32(32768)
+
+
+def _later(part: Transcript, offset_ms: int) -> Transcript:
+    moved = tuple(
+        replace(word, start_ms=word.start_ms + offset_ms, end_ms=word.end_ms + offset_ms) for word in part.words
+    )
+    return replace(part, words=moved)
+
+
+def _joined(parts: list[Transcript]) -> Transcript:
+    """One transcript of all pieces; marks are those of the pieces that have words, or of the first."""
+    if len(parts) == 1:
+        return parts[0]
+    said = [part for part in parts if part.text] or parts[:1]
+    return Transcript(
+        text=" ".join(part.text for part in said),
+        language=said[0].language,
+        language_prob=said[0].language_prob,
+        confidence=float(np.mean([part.confidence for part in said])),
+        no_speech_prob=min(part.no_speech_prob for part in said),
+        words=tuple(word for part in said for word in part.words),
+        engine_ms=0.0,
+    )

@@ -1,0 +1,129 @@
+"""One engine in a process of its own: `python -m kallglot_media.speech.worker SPEC`.
+
+SPEC is JSON: {"kind": "recognizer", "fd": 5, "niceness": 10, "settings": {…}, "models": […]}.
+The worker loads its model, warms it up, says "ready" and answers one request after the other on
+the socket `fd`, until that closes. It holds no state between requests and decides nothing: the
+line, the deadlines and the restarts are the pool's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kallglot_media.speech import wire
+from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.models import Model
+from kallglot_media.speech.settings import EngineKind, SpeechSettings
+
+Operation = Callable[..., wire.Result]
+
+_PR_SET_PDEATHSIG = 1
+
+
+def spec(kind: EngineKind, models: list[Model], settings: SpeechSettings, fd: int) -> str:
+    """The command-line argument that `main` reads."""
+    chosen = {
+        "languages": settings.languages,
+        "voices": dict(settings.voices),
+        "window": settings.window,
+        "word_times": settings.word_times,
+        "recognizer_beam": settings.recognizer_beam,
+        "translator_beam": settings.translator_beam,
+        "compute_type": settings.compute_type,
+        "voice_peak": settings.voice_peak,
+    }
+    listed = [[model.name, str(model.path), model.languages, model.size_bytes, model.starter] for model in models]
+    return json.dumps(
+        {"kind": kind.value, "fd": fd, "niceness": settings.niceness, "settings": chosen, "models": listed}
+    )
+
+
+def load(kind: EngineKind, models: list[Model], settings: SpeechSettings) -> tuple[Operation, dict[str, Any]]:
+    """The engine's one method, and facts about what was loaded. Imports only what this kind needs."""
+    if kind is EngineKind.RECOGNIZER:
+        from kallglot_media.speech.whisper import WhisperRecognizer
+
+        recognizer = WhisperRecognizer(models[0], settings)
+        return recognizer.transcribe, recognizer.facts()
+    if kind is EngineKind.TRANSLATOR:
+        from kallglot_media.speech.argos import ArgosTranslator
+
+        translator = ArgosTranslator(models, settings)
+        return translator.translate, translator.facts()
+    from kallglot_media.speech.piper import PiperSynthesizer
+
+    synthesizer = PiperSynthesizer(models, settings)
+    return synthesizer.synthesize, synthesizer.facts()
+
+
+def serve(connection: socket.socket, operation: Operation) -> None:
+    """Answer requests in the order in which they come, until the other end closes."""
+    reader = wire.FrameReader()
+    while data := connection.recv(1 << 16):
+        for request in reader.feed(data):
+            connection.sendall(wire.frame({"id": request["id"], **_answer(operation, request["args"])}))
+
+
+def _answer(operation: Operation, arguments: list[Any]) -> dict[str, Any]:
+    first = wire.unpack_pcm(arguments[0]) if isinstance(arguments[0], bytes) else arguments[0]
+    try:
+        return {"ok": wire.pack_result(operation(first, *arguments[1:]))}
+    except Exception as error:  # an engine may raise anything; the next request must still be served
+        return wire.pack_error(error)
+
+
+def main(argument: str) -> int:
+    """Run one worker. Returns the exit status: 0 when the pool closed the socket, 2 when loading failed."""
+    said = json.loads(argument)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server: it ends its workers in order
+    _die_with_parent()
+    os.nice(said["niceness"])
+    kind = EngineKind(said["kind"])
+    models = [
+        Model(kind, name, Path(path), tuple(languages), size_bytes, starter)
+        for name, path, languages, size_bytes, starter in said["models"]
+    ]
+    with socket.socket(fileno=said["fd"]) as connection:
+        connection.setblocking(True)
+        return _run(connection, kind, models, SpeechSettings(**said["settings"]))
+
+
+def _run(connection: socket.socket, kind: EngineKind, models: list[Model], settings: SpeechSettings) -> int:
+    started_s = time.monotonic()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        try:
+            operation, facts = load(kind, models, settings)
+        except SpeechSetupError as error:
+            connection.sendall(wire.frame({"failed": [error.where, error.wrong, error.mend]}))
+            return 2
+        except Exception as error:  # libraries raise anything at all over a wrong file
+            where = ", ".join(str(model.path) for model in models)
+            wrong = f"does not load: {type(error).__name__}: {error}"
+            connection.sendall(wire.frame({"failed": [where, wrong, "run `kallglot-media models check`"]}))
+            return 2
+        facts["load_ms"] = (time.monotonic() - started_s) * 1000
+        connection.sendall(wire.frame({"ready": facts}))
+        serve(connection, operation)
+    return 0
+
+
+def _die_with_parent() -> None:
+    """A closed socket ends an idle worker; this ends one that is deep in a model when the server is killed."""
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
