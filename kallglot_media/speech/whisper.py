@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -174,13 +175,7 @@ class WhisperRecognizer:
 
     def _align(self, tokenizer: Tokenizer, tokens: list[int], encoded: Any, frames: int) -> tuple[Word, ...]:
         (aligned,) = self._whisper.find_alignment(tokenizer, [tokens], encoded, frames)
-        return tuple(
-            Word(
-                word["word"].strip(), round(word["start"] * 1000), round(word["end"] * 1000), float(word["probability"])
-            )
-            for word in aligned
-            if word["word"].strip()
-        )
+        return _words((one["word"], one["start"], one["end"], one["probability"]) for one in aligned)
 
     def _full(self, pcm: Pcm16, language: str | None) -> Transcript:
         """Whisper's own 30 s window, with its temperature fall-back against repetition."""
@@ -197,9 +192,7 @@ class WhisperRecognizer:
         )
         heard = list(segments)  # a generator: the decoding happens here
         kept = [one for one in heard if one.compression_ratio <= REPEATS_ABOVE]
-        words = tuple(
-            _word(word.word, word.start, word.end, word.probability) for one in kept for word in one.words or ()
-        )
+        words = _words((word.word, word.start, word.end, word.probability) for one in kept for word in one.words or ())
         decoded = _Decoded(
             text=" ".join(one.text.strip() for one in kept),
             avg_logprob=float(np.mean([one.avg_logprob for one in kept])) if kept else -math.inf,
@@ -259,11 +252,21 @@ def _as_float(pcm: Pcm16) -> npt.NDArray[np.float32]:
     return np.asarray(pcm, dtype=np.float32) / np.float32(32768)
 
 
-def _later(part: Transcript, offset_ms: int) -> Transcript:
-    moved = tuple(
-        replace(word, start_ms=word.start_ms + offset_ms, end_ms=word.end_ms + offset_ms) for word in part.words
-    )
-    return replace(part, words=moved)
+def _words(aligned: Iterable[tuple[str, float, float, float]]) -> tuple[Word, ...]:
+    """Words from (text, start_s, end_s, probability); lone punctuation goes to the word before it."""
+    words: list[Word] = []
+    for text, start_s, end_s, prob in aligned:
+        plain = text.strip()
+        if words and not any(letter.isalnum() for letter in plain):
+            words[-1] = replace(words[-1], text=words[-1].text + plain)
+        elif plain:
+            words.append(Word(plain, round(start_s * 1000), round(end_s * 1000), float(prob)))
+    return tuple(words)
+
+
+def _later(part: Transcript, by_ms: int) -> Transcript:
+    words = (replace(word, start_ms=word.start_ms + by_ms, end_ms=word.end_ms + by_ms) for word in part.words)
+    return replace(part, words=tuple(words))
 
 
 def _joined(parts: list[Transcript]) -> Transcript:
