@@ -21,20 +21,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kallglot_media.errors import SetupError
+
 DEFAULT_WITHIN_MS = 20_000
 """How long a `wait` waits when the script does not say; then the step is reported as missed."""
 
 MEDIA_KEYS = "0123456789*#ABCD"
 
 
-class ScriptError(ValueError):
+class ScriptError(SetupError):
     """The script cannot be carried out. Says where, what is there, and what to write."""
-
-    def __init__(self, where: str, wrong: str, mend: str) -> None:
-        super().__init__(f"{where}: {wrong}\n    {mend}")
-        self.where = where
-        self.wrong = wrong
-        self.mend = mend
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kallglot_media.errors import SetupError
 from kallglot_media.speech.types import Pcm16
 
 SPEAKERS = ("customer", "agent")
@@ -19,14 +20,8 @@ STAGES = ("endpoint", "recognize", "translate", "synthesize", "playout_wait")
 """The stages between a speaker's last sound and the first translated sample, in their order."""
 
 
-class SessionFolderError(ValueError):
+class SessionFolderError(SetupError):
     """The folder does not hold what a session leaves. Says where, what is there, and what to do."""
-
-    def __init__(self, where: str, wrong: str, mend: str) -> None:
-        super().__init__(f"{where}: {wrong}\n    {mend}")
-        self.where = where
-        self.wrong = wrong
-        self.mend = mend
 
 
 @dataclass(frozen=True, slots=True)
