@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.modes.plan import Party, Plan
 
 # ── control → media ──────────────────────────────────────────────────────────────
@@ -90,30 +91,6 @@ class SetPlan:
     plan: Plan
     gains: Gains = field(default_factory=Gains)
     through: tuple[Party, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRules:
-    """When an utterance starts and ends.
-
-    aggressiveness  webrtcvad mode 0–3: 3 calls the least sound speech
-    start_ms        this much speech before we believe it
-    stop_ms         this much silence ends the utterance
-    lead_ms         kept from before the start: "p", "t", "k" are quiet
-    tail_ms         kept after the last speech frame
-    longest_ms      an utterance is cut here, at the quietest place of its last second
-    shortest_ms     less speech than this is a click, not an utterance
-    floor_dbfs      frames quieter than this are never speech
-    """
-
-    aggressiveness: int = 2
-    start_ms: int = 60
-    stop_ms: int = 500
-    lead_ms: int = 240
-    tail_ms: int = 200
-    longest_ms: int = 15_000
-    shortest_ms: int = 120
-    floor_dbfs: float = -50.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,323 @@
+"""Cuts one voice into utterances. Time is counted in samples, not read off a clock.
+
+Whether a frame is speech comes in from outside (webrtcvad); here it is decided when that makes
+an utterance. No sample is ever in two utterances, and none between the first and the last
+sample of one is missing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from kallglot_media.audio.level import rms_dbfs
+from kallglot_media.audio.pcm import FRAME_MS, Pcm16, samples_of
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRules:
+    """When an utterance starts and ends.
+
+    aggressiveness  webrtcvad mode 0–3: 3 calls the least sound speech
+    start_ms        this much speech before we believe it
+    stop_ms         this much silence ends the utterance
+    lead_ms         kept from before the start: "p", "t", "k" are quiet
+    tail_ms         kept after the last speech frame
+    longest_ms      an utterance is cut here, at the quietest place of its last second
+    shortest_ms     less speech than this is a click, not an utterance
+    floor_dbfs      frames quieter than this are never speech
+    """
+
+    aggressiveness: int = 2
+    start_ms: int = 60
+    stop_ms: int = 500
+    lead_ms: int = 240
+    tail_ms: int = 200
+    longest_ms: int = 15_000
+    shortest_ms: int = 120
+    floor_dbfs: float = -50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Speech is believed; it began at `at_sample`. Not said again after a cut at longest_ms."""
+
+    at_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An utterance.
+
+    pcm                int16, with lead-in and tail
+    first_sample       position of pcm[0]
+    speech_end_sample  end of the last speech frame in pcm
+    ended_by           "silence", "longest" or "close"
+    """
+
+    pcm: Pcm16
+    first_sample: int
+    speech_end_sample: int
+    ended_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What Started announced was a click of `speech_ms`, shorter than shortest_ms."""
+
+    at_sample: int
+    speech_ms: int
+
+
+SegmentEvent = Started | Ended | Dropped
+
+
+class _Piece(NamedTuple):
+    """A frame, or a part of one. level_dbfs is only known where it was needed."""
+
+    pcm: Pcm16
+    is_speech: bool
+    level_dbfs: float
+
+
+class Segmenter:
+    """Frames of one leg in, `Started`, `Ended` and `Dropped` out.
+
+    Hysteresis: to start, speech frames must outnumber silent ones by start_ms (each silent
+    frame takes one back); to go on, two speech frames in a row are needed, so that a click in
+    the pause does not keep an utterance open.
+    """
+
+    def __init__(self, rules: SegmentRules, rate_hz: int = 8000) -> None:
+        self._rules = rules
+        self._rate_hz = rate_hz
+        self._start_frames = max(1, rules.start_ms // FRAME_MS)
+        self._stop_samples = samples_of(max(FRAME_MS, rules.stop_ms), rate_hz)
+        self._tail_samples = samples_of(rules.tail_ms, rate_hz)
+        self._longest_samples = samples_of(max(rules.longest_ms, 2 * FRAME_MS), rate_hz)
+        self._lead_samples = samples_of(rules.lead_ms, rate_hz)
+        self._before: deque[_Piece] = deque()  # idle: the newest sound, lead-in and what may be speech
+        self._before_samples = 0
+        self._evidence = 0  # idle: speech frames minus silent ones
+        self._evidence_from = 0  # where the evidence began
+        self._pieces: list[_Piece] | None = None  # the utterance under way
+        self._samples = 0  # in _pieces
+        self._first_sample = 0  # of _pieces
+        self._speech_end = 0
+        self._speech_samples = 0
+        self._run = 0  # speech frames in a row
+        self._began_at = 0
+        self._carried = False  # the utterance goes on from one cut at longest_ms
+        self._next_sample: int | None = None
+
+    @property
+    def in_speech(self) -> bool:
+        """Whether an utterance is under way."""
+        return self._pieces is not None
+
+    def so_far(self) -> Ended | None:
+        """A copy of the utterance under way, for partial results; ended_by is "open"."""
+        if self._pieces is None:
+            return None
+        return Ended(_join(self._pieces), self._first_sample, self._speech_end, "open")
+
+    def push(
+        self, frame: Pcm16, is_speech: bool, first_sample: int, level_dbfs: float | None = None
+    ) -> list[SegmentEvent]:
+        """Take in the next frame; mostly returns an empty list.
+
+        first_sample  its position; a gap after the frame before it counts as silence
+        level_dbfs    its RMS level where the caller has it, e.g. from a batch; else measured here if needed
+        """
+        if self._next_sample is not None and first_sample != self._next_sample:
+            events = self._fill_gap(self._next_sample, first_sample)
+        else:
+            events = []
+        self._next_sample = first_sample + len(frame)
+        if is_speech or self._pieces is not None:
+            level = float(rms_dbfs(frame)) if level_dbfs is None else level_dbfs
+            is_speech = is_speech and level >= self._rules.floor_dbfs
+        else:
+            level = -100.0
+        self._take(_Piece(frame.copy(), is_speech, level), first_sample, events)
+        return events
+
+    def flush(self) -> list[SegmentEvent]:
+        """The leg closes: what is under way ends here, by "close"."""
+        events: list[SegmentEvent] = []
+        if self._pieces is not None:
+            self._finish("close", events)
+        self._forget_before()
+        return events
+
+    # ── one piece ────────────────────────────────────────────────────────────────
+
+    def _take(self, piece: _Piece, first_sample: int, events: list[SegmentEvent]) -> None:
+        if self._pieces is None:
+            self._wait(piece, first_sample, events)
+        else:
+            self._go_on(piece, first_sample, events)
+
+    def _wait(self, piece: _Piece, first_sample: int, events: list[SegmentEvent]) -> None:
+        """Idle: keep the lead-in and gather evidence."""
+        if piece.is_speech:
+            if self._evidence == 0:
+                self._evidence_from = first_sample
+            self._evidence += 1
+        elif self._evidence:
+            self._evidence -= 1
+        self._remember(piece, first_sample)
+        if self._evidence >= self._start_frames:
+            self._begin(first_sample + len(piece.pcm))
+            events.append(Started(self._began_at))
+
+    def _remember(self, piece: _Piece, first_sample: int) -> None:
+        before = self._before
+        before.append(piece)
+        self._before_samples += len(piece.pcm)
+        keep_from = (self._evidence_from if self._evidence else first_sample + len(piece.pcm)) - self._lead_samples
+        end = first_sample + len(piece.pcm)
+        while before and end - self._before_samples + len(before[0].pcm) <= keep_from:
+            self._before_samples -= len(before.popleft().pcm)
+
+    def _begin(self, end_sample: int) -> None:
+        """Speech is believed: the lead-in becomes the start of an utterance."""
+        self._pieces = list(self._before)
+        self._samples = self._before_samples
+        self._first_sample = end_sample - self._samples
+        self._began_at = self._evidence_from
+        self._speech_end = end_sample
+        self._speech_samples = sum(len(piece.pcm) for piece in self._pieces if piece.is_speech)
+        self._run = 1
+        self._carried = False
+        self._forget_before()
+
+    def _go_on(self, piece: _Piece, first_sample: int, events: list[SegmentEvent]) -> None:
+        """In an utterance: it may end by silence or by its length."""
+        assert self._pieces is not None
+        size = len(piece.pcm)
+        self._pieces.append(piece)
+        self._samples += size
+        end = first_sample + size
+        if piece.is_speech:
+            self._run += 1
+            self._speech_samples += size
+            if self._run >= 2 or first_sample == self._speech_end:
+                self._speech_end = end
+        else:
+            self._run = 0
+        if end - self._speech_end >= self._stop_samples:
+            self._finish("silence", events)
+        elif self._samples >= self._longest_samples:
+            self._cut(events)
+
+    # ── the end ──────────────────────────────────────────────────────────────────
+
+    def _finish(self, ended_by: str, events: list[SegmentEvent]) -> None:
+        """End the utterance `tail_ms` after its speech; the silence behind it may be the next one's lead-in."""
+        assert self._pieces is not None
+        length = min(self._samples, self._speech_end + self._tail_samples - self._first_sample)
+        head, rest = _split(self._pieces, length)
+        first_sample = self._first_sample
+        speech_ms = self._speech_samples * 1000 // self._rate_hz
+        self._pieces = None
+        if speech_ms >= self._rules.shortest_ms or self._carried:
+            events.append(Ended(_join(head), first_sample, self._speech_end, ended_by))
+        else:
+            events.append(Dropped(self._began_at, speech_ms))
+        self._wait_after(rest, first_sample + length)
+
+    def _wait_after(self, rest: list[_Piece], first_sample: int) -> None:
+        """Go idle with what was not used as lead-in."""
+        self._forget_before()
+        for piece in rest:
+            self._remember(piece, first_sample)
+            first_sample += len(piece.pcm)
+
+    def _cut(self, events: list[SegmentEvent]) -> None:
+        """Longest: cut in the middle of the quietest frame of the last second, and go on with the rest."""
+        assert self._pieces is not None
+        at = self._quietest_place()
+        head, rest = _split(self._pieces, at)
+        cut_sample = self._first_sample + at
+        speech_end = _speech_end(head, self._first_sample)
+        if speech_end is not None:
+            events.append(Ended(_join(head), self._first_sample, speech_end, "longest"))
+        rest_speech_end = _speech_end(rest, cut_sample)
+        if rest_speech_end is None:
+            self._pieces = None
+            self._wait_after(rest, cut_sample)
+            return
+        self._pieces = rest
+        self._samples -= at
+        self._first_sample = self._began_at = cut_sample
+        self._speech_end = rest_speech_end
+        self._speech_samples = sum(len(piece.pcm) for piece in rest if piece.is_speech)
+        self._carried = True
+
+    def _quietest_place(self) -> int:
+        """In samples from the start of the utterance; never its first or last piece, so both parts have sound."""
+        assert self._pieces is not None
+        quietest, place = float("inf"), self._samples // 2
+        position = self._samples
+        earliest = max(self._samples - self._rate_hz, self._samples // 2)
+        for piece in reversed(self._pieces):
+            middle = position - len(piece.pcm) // 2
+            position -= len(piece.pcm)
+            if position < earliest:
+                break
+            if piece.level_dbfs < quietest:
+                quietest, place = piece.level_dbfs, middle
+        return place
+
+    def _fill_gap(self, expected: int, first_sample: int) -> list[SegmentEvent]:
+        """The clock skipped frames: silence stands in for them."""
+        if first_sample < expected:
+            raise ValueError(f"frame at sample {first_sample} after one that ended at {expected}")
+        events: list[SegmentEvent] = []
+        frame = samples_of(FRAME_MS, self._rate_hz)
+        while expected < first_sample and self._pieces is not None:
+            size = min(frame, first_sample - expected)
+            self._take(_Piece(np.zeros(size, np.int16), False, -100.0), expected, events)
+            expected += size
+        if expected < first_sample:
+            self._forget_before()
+        return events
+
+    def _forget_before(self) -> None:
+        self._before.clear()
+        self._before_samples = 0
+        self._evidence = 0
+
+
+def _join(pieces: list[_Piece]) -> Pcm16:
+    return np.concatenate([piece.pcm for piece in pieces])
+
+
+def _split(pieces: list[_Piece], at: int) -> tuple[list[_Piece], list[_Piece]]:
+    """The pieces before and after `at` samples; the one across it is divided."""
+    head: list[_Piece] = []
+    for index, piece in enumerate(pieces):
+        size = len(piece.pcm)
+        if at >= size:
+            head.append(piece)
+            at -= size
+            continue
+        if at == 0:
+            return head, pieces[index:]
+        head.append(piece._replace(pcm=piece.pcm[:at]))
+        return head, [piece._replace(pcm=piece.pcm[at:]), *pieces[index + 1 :]]
+    return head, []
+
+
+def _speech_end(pieces: list[_Piece], first_sample: int) -> int | None:
+    """The end of the last speech in pieces that start at first_sample."""
+    end = None
+    for piece in pieces:
+        first_sample += len(piece.pcm)
+        if piece.is_speech:
+            end = first_sample
+    return end

@@ -1,0 +1,350 @@
+"""The jitter buffer: arrival fills it, the clock empties it.
+
+insert() never returns sound and pop() never looks at a socket or a clock, so a burst of
+packets cannot make a burst of speech: only the 20 ms tick moves time on.
+
+The buffer is a line of packets sorted by RTP timestamp and a position in it, `_play`, the
+timestamp of the next frame. One payload byte is one tick of the RTP clock (G.711, RFC 3551
+section 4.5.14), so packets of 10 to 60 ms, even mixed, come out as frames of 20 ms.
+
+- A hole with later packets behind it is a loss: the frame is made up and `_play` moves on.
+- Nothing at all means that the packets are late or that the sender pauses: `_play` stays
+  where it is and the ticks are counted in `_held`. Sound that then continues at `_play` was
+  late, and the delay has grown by just that; sound that starts further on (RFC 3551
+  section 4.1: timestamps run on in a pause) takes the held time off again, so that neither a
+  loss nor a pause adds delay.
+- After `idle_ms` of nothing the next packet starts anew at the target delay: RFC 3550
+  section 6.4.1 calls the start of a talk spurt the place to change it.
+- Clock skew shows as too many or too few samples in reserve; a frame is dropped or repeated
+  where it is not heard, in silence.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass
+
+from kallglot_media.rtp.packet import RtpPacket, unwrap
+from kallglot_media.rtp.reserve import FRAME_MS, JitterRules, Reserve
+
+__all__ = ["JitterBuffer", "JitterRules", "JitterStats"]
+
+_FAR_AHEAD = 3000  # sequence numbers; RFC 3550 A.1 MAX_DROPOUT
+_FAR_BEHIND = 100  # RFC 3550 A.1 MAX_MISORDER
+
+
+@dataclass(slots=True)
+class JitterStats:
+    """Packets, except where it says frames. received = played + late + duplicate + overflow + discarded + waiting."""
+
+    received: int = 0
+    played: int = 0  # all or part of it came out of pop()
+    late: int = 0  # arrived after its turn, or under sound already there; says "raise target_ms"
+    duplicate: int = 0
+    overflow: int = 0  # pushed out by newer packets; says "sender is fast, or bursts"
+    discarded: int = 0  # empty, longer than max_ms, a stray from another stream, or left behind by a resync
+    lost: int = 0  # its turn came and it was not there; by sequence number, so a pause is no loss
+    reordered: int = 0  # came after a later one, in time
+    resyncs: int = 0  # new SSRC, or sequence numbers or timestamps that jumped
+    concealed_frames: int = 0  # holes: pop() gave None, later packets were there
+    empty_frames: int = 0  # nothing there: pop() gave None
+    stretched_frames: int = 0  # waited once more in silence, the reserve was low
+    shrunk_frames: int = 0  # skipped, the reserve was high
+
+
+_Entry = tuple[int, int, bytes]  # timestamp, sequence (both unwrapped), payload
+
+
+class JitterBuffer:
+    """One packet in, exactly one frame per tick out."""
+
+    def __init__(self, rules: JitterRules | None = None, rate_hz: int = 8000) -> None:
+        self.rules = rules or JitterRules()
+        self.stats = JitterStats()
+        self.pieces: list[tuple[int, bytes]] = []
+        self._frame = rate_hz * FRAME_MS // 1000  # ticks = bytes in a frame
+        self._ticks_per_ms = rate_hz // 1000
+        self._max = self.rules.max_ms * self._ticks_per_ms
+        self._idle_ticks = max(1, self.rules.idle_ms // FRAME_MS) * self._frame
+        self._reserve = Reserve(self.rules, rate_hz)
+        self._line: list[_Entry] = []
+        self._ssrc: int | None = None
+        self._play = 0
+        self._end = 0  # of the newest packet
+        self._last_sequence = 0  # of the newest packet played or passed by
+        self._newest_sequence = 0
+        self._passed_by: set[int] = set()  # numbers after _last_sequence that were no sound
+        self._missing: set[int] = set()  # numbers counted as lost, that may still come late
+        self._packet_ticks = self._frame
+        self._filling = True
+        self._new = True  # nothing of this stream has been played yet
+        self._waited_frames = 0  # while filling, since the first packet
+        self._held = 0  # ticks of the clock that passed with nothing there
+        self._stranger: RtpPacket | None = None
+
+    @property
+    def depth_ms(self) -> int:
+        """Sound in reserve, from the next frame to the end of the newest packet."""
+        return max(0, self._end - self._play) // self._ticks_per_ms if self._line else 0
+
+    @property
+    def target_ms(self) -> int:
+        """The present target, between rules.min_ms and rules.max_ms."""
+        return self._reserve.target_ms
+
+    @property
+    def waiting(self) -> int:
+        """Packets in the line, and one that may be the first of another stream."""
+        return len(self._line) + (self._stranger is not None)
+
+    # ── arrival ──────────────────────────────────────────────────────────────────
+
+    def insert(self, packet: RtpPacket) -> None:
+        """Take in one packet of sound, in any order."""
+        stats = self.stats
+        stats.received += 1
+        size = len(packet.payload)
+        if not 0 < size <= self._max:
+            stats.discarded += 1
+            return
+        if packet.ssrc != self._ssrc:
+            self._meet_stranger(packet)
+            return
+        sequence = unwrap(packet.sequence, self._newest_sequence, 16)
+        timestamp = unwrap(packet.timestamp, self._end, 32)
+        ahead = sequence - self._newest_sequence
+        in_stream = -_FAR_BEHIND <= ahead <= _FAR_AHEAD and -self._max <= timestamp - self._end <= self._max
+        spurt = self._is_idle and 0 < ahead <= _FAR_AHEAD
+        if not in_stream and not spurt:
+            self._meet_stranger(packet)
+            return
+        if self._stranger is not None:
+            self._forget_stranger()
+        if spurt:
+            self._start_at((timestamp, sequence, packet.payload))
+        elif ahead > 0 and timestamp >= self._end:
+            self._line.append((timestamp, sequence, packet.payload))
+            self._packet_ticks = size
+            self._end = timestamp + size
+            self._newest_sequence = sequence
+            if self._end - self._play > self._max + size:
+                self._push_out()
+        else:
+            self._insert_old((timestamp, sequence, packet.payload))
+
+    def pass_by(self, packet: RtpPacket) -> None:
+        """A packet of the same stream that is no sound (DTMF, comfort noise): its number is no loss."""
+        if packet.ssrc != self._ssrc:
+            return
+        sequence = unwrap(packet.sequence, self._newest_sequence, 16)
+        if self._last_sequence < sequence < self._newest_sequence + 100 and len(self._passed_by) < 1000:
+            self._passed_by.add(sequence)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._held >= self._idle_ticks
+
+    def _insert_old(self, entry: _Entry) -> None:
+        """A packet that is not the newest: in time, too late, or there already."""
+        timestamp, sequence, payload = entry
+        if any(there[1] == sequence or there[0] == timestamp for there in self._line):
+            self.stats.duplicate += 1
+            return
+        if timestamp < self._play:
+            if not self._may_start_earlier(timestamp, sequence):
+                self._count_late(sequence)
+                return
+            self._play = timestamp
+            self._last_sequence = min(self._last_sequence, sequence - 1)
+        self.stats.reordered += 1
+        insort(self._line, entry)
+        self._end = max(self._end, timestamp + len(payload))
+        self._newest_sequence = max(self._newest_sequence, sequence)
+
+    def _may_start_earlier(self, timestamp: int, sequence: int) -> bool:
+        """While filling nothing of the stream, or of the talk spurt, has been played yet."""
+        return self._filling and self._end - timestamp <= self._max and (self._new or sequence > self._last_sequence)
+
+    def _count_late(self, sequence: int) -> None:
+        if sequence <= self._last_sequence and sequence not in self._missing:
+            self.stats.duplicate += 1
+            return
+        self._missing.discard(sequence)
+        self.stats.late += 1
+        self._reserve.late()
+
+    def _push_out(self) -> None:
+        """Too much in reserve: skip the oldest, holes first."""
+        while self._end - self._play > self._max:
+            timestamp, sequence, payload = self._line[0]
+            if timestamp > self._play:
+                self._play = min(timestamp, self._end - self._max)
+                continue
+            del self._line[0]
+            self.stats.overflow += 1
+            self._count_lost(sequence)
+            self._play = max(self._play, timestamp + len(payload))
+
+    def _meet_stranger(self, packet: RtpPacket) -> None:
+        """A packet that does not fit the stream: another SSRC, or a jump of its numbers.
+
+        One alone may be a stray or an attack, so the stream changes over at the second in a row
+        (RFC 3550 A.1 does the same), or at once when nothing is being played.
+        """
+        first = self._stranger
+        if first is not None and packet.ssrc == first.ssrc and _follows(packet, first, self._max):
+            self._stranger = None
+            self._resync(first)
+            self.stats.received -= 1  # insert() counts it again
+            self.insert(packet)
+            return
+        self._forget_stranger()
+        behind = (self._newest_sequence - packet.sequence) & 0xFFFF
+        straggler = packet.ssrc == self._ssrc and behind <= _FAR_BEHIND  # of before the pause
+        if self._ssrc is None or (self._is_idle and not straggler):
+            self._resync(packet)
+        else:
+            self._stranger = packet
+
+    def _forget_stranger(self) -> None:
+        if self._stranger is not None:
+            self._stranger = None
+            self.stats.discarded += 1
+
+    def _resync(self, packet: RtpPacket) -> None:
+        """Go over to the stream that starts with `packet`."""
+        self.stats.resyncs += self._ssrc is not None
+        self.stats.discarded += len(self._line)
+        self._line.clear()
+        self._passed_by.clear()
+        self._missing.clear()
+        self._new = True
+        self._ssrc = packet.ssrc
+        self._last_sequence = packet.sequence - 1
+        self._start_at((packet.timestamp, packet.sequence, packet.payload))
+
+    def _start_at(self, entry: _Entry) -> None:
+        """Fill to the target again, then play from this packet on."""
+        timestamp, sequence, payload = entry
+        self._line.append(entry)
+        self._play = timestamp
+        self._end = timestamp + len(payload)
+        self._newest_sequence = sequence
+        self._packet_ticks = len(payload)
+        self._filling = True
+        self._waited_frames = 0
+        self._held = 0
+        self._reserve.restart()
+
+    # ── the clock ────────────────────────────────────────────────────────────────
+
+    def pop(self, quiet: bool = False) -> bytes | None:
+        """The 20 ms of payload whose turn it is; None means make up 20 ms.
+
+        quiet  the last frame was silence: now a frame may be dropped or added unheard
+
+        When packets are shorter or longer than 20 ms, a loss may leave a part of the frame:
+        then pop() gives None and `pieces` holds (offset in the frame, payload) of what there is.
+        """
+        if self.pieces:
+            self.pieces = []
+        if self._filling:
+            if not self._ready():
+                return None
+            self._filling = self._new = False
+        if self._line:
+            if self._held:
+                self._take_off_held()
+            if self._reserve.adjust_frames and self._reserve.may_adjust(quiet) and self._stretch_or_shrink():
+                return None
+        if not self._line:
+            self._held += self._frame
+            self.stats.empty_frames += 1
+            return None
+        frame = self._take_frame()
+        self._reserve.watch(self._end - self._play, self._packet_ticks)
+        return frame
+
+    def _ready(self) -> bool:
+        """Whether the target is reached, in sound or in time since the first packet."""
+        if not self._line:
+            return False
+        spare_ms = self._reserve.target_ms - FRAME_MS
+        if self._waited_frames * FRAME_MS >= spare_ms:
+            return True
+        self._waited_frames += 1
+        return self._end - self._play >= spare_ms * self._ticks_per_ms + self._packet_ticks
+
+    def _take_off_held(self) -> None:
+        """Sound is there again: what was held counts for the gap in front of it."""
+        gap = max(0, self._line[0][0] - self._play)
+        if gap < self._held:
+            self._reserve.late()  # not lost, late: a larger target would have had it in time
+        self._play += min(gap, self._held)
+        self._held = 0
+
+    def _stretch_or_shrink(self) -> bool:
+        """Bring the reserve one frame nearer to the target. True: this tick waits."""
+        if self._reserve.take_step() > 0:
+            self.stats.stretched_frames += 1
+            return True
+        self.stats.shrunk_frames += 1
+        self._take_frame()
+        self.pieces = []
+        return False
+
+    def _take_frame(self) -> bytes | None:
+        """The frame at _play; moves _play on."""
+        timestamp, sequence, payload = self._line[0]
+        play = self._play
+        self._play = play + self._frame
+        if timestamp == play and len(payload) == self._frame:
+            del self._line[0]
+            self.stats.played += 1
+            self._count_lost(sequence)
+            return payload
+        return self._assemble(play)
+
+    def _assemble(self, play: int) -> bytes | None:
+        """The frame from parts of several packets; the last of them stays for the next frame."""
+        frame_end = play + self._frame
+        position = play
+        while self._line and self._line[0][0] < frame_end:
+            timestamp, sequence, payload = self._line[0]
+            end = timestamp + len(payload)
+            start = max(timestamp, position)
+            if start < end:
+                position = min(end, frame_end)
+                self.pieces.append((start - play, payload[start - timestamp : position - timestamp]))
+                self._count_lost(sequence)
+            if end > frame_end:
+                break
+            del self._line[0]
+            if start < end:
+                self.stats.played += 1
+            else:
+                self.stats.late += 1  # lies wholly under another packet
+        if sum(len(piece) for _, piece in self.pieces) == self._frame:
+            frame = b"".join(piece for _, piece in self.pieces)
+            self.pieces = []
+            return frame
+        self.stats.concealed_frames += 1
+        return None
+
+    def _count_lost(self, sequence: int) -> None:
+        """The packet `sequence` has its turn: those missing before it are lost."""
+        missing = sequence - self._last_sequence - 1
+        if missing > 0:
+            gone = set(range(max(self._last_sequence + 1, sequence - _FAR_BEHIND), sequence)) - self._passed_by
+            self.stats.lost += max(0, missing - sum(self._last_sequence < n < sequence for n in self._passed_by))
+            self._missing = {n for n in self._missing if n > sequence - _FAR_BEHIND} | gone
+            self._passed_by = {n for n in self._passed_by if n > sequence}
+        if sequence > self._last_sequence:
+            self._last_sequence = sequence
+
+
+def _follows(packet: RtpPacket, first: RtpPacket, max_ticks: int) -> bool:
+    """Whether `packet` comes soon after `first` in the same stream."""
+    steps = (packet.sequence - first.sequence) & 0xFFFF
+    ticks = (packet.timestamp - first.timestamp) & 0xFFFFFFFF
+    return 0 < steps <= 10 and 0 < ticks <= max_ticks
