@@ -35,8 +35,11 @@ _IN_MS = {"ms": 1, "s": 1000, "sec": 1000, "secs": 1000, "second": 1000, "second
 
 def explain(error: ValidationError, root: type[BaseModel], tree: Tree) -> None:
     """Note every mistake of `error`, found while `tree` was read as a `root`."""
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details:
         loc: Loc = detail["loc"]
+        if detail["type"] == "too_short" and any(inner["loc"][: len(loc)] == loc != inner["loc"] for inner in details):
+            continue  # pydantic counts only the items that are right
         ctx = detail.get("ctx") or {}
         if detail["type"] == "kallglot":
             for part in (ctx.get("at") or "").split("."):
@@ -102,7 +105,7 @@ def _mend_unknown(root: type[BaseModel], loc: Loc) -> str:
     if section is None:
         return "remove it"
     names = [_name(name, field) for name, field in section.model_fields.items()]
-    close = get_close_matches(key, names, n=1, cutoff=0.6)
+    close = get_close_matches(key, names, n=1, cutoff=0.7)
     if close:
         return f"did you mean '{close[0]}'?"
     elsewhere = [path for path in setting_names(root) if path.split(".")[-1] == key]

@@ -13,7 +13,7 @@ from kallglot_media.config.errors import ConfigError, ConfigErrors
 from kallglot_media.config.explain import explain
 from kallglot_media.config.mode import Mode
 from kallglot_media.config.reader import Loc, Tree, read_file, shown
-from kallglot_media.config.routes import Route, Routes
+from kallglot_media.config.routes import Route, Routes, unreachable
 from kallglot_media.config.server import Account, Server
 from kallglot_media.speech.settings import SpeechSettings
 
@@ -81,7 +81,7 @@ def load_config(path: Path) -> Config:
     if server is None and server_tree.value is None:
         raise ConfigErrors(server_tree.errors)
     routes_tree = read_file(routes_path)
-    routes = _model(Routes, routes_tree, routes_path.parent)
+    routes = _routes(routes_tree, routes_path.parent)
     modes, mode_trees = _modes(routes_tree, routes_path.parent)
     errors = [error for tree in (server_tree, routes_tree, *mode_trees) for error in tree.errors]
     if errors or server is None or routes is None:
@@ -101,7 +101,7 @@ def check_file(path: Path) -> tuple[ConfigError, ...]:
         _model(Mode, tree, here)
         return tuple(tree.errors)
     if isinstance(top.get("routes"), tuple):
-        _model(Routes, tree, here)
+        _routes(tree, here)
         _, mode_trees = _modes(tree, here)
         return tuple(error for each in (tree, *mode_trees) for error in each.errors)
     try:
@@ -123,6 +123,19 @@ def _model(kind: type[M], tree: Tree, folder: Path) -> M | None:
     for loc, account in _accounts(model):
         _try_password(account, loc, tree)
     return None if tree.errors else model
+
+
+def _routes(tree: Tree, folder: Path) -> Routes | None:
+    """The routes; patterns that cannot be reached are noted even when other settings are wrong."""
+    routes = tree.value.get("routes") if isinstance(tree.value, Mapping) else None
+    called: dict[int, str] = {}
+    for index, route in enumerate(routes if isinstance(routes, tuple) else ()):
+        pattern = route.get("called") if isinstance(route, Mapping) else None
+        if isinstance(pattern, str) and pattern:
+            called[index] = pattern
+    for index, wrong, mend in unreachable(called):
+        tree.blame(("routes", index, "called"), wrong, mend)
+    return _model(Routes, tree, folder)
 
 
 def _routes_path(tree: Tree, folder: Path) -> Path:

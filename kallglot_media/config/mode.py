@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.config.server import Account
@@ -70,30 +70,31 @@ class Segment(Settings):
     lead_ms: Annotated[int, Field(ge=0, le=2000)] = _RULES.lead_ms
     """Kept from before the start: "p", "t", "k" are quiet."""
 
-    tail_ms: Annotated[int, Field(ge=0, le=2000)] = _RULES.tail_ms
+    tail_ms: Annotated[int, Field(ge=0, le=2000, validate_default=True)] = _RULES.tail_ms
     """Kept after the last sound."""
 
     longest_ms: Annotated[int, Field(ge=1000, le=30_000)] = _RULES.longest_ms
     """An utterance is cut here, at the quietest place of its last second."""
 
-    shortest_ms: Annotated[int, Field(ge=0, le=5000)] = _RULES.shortest_ms
+    shortest_ms: Annotated[int, Field(ge=0, le=5000, validate_default=True)] = _RULES.shortest_ms
     """Less speech than this is a click."""
 
     floor_dbfs: Annotated[float, Field(ge=-90, le=0)] = _RULES.floor_dbfs
     """Quieter than this is never speech."""
 
-    @model_validator(mode="after")
-    def _possible(self) -> Segment:
-        if self.tail_ms > self.stop_ms:
-            raise bad(f"is {self.tail_ms}, more than stop_ms {self.stop_ms}", "write tail_ms ≤ stop_ms", at="tail_ms")
-        if self.shortest_ms >= self.longest_ms:
-            raise bad(f"is {self.shortest_ms}, longest_ms is {self.longest_ms}", "write shortest_ms < longest_ms",
-                      at="shortest_ms")  # fmt: skip
-        return self
+    @field_validator("tail_ms")
+    @classmethod
+    def _inside_the_silence(cls, tail_ms: int, info: ValidationInfo) -> int:
+        if tail_ms > info.data.get("stop_ms", tail_ms):
+            raise bad(f"is {tail_ms}, more than stop_ms {info.data['stop_ms']}", "write tail_ms ≤ stop_ms")
+        return tail_ms
 
-    def message(self) -> messages.SegmentRules:
-        """The same, as the media process takes it."""
-        return messages.SegmentRules(**self.model_dump())
+    @field_validator("shortest_ms")
+    @classmethod
+    def _below_the_longest(cls, shortest_ms: int, info: ValidationInfo) -> int:
+        if shortest_ms >= info.data.get("longest_ms", shortest_ms + 1):
+            raise bad(f"is {shortest_ms}, longest_ms is {info.data['longest_ms']}", "write shortest_ms < longest_ms")
+        return shortest_ms
 
 
 class ModeRecording(Settings):
@@ -146,17 +147,24 @@ class Mode(Settings):
             raise bad(f"is '{value}', which this version does not have", f"write one of: {', '.join(MODES)}")
         return value
 
-    @model_validator(mode="after")
-    def _two_languages(self) -> Mode:
-        if self.source_language == self.target_language:
-            raise bad(f"is '{self.target_language}', the same as source_language",
-                      "write the agent's language; the two must differ", at="target_language")  # fmt: skip
-        for language in self.voices:
-            if language not in (self.source_language, self.target_language):
-                raise bad("is a language that nobody hears in this mode",
-                          f"write a voice for {self.source_language} or {self.target_language}",
-                          at=f"voices.{language}")  # fmt: skip
-        return self
+    @field_validator("target_language")
+    @classmethod
+    def _two_languages(cls, target: str, info: ValidationInfo) -> str:
+        if target == info.data.get("source_language"):
+            raise bad(f"is '{target}', the same as source_language", "write the agent's language; the two must differ")
+        return target
+
+    @field_validator("voices")
+    @classmethod
+    def _voices_that_are_heard(cls, voices: dict[str, str | None], info: ValidationInfo) -> dict[str, str | None]:
+        if not {"source_language", "target_language"} <= info.data.keys():
+            return voices
+        source, target = info.data["source_language"], info.data["target_language"]
+        for language in voices:
+            if language not in (source, target):
+                raise bad("is a language that nobody hears in this mode", f"write a voice for {source} or {target}",
+                          at=language)  # fmt: skip
+        return voices
 
     @property
     def plan(self) -> Plan:

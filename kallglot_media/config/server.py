@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from kallglot_media.config.types import (
     BindHost,
@@ -23,6 +23,9 @@ from kallglot_media.config.types import (
     bad,
 )
 from kallglot_media.speech.settings import SpeechSettings
+
+EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104
+"""Good to listen on, but no address that a peer could send to."""
 
 PORTS_PER_CALL = 4
 """Two legs, each with a port for RTP and one for RTCP."""
@@ -66,14 +69,16 @@ class Account(Settings):
     password_env: Annotated[str | None, Field(min_length=1, examples=["KALLGLOT_PBX_PASSWORD"])] = None
     """The environment variable that holds the password."""
 
-    password_file: ConfigPath | None = None
+    password_file: Annotated[ConfigPath | None, Field(validate_default=True)] = None
     """A file that holds the password and nothing else (a line end after it does not count)."""
 
-    @model_validator(mode="after")
-    def _one_place(self) -> Account:
-        if (self.password_env is None) == (self.password_file is None):
-            raise bad("needs one place for the password", "write either password_env or password_file")
-        return self
+    @field_validator("password_file")
+    @classmethod
+    def _one_place(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if "password_env" in info.data and (info.data["password_env"] is None) == (file is None):
+            raise bad("does not go with password_env" if file else "is missing, and password_env too",
+                      "write either password_env or password_file")  # fmt: skip
+        return file
 
     def password(self) -> SecretStr:
         """The password now. Raises OSError or KeyError when its place is empty: `load_config` has tried it."""
@@ -89,7 +94,7 @@ class Sip(Settings):
     listen: Annotated[tuple[Listen, ...], Field(min_length=1)] = (Listen(transport="udp"), Listen(transport="tcp"))
     """Where calls arrive. The first one is also the address that calls go out from."""
 
-    external_host: ExternalHost | None = None
+    external_host: Annotated[ExternalHost | None, Field(validate_default=True)] = None
     """The address that peers reach this server by, when it is not the one it listens on (0.0.0.0, NAT)."""
 
     user_agent: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[ -~]+$")] = "kallglot"
@@ -110,24 +115,36 @@ class Sip(Settings):
     ring_s: Annotated[float, Field(ge=1, le=600)] = 30
     """How long an agent's phone rings, unless the mode says otherwise."""
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Sip:
-        seen: dict[tuple[str, str, int], int] = {}
-        for index, one in enumerate(self.listen):
+    @field_validator("listen")
+    @classmethod
+    def _listen_once(cls, listen: tuple[Listen, ...]) -> tuple[Listen, ...]:
+        seen: set[tuple[str, str, int]] = set()
+        for index, one in enumerate(listen):
             key = (one.transport, one.host, one.port)
             if one.port and key in seen:
-                raise bad(f"is {one.transport} {one.host}:{one.port} again", "write each address once",
-                          at=f"listen.{index}")  # fmt: skip
-            seen[key] = index
-            if one.host in ("0.0.0.0", "::") and self.external_host is None:  # noqa: S104
-                raise bad("is missing, and listen has no address that peers can send to",
-                          "write the address that phones reach this machine by, e.g. external_host: 192.0.2.10",
-                          at="external_host")  # fmt: skip
-        users = [account.user for account in self.accounts]
+                raise bad(f"is {one.transport} {one.host}:{one.port} again", "write each address once", at=f"{index}")
+            seen.add(key)
+        return listen
+
+    @field_validator("external_host")
+    @classmethod
+    def _reachable(cls, host: str | None, info: ValidationInfo) -> str | None:
+        listen: tuple[Listen, ...] = info.data.get("listen", ())
+        if host is None and any(one.host in EVERY_INTERFACE for one in listen):
+            raise bad(
+                "is missing, and listen has no address that peers can send to",
+                "write the address that phones reach this machine by, e.g. external_host: 192.0.2.10",
+            )
+        return host
+
+    @field_validator("accounts")
+    @classmethod
+    def _account_once(cls, accounts: tuple[Account, ...]) -> tuple[Account, ...]:
+        users = [account.user for account in accounts]
         for index, user in enumerate(users):
             if user in users[:index]:
-                raise bad(f"has user '{user}' again", "write each user once", at=f"accounts.{index}.user")
-        return self
+                raise bad(f"is '{user}' again", "write each user once", at=f"{index}.user")
+        return accounts
 
     def contact_host(self, listen: Listen) -> str:
         """The host that Via and Contact name for this listener."""
@@ -140,18 +157,19 @@ class Jitter(Settings):
     min_ms: Annotated[int, Field(ge=20, le=1000)] = 40
     """Never less than this."""
 
-    target_ms: Annotated[int, Field(ge=20, le=1000)] = 60
+    target_ms: Annotated[int, Field(ge=20, le=1000, validate_default=True)] = 60
     """Where it starts."""
 
-    max_ms: Annotated[int, Field(ge=20, le=2000)] = 200
+    max_ms: Annotated[int, Field(ge=20, le=2000, validate_default=True)] = 200
     """Never more than this; what comes later is lost."""
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Jitter:
-        if not self.min_ms <= self.target_ms <= self.max_ms:
-            raise bad(f"is {self.target_ms}, outside min_ms {self.min_ms} … max_ms {self.max_ms}",
-                      "write min_ms ≤ target_ms ≤ max_ms", at="target_ms")  # fmt: skip
-        return self
+    @field_validator("target_ms", "max_ms")
+    @classmethod
+    def _ordered(cls, value: int, info: ValidationInfo) -> int:
+        lower = "min_ms" if info.field_name == "target_ms" else "target_ms"
+        if value < info.data.get(lower, 0):
+            raise bad(f"is {value}, less than {lower} {info.data[lower]}", "write min_ms ≤ target_ms ≤ max_ms")
+        return value
 
 
 class Media(Settings):
@@ -175,12 +193,12 @@ class Media(Settings):
     allow_latch: bool = True
     """Send RTP to where the peer's RTP comes from when that is not where its SDP said (NAT)."""
 
-    @model_validator(mode="after")
-    def _range(self) -> Media:
-        first, last = self.ports
-        if last - first + 1 < PORTS_PER_CALL:
-            raise bad(f"is {first} to {last}", "write the lower port first, e.g. ports: [20000, 29999]", at="ports")
-        return self
+    @field_validator("ports")
+    @classmethod
+    def _range(cls, ports: tuple[int, int]) -> tuple[int, int]:
+        if ports[1] - ports[0] + 1 < PORTS_PER_CALL:
+            raise bad(f"is {ports[0]} to {ports[1]}", "write the lower port first, e.g. ports: [20000, 29999]")
+        return ports
 
 
 _SPEECH = SpeechSettings()
@@ -296,7 +314,7 @@ class Server(Settings):
 
     log: Log = Log()
     sip: Sip = Sip()
-    media: Media = Media()
+    media: Annotated[Media, Field(validate_default=True)] = Media()
     speech: Speech = Speech()
     recording: Recording = Recording()
     limits: Limits = Limits()
@@ -304,19 +322,24 @@ class Server(Settings):
     routes: ConfigPath = Path("routes.yaml")
     """Which number leads where."""
 
-    @model_validator(mode="after")
-    def _enough_ports(self) -> Server:
-        first, last = self.media.ports
+    @field_validator("media")
+    @classmethod
+    def _fits_sip(cls, media: Media, info: ValidationInfo) -> Media:
+        sip: Sip | None = info.data.get("sip")
+        if sip is None:
+            return media
+        first, last = media.ports
         room = (last - first + 1) // PORTS_PER_CALL
-        if room < self.sip.max_calls:
-            need = first + self.sip.max_calls * PORTS_PER_CALL - 1
-            raise bad(f"has room for {room} calls, sip.max_calls is {self.sip.max_calls}",
-                      f"write ports: [{first}, {need}]" if need <= 65_535 else "lower sip.max_calls",
-                      at="media.ports")  # fmt: skip
-        if self.media_advertised_host in ("0.0.0.0", "::"):  # noqa: S104
-            raise bad(f"is {self.media_host} with no external_host", "write media.external_host, e.g. 192.0.2.10",
-                      at="media.host")  # fmt: skip
-        return self
+        if room < sip.max_calls:
+            need = first + sip.max_calls * PORTS_PER_CALL - 1
+            mend = f"write ports: [{first}, {need}]" if need <= 65_535 else "lower sip.max_calls"
+            raise bad(f"has room for {room} calls, sip.max_calls is {sip.max_calls}", mend, at="ports")
+        host = media.host or sip.listen[0].host
+        if host in EVERY_INTERFACE and not (media.external_host or sip.external_host):
+            raise bad("is missing, and media.host has no address that peers can send to",
+                      "write the address that phones reach this machine by, e.g. external_host: 192.0.2.10",
+                      at="external_host")  # fmt: skip
+        return media
 
     @property
     def media_host(self) -> str:

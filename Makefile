@@ -1,0 +1,53 @@
+# make demo    hear it work: two phones, one interpreted call, all on this machine
+# make run     serve with configs/server.yaml
+# make test    every test, those with SIPp and baresip too
+# make check   lint, types and tests: what CI runs
+
+PY := .venv/bin/python
+CONFIG ?= configs/server.yaml
+TESTS ?=
+
+.PHONY: help setup peers demo run test lint check bench-media bench-speech bench-demo interop clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup:
+	@scripts/setup.sh
+
+peers: setup
+	@scripts/install_peers.sh
+
+demo: setup
+	@$(PY) -m kallglot_media.cli demo
+
+run: setup
+	@$(PY) -m kallglot_media.cli serve $(CONFIG)
+
+test: peers
+	@$(PY) -m pytest $(TESTS)
+
+lint: setup
+	@$(PY) -m ruff check kallglot_media tests scripts
+	@$(PY) -m ruff format --check kallglot_media tests scripts
+	@$(PY) -m mypy
+
+check: lint test
+
+bench-media: setup
+	@$(PY) scripts/bench_media.py
+
+bench-speech: setup
+	@$(PY) scripts/bench_speech.py
+
+bench-demo: setup
+	@$(PY) scripts/bench_demo.py
+
+# With the peers that make test can do without: Linphone, sipsak, Kamailio.
+interop: setup
+	@scripts/install_peers.sh --all
+	@$(PY) -m pytest -m interop $(TESTS)
+
+clean:
+	rm -rf build dist demo-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

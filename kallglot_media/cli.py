@@ -1,0 +1,250 @@
+"""`kallglot-media`: every command. A mistake of the user is one clear line with its mend, and exit code 2."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kallglot_media import __version__
+from kallglot_media.config import Config, ConfigErrors, check_file, load_config
+from kallglot_media.errors import SetupError
+from kallglot_media.speech.errors import SpeechSetupError
+
+DEFAULT_CONFIG = Path("configs/server.yaml")
+USER_ERROR = 2
+
+app = typer.Typer(
+    name="kallglot-media",
+    help="Interpret phone calls between two languages, on your own machines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="What recognises, translates and speaks.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+ConfigArgument = Annotated[Path, typer.Argument(help="The server.yaml.", show_default=True)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+class UserError(Exception):
+    """One line for the person at the terminal; exit code 2."""
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn what the user can mend into a line on standard error and exit code 2. Ours keep their traceback."""
+    try:
+        yield
+    except ConfigErrors as errors:
+        show_config_errors(errors)
+        raise typer.Exit(USER_ERROR) from None
+    except (SetupError, SpeechSetupError) as error:
+        err.print(f"[red]{escape(error.where)}[/]: {escape(error.wrong)}; {escape(error.mend)}")
+        raise typer.Exit(USER_ERROR) from None
+    except UserError as error:
+        err.print(escape(str(error)))
+        raise typer.Exit(USER_ERROR) from None
+
+
+def show_config_errors(errors: ConfigErrors) -> None:
+    """Each mistake with its mend below it, and how many there are."""
+    for error in errors.errors:
+        err.print(f"[red]{escape(error.where)}[/]: {escape(error.wrong)}\n    {escape(error.mend)}")
+    count = len(errors.errors)
+    err.print(f"{count} mistake{'s' if count > 1 else ''}")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"kallglot-media {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    config: ConfigArgument = DEFAULT_CONFIG,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error, over log.level.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="console, json or auto, over log.format.")] = None,
+) -> None:
+    """Take calls until SIGTERM or Ctrl-C; live calls may then finish (limits.drain_s)."""
+    with plain_errors():
+        loaded = load_config(config)
+        level = _one_of("--log-level", log_level or loaded.server.log.level, ("debug", "info", "warning", "error"))
+        style = _one_of("--log-format", log_format or loaded.server.log.format, ("auto", "console", "json"))
+        from kallglot_media import log, server
+
+        log.configure(level, style)
+        _run_async(lambda: server.serve(loaded))
+
+
+def _one_of(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise UserError(f"{option}: is '{value}'; write one of: {', '.join(choices)}")
+    return value
+
+
+def _run_async(main: Callable[[], Any]) -> None:
+    import uvloop
+
+    try:
+        uvloop.run(main())
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except BaseExceptionGroup as group:
+        mendable, _ = group.split((SetupError, SpeechSetupError))
+        if mendable is None:
+            raise
+        raise _first(mendable) from None
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a TaskGroup: the one whose siblings were cancelled for it."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path] | None, typer.Argument(help="server.yaml, routes.yaml or mode files.")] = None,
+    schema: Annotated[Path | None, typer.Option(help="Write JSON Schemas for editors into this folder.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report every mistake in the configuration, with its line and what to write instead."""
+    with plain_errors():
+        if schema is not None:
+            _write_schemas(schema)
+            if not files:
+                return
+        asked = files or [DEFAULT_CONFIG]
+        mistakes = [mistake for file in asked for mistake in check_file(file)]
+        if as_json:
+            print(json.dumps([asdict(mistake) for mistake in mistakes], ensure_ascii=False, indent=2))
+        if mistakes and not as_json:
+            raise ConfigErrors(mistakes)
+        if mistakes:
+            raise typer.Exit(USER_ERROR)
+        if not as_json:
+            out.print(f"[green]no mistakes[/] in {', '.join(str(file) for file in asked)}")
+
+
+def _write_schemas(folder: Path) -> None:
+    from kallglot_media.config.schema import write_schemas
+
+    try:
+        written = write_schemas(folder)
+    except OSError as why:
+        raise SetupError(str(folder), (why.strerror or str(why)).lower(), "name a folder that can be written") from None
+    for path in written:
+        out.print(f"wrote {path}")
+
+
+@app.command()
+def doctor(config: ConfigArgument = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Look at everything a call needs: ports, engines, models, codecs, disk, clock, priority."""
+    with plain_errors():
+        loaded = load_config(config)
+        from kallglot_media.doctor import State, examine
+
+        signs = {State.OK: "[green]ok  [/]", State.WARN: "[yellow]warn[/]", State.BAD: "[red]bad [/]"}
+        findings = []
+        for finding in examine(loaded):
+            findings.append(finding)
+            if not as_json:
+                out.print(f"{signs[finding.state]} {finding.check:<11} {escape(finding.saw)}")
+                if finding.mend:
+                    out.print(f"                 → {escape(finding.mend)}")
+        if as_json:
+            print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+        if any(finding.state is State.BAD for finding in findings):
+            raise typer.Exit(USER_ERROR)
+
+
+@models_app.command("list")
+def models_list(config: ConfigArgument = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Every model found, which of them are used, and what the starter models cannot do."""
+    with plain_errors():
+        from kallglot_media.speech.models import find_models
+
+        settings = _settings_for_models(config)
+        installed = find_models(settings)
+        used = {model.path for model in installed.used(settings)}
+        if as_json:
+            rows = [
+                asdict(model) | {"path": str(model.path), "used": model.path in used, "limits": model.limits}
+                for model in installed.models
+            ]
+            print(json.dumps(rows, ensure_ascii=False, indent=2))
+            return
+        table = Table("kind", "name", "languages", "MB", "used", "", box=None, pad_edge=False)
+        for model in installed.models:
+            sign = "yes" if model.path in used else "no"
+            size = f"{model.size_bytes / 1e6:.0f}"
+            starter = "starter" if model.starter else ""
+            table.add_row(model.kind, model.name, " ".join(model.languages), size, sign, starter)
+        out.print(table)
+        for kind, limits in dict.fromkeys((model.kind, model.limits) for model in installed.models if model.starter):
+            out.print(f"starter {kind}: {limits}")
+        where = installed.folder or "none: starter models only (set KALLGLOT_MODELS or speech.models_dir)"
+        out.print(f"models folder: {where}")
+
+
+@models_app.command("check")
+def models_check(config: ConfigArgument = DEFAULT_CONFIG) -> None:
+    """Are the files of every model there and whole? Exit code 2 when one is not."""
+    with plain_errors():
+        from kallglot_media.speech.model_check import check as check_model
+        from kallglot_media.speech.models import find_models
+
+        broken = 0
+        for model in find_models(_settings_for_models(config)).models:
+            try:
+                check_model(model)
+            except (SetupError, SpeechSetupError) as why:
+                broken += 1
+                err.print(f"[red]{escape(why.where)}[/]: {escape(why.wrong)}; {escape(why.mend)}")
+            else:
+                out.print(f"[green]ok[/] {model.kind} {model.name} {escape(str(model.path))}")
+        if broken:
+            raise typer.Exit(USER_ERROR)
+
+
+def _settings_for_models(config: Path) -> Any:
+    """The configuration's engine settings; where there is no configuration, the defaults."""
+    from kallglot_media.speech.settings import SpeechSettings
+
+    if config == DEFAULT_CONFIG and not config.exists():
+        return SpeechSettings()
+    loaded: Config = load_config(config)
+    return loaded.engines()
+
+
+def main() -> None:
+    """Entry point of the script `kallglot-media`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
