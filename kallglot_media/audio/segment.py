@@ -209,7 +209,7 @@ class Segmenter:
                 self._speech_end = end
         else:
             self._run = 0
-        if end - self._speech_end >= self._stop_samples:
+        if end - self._speech_end >= self._stop_samples and not piece.is_speech:
             self._finish("silence", events)
         elif self._samples >= self._longest_samples:
             self._cut(events)

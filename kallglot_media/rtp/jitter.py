@@ -29,6 +29,7 @@ from kallglot_media.rtp.reserve import FRAME_MS, JitterRules, Reserve
 
 __all__ = ["JitterBuffer", "JitterRules", "JitterStats"]
 
+_LONGEST_PACKET_MS = 200
 _FAR_AHEAD = 3000  # sequence numbers; RFC 3550 A.1 MAX_DROPOUT
 _FAR_BEHIND = 100  # RFC 3550 A.1 MAX_MISORDER
 
@@ -42,7 +43,7 @@ class JitterStats:
     late: int = 0  # arrived after its turn, or under sound already there; says "raise target_ms"
     duplicate: int = 0
     overflow: int = 0  # pushed out by newer packets; says "sender is fast, or bursts"
-    discarded: int = 0  # empty, longer than max_ms, a stray from another stream, or left behind by a resync
+    discarded: int = 0  # empty, longer than 200 ms, a stray from another stream, or left behind by a resync
     lost: int = 0  # its turn came and it was not there; by sequence number, so a pause is no loss
     reordered: int = 0  # came after a later one, in time
     resyncs: int = 0  # new SSRC, or sequence numbers or timestamps that jumped
@@ -65,6 +66,8 @@ class JitterBuffer:
         self._frame = rate_hz * FRAME_MS // 1000  # ticks = bytes in a frame
         self._ticks_per_ms = rate_hz // 1000
         self._max = self.rules.max_ms * self._ticks_per_ms
+        self._longest = _LONGEST_PACKET_MS * self._ticks_per_ms
+        self._near = max(self._max, self._longest)  # further from the newest sound is another stream
         self._idle_ticks = max(1, self.rules.idle_ms // FRAME_MS) * self._frame
         self._reserve = Reserve(self.rules, rate_hz)
         self._line: list[_Entry] = []
@@ -104,7 +107,7 @@ class JitterBuffer:
         stats = self.stats
         stats.received += 1
         size = len(packet.payload)
-        if not 0 < size <= self._max:
+        if not 0 < size <= self._longest:
             stats.discarded += 1
             return
         if packet.ssrc != self._ssrc:
@@ -113,8 +116,8 @@ class JitterBuffer:
         sequence = unwrap(packet.sequence, self._newest_sequence, 16)
         timestamp = unwrap(packet.timestamp, self._end, 32)
         ahead = sequence - self._newest_sequence
-        in_stream = -_FAR_BEHIND <= ahead <= _FAR_AHEAD and -self._max <= timestamp - self._end <= self._max
-        spurt = self._is_idle and 0 < ahead <= _FAR_AHEAD
+        in_stream = -_FAR_BEHIND <= ahead <= _FAR_AHEAD and -self._near <= timestamp - self._end <= self._near
+        spurt = self._held >= self._idle_ticks and 0 < ahead <= _FAR_AHEAD
         if not in_stream and not spurt:
             self._meet_stranger(packet)
             return
@@ -122,12 +125,12 @@ class JitterBuffer:
             self._forget_stranger()
         if spurt:
             self._start_at((timestamp, sequence, packet.payload))
-        elif ahead > 0 and timestamp >= self._end:
+        elif ahead > 0 and timestamp >= self._end and timestamp + size > self._play:
             self._line.append((timestamp, sequence, packet.payload))
             self._packet_ticks = size
             self._end = timestamp + size
             self._newest_sequence = sequence
-            if self._end - self._play > self._max + size:
+            if self._end - self._play - self._held > self._max + size:
                 self._push_out()
         else:
             self._insert_old((timestamp, sequence, packet.payload))
@@ -140,22 +143,18 @@ class JitterBuffer:
         if self._last_sequence < sequence < self._newest_sequence + 100 and len(self._passed_by) < 1000:
             self._passed_by.add(sequence)
 
-    @property
-    def _is_idle(self) -> bool:
-        return self._held >= self._idle_ticks
-
     def _insert_old(self, entry: _Entry) -> None:
         """A packet that is not the newest: in time, too late, or there already."""
         timestamp, sequence, payload = entry
         if any(there[1] == sequence or there[0] == timestamp for there in self._line):
             self.stats.duplicate += 1
             return
-        if timestamp < self._play:
-            if not self._may_start_earlier(timestamp, sequence):
-                self._count_late(sequence)
-                return
+        if self._may_start_earlier(timestamp, sequence):
             self._play = timestamp
             self._last_sequence = min(self._last_sequence, sequence - 1)
+        elif timestamp + len(payload) <= self._play or sequence <= self._last_sequence:
+            self._count_late(sequence)
+            return
         self.stats.reordered += 1
         insort(self._line, entry)
         self._end = max(self._end, timestamp + len(payload))
@@ -163,7 +162,9 @@ class JitterBuffer:
 
     def _may_start_earlier(self, timestamp: int, sequence: int) -> bool:
         """While filling nothing of the stream, or of the talk spurt, has been played yet."""
-        return self._filling and self._end - timestamp <= self._max and (self._new or sequence > self._last_sequence)
+        if not self._filling or not self._end - self._near <= timestamp < self._play:
+            return False
+        return self._new or sequence > self._last_sequence
 
     def _count_late(self, sequence: int) -> None:
         if sequence <= self._last_sequence and sequence not in self._missing:
@@ -175,10 +176,13 @@ class JitterBuffer:
 
     def _push_out(self) -> None:
         """Too much in reserve: skip the oldest, holes first."""
-        while self._end - self._play > self._max:
+        if self._held:
+            self._take_off_held()
+        enough = max(self._max, self._packet_ticks)
+        while self._end - self._play > enough:
             timestamp, sequence, payload = self._line[0]
             if timestamp > self._play:
-                self._play = min(timestamp, self._end - self._max)
+                self._play = min(timestamp, self._end - enough)
                 continue
             del self._line[0]
             self.stats.overflow += 1
@@ -192,7 +196,7 @@ class JitterBuffer:
         (RFC 3550 A.1 does the same), or at once when nothing is being played.
         """
         first = self._stranger
-        if first is not None and packet.ssrc == first.ssrc and _follows(packet, first, self._max):
+        if first is not None and packet.ssrc == first.ssrc and _follows(packet, first, self._near):
             self._stranger = None
             self._resync(first)
             self.stats.received -= 1  # insert() counts it again
@@ -201,7 +205,7 @@ class JitterBuffer:
         self._forget_stranger()
         behind = (self._newest_sequence - packet.sequence) & 0xFFFF
         straggler = packet.ssrc == self._ssrc and behind <= _FAR_BEHIND  # of before the pause
-        if self._ssrc is None or (self._is_idle and not straggler):
+        if self._ssrc is None or (self._held >= self._idle_ticks and not straggler):
             self._resync(packet)
         else:
             self._stranger = packet
@@ -214,8 +218,6 @@ class JitterBuffer:
     def _resync(self, packet: RtpPacket) -> None:
         """Go over to the stream that starts with `packet`."""
         self.stats.resyncs += self._ssrc is not None
-        self.stats.discarded += len(self._line)
-        self._line.clear()
         self._passed_by.clear()
         self._missing.clear()
         self._new = True
@@ -226,7 +228,8 @@ class JitterBuffer:
     def _start_at(self, entry: _Entry) -> None:
         """Fill to the target again, then play from this packet on."""
         timestamp, sequence, payload = entry
-        self._line.append(entry)
+        self.stats.discarded += len(self._line)
+        self._line = [entry]
         self._play = timestamp
         self._end = timestamp + len(payload)
         self._newest_sequence = sequence

