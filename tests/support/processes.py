@@ -74,16 +74,25 @@ def pass_time(seconds: float) -> None:
 
 
 class Child:
-    """A subprocess with its output in a file. Use as a context manager: it never outlives its test."""
+    """A subprocess with its output in a file. Use as a context manager: it never outlives its test.
+
+    typed  it reads commands from its standard input: see `enter`
+    """
 
     def __init__(
-        self, command: Sequence[str], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        log: Path,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        typed: bool = False,
     ) -> None:
         self.log_path = log
         self._log = log.open("ab")
         self.process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             cwd=cwd,
@@ -99,6 +108,12 @@ class Child:
     def log(self) -> str:
         """Everything it wrote so far."""
         return self.log_path.read_text("utf-8", "replace")
+
+    def enter(self, line: str) -> None:
+        """Give it a line on its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -135,6 +150,9 @@ class Child:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         code = self.process.wait()
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
         self._log.close()
         return code
 
