@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
+from kallglot_media.errors import SetupError
 
-class SpeechSetupError(Exception):
-    """A model is missing or wrong, or an engine did not start: nothing to do with one utterance.
 
-    Reads as one line: `<where>: <what is wrong>; <what to do>`.
-
-    where  a file, a folder or a setting
-    mend   what to do about it, as an order
-    """
-
-    def __init__(self, where: str, wrong: str, mend: str) -> None:
-        super().__init__(f"{where}: {wrong}; {mend}")
-        self.where = where
-        self.wrong = wrong
-        self.mend = mend
+class SpeechSetupError(SetupError):
+    """A model is missing or wrong, or an engine did not start: nothing to do with one utterance."""

@@ -128,13 +128,12 @@ class EngineGroup:
         self._tasks = []
         for child in list(self._state.ready.values()):  # of a start that was cut short
             await self._end(child, grace_s=LEAVE_WITHIN_S)
-        while (job := self._line.next()) is not None:
-            job.fail(EngineFailed(f"the {self._kind} was stopped"))
+        self._fail_all_in_line(EngineFailed(f"the {self._kind} was stopped"))
 
     async def ask(self, arguments: list[Any], deadline_s: float) -> Answer:
         """Wait in line, let a worker do it, return its answer. Raises SpeechError, at `deadline_s` at the latest."""
         if self._out_of_order():
-            raise EngineFailed(f"no {self._kind} is running: {self._state.last_error}")
+            raise self._not_running()
         loop = asyncio.get_running_loop()
         job = _Job(arguments, loop.time() + deadline_s, loop.create_future())
         try:
@@ -200,6 +199,7 @@ class EngineGroup:
                 child = await self._begin()
             except (SpeechSetupError, WorkerDied, OSError) as error:
                 self._lost(str(error))
+                self._give_up_on_line_if_out_of_order()
                 continue
             if len(self._state.ready) == 1:
                 self._on_change(self._kind, True)
@@ -287,6 +287,18 @@ class EngineGroup:
     def _tell_when_lost(self) -> None:
         if not self._state.ready:
             self._on_change(self._kind, False)
+
+    def _give_up_on_line_if_out_of_order(self) -> None:
+        """Calls let the original voice through at once rather than after each deadline."""
+        if self._out_of_order():
+            self._fail_all_in_line(self._not_running())
+
+    def _fail_all_in_line(self, error: EngineFailed) -> None:
+        while (job := self._line.next()) is not None:
+            job.fail(error)
+
+    def _not_running(self) -> EngineFailed:
+        return EngineFailed(f"no {self._kind} is running: {self._state.last_error or 'it was stopped'}")
 
     def _out_of_order(self) -> bool:
         return self._stopping or not self._tasks or (not self._state.ready and self._state.failures > 1)

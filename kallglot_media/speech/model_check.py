@@ -79,7 +79,8 @@ def check_voice(path: Path) -> None:
 def check_ctranslate2(file: BinaryIO, where: str, size_bytes: int) -> None:
     """Walk the variables of a CTranslate2 model.bin; a cut or foreign file fails here, not in the first call.
 
-    Little-endian: version, name, revision, count, then per variable a name, a shape, a type, a length and data.
+    Little-endian: version, name, revision, count, then per variable a name, a shape, a type, a length and data;
+    then pairs of names for variables that are the same.
     """
     try:
         (version,) = struct.unpack("<I", _read(file, 4))
@@ -95,6 +96,9 @@ def check_ctranslate2(file: BinaryIO, where: str, size_bytes: int) -> None:
             if file.tell() + length > size_bytes:
                 raise EOFError
             file.seek(length, 1)
+        (aliases,) = struct.unpack("<I", _read(file, 4)) if version >= 4 else (0,)
+        for _ in range(2 * aliases):
+            _read(file, *struct.unpack("<H", _read(file, 2)))
     except EOFError:
         raise SpeechSetupError(where, f"ends too early, at {size_bytes} bytes", AGAIN) from None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -136,7 +137,13 @@ def _find_in(folder: Path, *, starter: bool) -> Iterator[Model]:
 
 def _entries(folder: Path, kind: EngineKind) -> list[Path]:
     inside = folder / _FOLDERS[kind]
-    return sorted(path for path in inside.iterdir() if path.name[0] != ".") if inside.is_dir() else []
+    found = [path for path in inside.iterdir() if path.name[0] != "."] if inside.is_dir() else []
+    return sorted(found, key=lambda path: _by_number(path.name))
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """A sort key by which 1_10 comes after 1_9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _recognizer(path: Path, *, starter: bool, name: str | None = None) -> Model:

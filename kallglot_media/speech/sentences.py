@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_END = re.compile(r"[.!?…]+[\"'»”’)\]]*\s+")
+_END = re.compile(r"[.!?…]+[\"'»“”’)\]]*\s+")
 
 _ABBREVIATIONS = frozenset(
     """
@@ -34,6 +34,8 @@ def sentences(text: str) -> list[str]:
 
 
 def _ends_here(sentence: str, rest: str) -> bool:
+    if not any(letter.isalnum() for letter in sentence):
+        return False
     if not sentence.endswith("."):
         return True
     if rest[:1].islower():

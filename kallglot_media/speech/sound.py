@@ -10,6 +10,7 @@ FRAME_SAMPLES = RECOGNIZER_RATE_HZ // 50
 QUIETEST_SPEECH_DBFS = -55.0
 """A loudest frame below this is no speech: a telephone's own noise lies around -65 dBFS."""
 
+DIGITAL_SILENCE_DBFS = -90.0
 LEAST_SPREAD_DB = 3.0
 """Speech rises and falls by 20 dB and more within a word; hum, hiss and tones keep their level."""
 
@@ -26,9 +27,9 @@ def may_be_speech(pcm: Pcm16) -> bool:
     levels = frame_levels_dbfs(pcm)
     if len(levels) == 0 or levels.max() < QUIETEST_SPEECH_DBFS:
         return False
-    heard = levels[levels > -90]
-    loud, soft = np.percentile(heard, (90, 20))
-    return bool(loud - soft >= LEAST_SPREAD_DB or len(heard) < len(levels) // 2)
+    heard = np.flatnonzero(levels > DIGITAL_SILENCE_DBFS)
+    loud, soft = np.percentile(levels[heard[0] : heard[-1] + 1], (90, 20))
+    return bool(loud - soft >= LEAST_SPREAD_DB)
 
 
 def pieces(pcm: Pcm16, longest_samples: int) -> list[Pcm16]:
