@@ -29,6 +29,7 @@ _KINDS: Mapping[str, str] = {
     "model_attributes_type": "a mapping",
 }
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|sec|secs|seconds?|min|minutes?|h|hours?|db|dbfs|%)?\s*", re.I)
+_BARE = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*|[0-9]+(\.[0-9]+){3}")
 _IN_MS = {"ms": 1, "s": 1000, "sec": 1000, "secs": 1000, "second": 1000, "seconds": 1000, "min": 60_000,
           "minute": 60_000, "minutes": 60_000, "h": 3_600_000, "hour": 3_600_000, "hours": 3_600_000}  # fmt: skip
 
@@ -190,12 +191,14 @@ def _example(field: FieldInfo | None, name: str, value: object, kind: str) -> st
     amount = _amount(name, value) if kind in ("int_type", "int_from_float", "float_type") else None
     if amount is not None:
         return f"{name}: {int(amount) if amount == int(amount) or kind != 'float_type' else amount}"
+    if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f'{name}: "{value}"'
     if kind == "bool_type" and isinstance(value, str) and value.lower() in ("yes", "on", "no", "off"):
         return f"{name}: {'true' if value.lower() in ('yes', 'on') else 'false'}"
     shown: object = field.examples[0] if field.examples else field.default
     if shown is None or (field.is_required() and not field.examples) or isinstance(shown, BaseModel):
         return ""
-    return f"{name}: {_written(shown)}"
+    return f"{name}: {_yaml(shown)}"
 
 
 def _amount(name: str, value: object) -> float | None:
@@ -214,16 +217,23 @@ def _amount(name: str, value: object) -> float | None:
 
 
 def _written(value: object) -> str:
-    """A value as it stands in a file or in a sentence: 'text', 5, true, [1, 2], {de: Hallo}."""
+    """A scalar as it stands in a sentence: 'text', 5, true."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if value is None:
-        return "null"
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else f"{value[:57]}…")
+    return str(value)
+
+
+def _yaml(value: object) -> str:
+    """A value as one would type it into the file: [20000, 29999], {de: "Guten Tag."}."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, str | Path):
         text = str(value)
-        return repr(text if len(text) <= 60 else f"{text[:57]}…")
+        return text if _BARE.fullmatch(text) and text not in ("true", "false", "null") else f'"{text}"'
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_written(item) for item in value) + "]"
+        return "[" + ", ".join(_yaml(item) for item in value) + "]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
     return str(value)

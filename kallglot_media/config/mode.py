@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.config.server import Account
 from kallglot_media.config.types import Language, LevelDb, Settings, SipUri, bad
@@ -16,7 +17,7 @@ MODES = ("bidirectional_translation",)
 LATER_MODES = ("assistive_translation", "ai_agent", "help_chat_voice")
 
 _GAINS = messages.Gains()
-_RULES = messages.SegmentRules()
+_RULES = SegmentRules()
 
 
 class Agent(Settings):
@@ -96,6 +97,10 @@ class Segment(Settings):
             raise bad(f"is {shortest_ms}, longest_ms is {info.data['longest_ms']}", "write shortest_ms < longest_ms")
         return shortest_ms
 
+    def message(self) -> SegmentRules:
+        """The same, as the media process takes it."""
+        return SegmentRules(**self.model_dump())
+
 
 class ModeRecording(Settings):
     """What is kept of this mode's sessions."""
@@ -110,16 +115,16 @@ class ModeRecording(Settings):
 class Mode(Settings):
     """configs/modes/bidirectional_translation.yaml: each hears the other in their own language."""
 
-    mode: Literal["bidirectional_translation"]
+    mode: Annotated[Literal["bidirectional_translation"], Field(examples=[MODES[0]])]
     """What kind of session this is."""
 
-    source_language: Language
+    source_language: Annotated[Language, Field(examples=["de"])]
     """What the customer speaks and hears."""
 
-    target_language: Language
+    target_language: Annotated[Language, Field(examples=["en"])]
     """What the agent speaks and hears."""
 
-    agent: Agent
+    agent: Annotated[Agent, Field(examples=[{"to": "sip:agent@192.0.2.20:5060"}])]
     """Who is called."""
 
     answer: Literal["when_agent_answers", "at_once"] = "when_agent_answers"

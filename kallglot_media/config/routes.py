@@ -58,7 +58,7 @@ class Route(Settings):
 class Routes(Settings):
     """configs/routes.yaml."""
 
-    routes: Annotated[tuple[Route, ...], Field(min_length=1)]
+    routes: Annotated[tuple[Route, ...], Field(min_length=1, examples=[[{"called": "echo", "service": "echo"}]])]
     """From the top; the first match wins, and a call that none matches gets 404."""
 
 

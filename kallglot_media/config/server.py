@@ -88,10 +88,16 @@ class Account(Settings):
         return SecretStr(self.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
 
 
+_LISTEN = [{"transport": "udp", "host": "127.0.0.1", "port": 5060}]
+
+
 class Sip(Settings):
     """Signalling."""
 
-    listen: Annotated[tuple[Listen, ...], Field(min_length=1)] = (Listen(transport="udp"), Listen(transport="tcp"))
+    listen: Annotated[tuple[Listen, ...], Field(min_length=1, examples=[_LISTEN])] = (
+        Listen(transport="udp"),
+        Listen(transport="tcp"),
+    )
     """Where calls arrive. The first one is also the address that calls go out from."""
 
     external_host: Annotated[ExternalHost | None, Field(validate_default=True)] = None

@@ -126,6 +126,8 @@ def _sip_uri(value: object) -> str:
 
 
 def _level(value: object) -> object:
+    if isinstance(value, str) and value != "off":
+        raise bad(f"is {value!r}, not a level", "write a number of dB from -60 to 0, or off")
     return None if value == "off" else value
 
 

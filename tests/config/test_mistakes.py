@@ -1,0 +1,82 @@
+"""Every kind of mistake: where it is, what is there, what to write instead. The mend is what helps: it is asserted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.conftest import MODE, Mistakes
+
+Case = tuple[str, str, list[str]]
+
+
+def read_cases(path: Path) -> list[Case]:
+    """(file, what is written, ["where: wrong → mend"…]) for every block of mistakes.txt."""
+    cases = []
+    for section in path.read_text(encoding="utf-8").split("\n== ")[1:]:
+        file, *blocks = section.strip("\n").split("\n\n")
+        for block in blocks:
+            lines = block.strip("\n").split("\n")
+            written = "\n".join(line for line in lines if not line.startswith("> "))
+            said = [line.removeprefix("> ") for line in lines if line.startswith("> ")]
+            cases.append((file, written, [" → ".join(pair) for pair in zip(said[::2], said[1::2], strict=True)]))
+    return cases
+
+
+CASES = read_cases(Path(__file__).with_name("mistakes.txt"))
+
+
+@pytest.mark.parametrize(
+    ("file", "written", "said"), CASES, ids=[f"{file} {written[:40]}" for file, written, _ in CASES]
+)
+def test_what_is_said_about(file: str, written: str, said: list[str], mistakes: Mistakes) -> None:
+    assert mistakes(**{file.split("/")[-1][0]: written}) == said
+
+
+def test_tabs_are_named(mistakes: Mistakes) -> None:
+    (found,) = mistakes(s="sip:\n\tring_s: 30")
+    assert found.startswith("server.yaml:2: is not YAML: found character '\\t'")
+    assert found.endswith("→ indent with spaces, not with tabs")
+
+
+def test_control_characters_are_refused(mistakes: Mistakes) -> None:
+    (found,) = mistakes(s="data_dir: \x07")
+    assert found.endswith("→ save the file as UTF-8 text without control characters")
+
+
+def test_a_bottomless_file_is_refused(mistakes: Mistakes) -> None:
+    for text in ("[" * 5000, "a: &a [x, x]\n" + "\n".join(f"b{n}: &b{n} [*a, *a]" for n in range(3)) + LAUGHS):
+        assert any("nested too deep or too large" in line for line in mistakes(s=text))
+
+
+LAUGHS = "\nc0: &c0 [1, 1, 1, 1]" + "".join(f"\nc{n}: &c{n} [*c{n - 1}, *c{n - 1}, *c{n - 1}]" for n in range(1, 12))
+
+
+def test_all_mistakes_of_all_files_come_at_once_in_their_order(mistakes: Mistakes) -> None:
+    found = mistakes(
+        s="log: {level: loud}\nsip: {max_calls: x, ring_s: y}",
+        r="routes:\n- {called: '*', service: echo}\n- {called: a, mode: modes/m.yaml, colour: red}",
+        m="-source_language: de\nsource_language: en\ngains: {attack_ms: slow}",
+    )
+    assert [line.split(": ")[0] for line in found] == [
+        "server.yaml:1 log.level",
+        "server.yaml:2 sip.max_calls",
+        "server.yaml:2 sip.ring_s",
+        "routes.yaml:3 routes[1].called",
+        "routes.yaml:3 routes[1].colour",
+        "modes/m.yaml:3 gains.attack_ms",
+        "modes/m.yaml:4 target_language",
+    ]
+
+
+def test_the_password_is_in_no_message(mistakes: Mistakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALLGLOT_TEST_PASSWORD", "hunter2")
+    found = mistakes(s="sip:\n  max_calls: x\n  accounts: [{user: pbx, password_env: KALLGLOT_TEST_PASSWORD}]")
+    assert found
+    assert "hunter2" not in " ".join(found)
+
+
+def test_the_right_files_have_no_mistakes(mistakes: Mistakes) -> None:
+    assert mistakes() == []
+    assert "bidirectional_translation" in MODE
