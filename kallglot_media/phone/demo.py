@@ -23,11 +23,12 @@ from rich.console import Console
 from kallglot_media.errors import SetupError
 from kallglot_media.phone.demo_setup import HOST, UTTERANCES, DemoSetup, prepare
 from kallglot_media.phone.demo_view import ConversationView, files_table, lag_summary, verdict_table
+from kallglot_media.phone.match import sound_end
 from kallglot_media.phone.plot import plot_session
 from kallglot_media.phone.probe import answers_options
 from kallglot_media.phone.session_folder import Session, SessionFolderError, read_session
 from kallglot_media.phone.sounds import load_sound
-from kallglot_media.phone.verdict import Line, Verdict, judge, load_lines
+from kallglot_media.phone.verdict import Line, LineResult, Verdict, judge, load_lines
 
 READY_S = 30.0
 LIMIT_S = 110.0
@@ -49,6 +50,20 @@ class DemoOutcome:
     verdict: Verdict
     reports: Mapping[str, Mapping[str, Any]]
     ready_s: float
+
+    def mouth_to_ear_ms(self, result: LineResult) -> float:
+        """From a line's last sound at its phone to its translation's first sample at the other phone.
+
+        Both phones count from the machine's one monotonic clock.
+        """
+        line = result.line
+        speaking, hearing = self.reports[line.speaker], self.reports[line.listener]
+        played = next(played for played in speaking["played"] if played["file"] == line.file)
+        end_sample = played["start_sample"] + sound_end(line.sound, _RATE_HZ)
+        assert result.heard is not None
+        end_s: float = speaking["clock_start_monotonic_s"] + end_sample / _RATE_HZ
+        first_s: float = hearing["clock_start_monotonic_s"] + result.heard.at_sample / _RATE_HZ
+        return (first_s - end_s) * 1000.0
 
 
 def run_demo(folder: Path, console: Console, *, limit_s: float = LIMIT_S) -> DemoOutcome:
