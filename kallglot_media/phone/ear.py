@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kallglot_media.speech.types import Pcm16
-
-FRAME_MS = 20
+from kallglot_media.audio.level import rms_dbfs
+from kallglot_media.audio.pcm import Pcm16, samples_of
+from kallglot_media.rtp.packet import unwrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Ear:
 
     def _place(self, rtp_ticks: int, ssrc: int, arrived_at: int) -> int:
         if ssrc == self._ssrc:
-            start = self._anchor + _signed32(rtp_ticks - self._anchor_ticks)
-            if abs(start - arrived_at) <= _RESYNC_MS * self.rate_hz // 1000:
+            start = self._anchor + unwrap(rtp_ticks, self._anchor_ticks, 32) - self._anchor_ticks
+            if abs(start - arrived_at) <= samples_of(_RESYNC_MS, self.rate_hz):
                 return start
         self._ssrc, self._anchor, self._anchor_ticks = ssrc, arrived_at, rtp_ticks
         return arrived_at
@@ -90,22 +90,9 @@ class Ear:
             self._track = more
 
     def _judge(self, start: int, pcm: Pcm16) -> None:
-        self._recent.append((start, level_dbfs(pcm) > self._rules.floor_dbfs))
+        self._recent.append((start, float(rms_dbfs(pcm)) > self._rules.floor_dbfs))
         loud = [at for at, is_loud in self._recent if is_loud]
         if self._recent[-1][1] and len(loud) >= self._rules.loud_frames:
             self.speech_last_sample = start + len(pcm)
             if self.speech_first_sample is None:
                 self.speech_first_sample = loud[0]
-
-
-def level_dbfs(pcm: Pcm16) -> float:
-    """RMS level of `pcm`; silence is -inf, a full-scale sine -3.01."""
-    if len(pcm) == 0:
-        return -np.inf
-    power = float(np.mean(np.square(pcm.astype(np.float64))))
-    return 10 * float(np.log10(power / 32768.0**2)) if power else -np.inf
-
-
-def _signed32(difference: int) -> int:
-    """A difference of 32-bit counters as a number between -2**31 and 2**31."""
-    return (difference + (1 << 31)) % (1 << 32) - (1 << 31)

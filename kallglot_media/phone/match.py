@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kallglot_media.phone.ear import FRAME_MS, level_dbfs
-from kallglot_media.speech.types import Pcm16
+from kallglot_media.audio.level import rms_dbfs
+from kallglot_media.audio.pcm import FRAME_MS, Pcm16, samples_of
 
 _FAINTEST_DB = -24.0
 """A stretch this far below the sound that is looked for cannot be it, however alike its shape."""
@@ -48,7 +48,7 @@ def find(sound: Pcm16, recording: Pcm16, *, first: int = 0, last: int | None = N
 
 def sound_end(pcm: Pcm16, rate_hz: int, below_db: float = 35.0) -> int:
     """Where the last frame ends that is not `below_db` quieter than the loudest: the end of speech."""
-    size = rate_hz * FRAME_MS // 1000
-    levels = [level_dbfs(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    size = samples_of(FRAME_MS, rate_hz)
+    levels = [float(rms_dbfs(pcm[at : at + size])) for at in range(0, len(pcm), size)]
     loud = [number for number, level in enumerate(levels) if level > max(levels) - below_db]
     return min(len(pcm), (loud[-1] + 1) * size) if loud else 0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kallglot_media.phone.ear import FRAME_MS, Ear
+from kallglot_media.audio.pcm import FRAME_MS, Pcm16, samples_of
+from kallglot_media.phone.ear import Ear
 from kallglot_media.phone.script import HangUp, Keys, Pause, PlayFile, Step, WaitHangup, WaitSilence, WaitSpeech
-from kallglot_media.speech.types import Pcm16
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Performer:
         self._steps = steps
         self._sounds = sounds
         self._ear = ear
-        self._frame_samples = ear.rate_hz * FRAME_MS // 1000
+        self._frame_samples = samples_of(FRAME_MS, ear.rate_hz)
         self._silence = np.zeros(self._frame_samples, np.int16)
         self._index = 0
         self._began_at: int | None = None
@@ -121,7 +121,7 @@ class Performer:
         if isinstance(step, WaitSpeech):
             return heard_since
         if isinstance(step, WaitSilence):
-            quiet = min(self._ear.quiet_for(now), now - began_at) >= step.silence_ms * self._ear.rate_hz // 1000
+            quiet = min(self._ear.quiet_for(now), now - began_at) >= samples_of(step.silence_ms, self._ear.rate_hz)
             return quiet and (heard_since or not step.after_speech)
         return False
 

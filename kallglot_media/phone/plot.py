@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.phone.session_folder import Session, Turn, plays, read_session
-from kallglot_media.speech.types import Pcm16
 
 if TYPE_CHECKING:
     import numpy.typing as npt

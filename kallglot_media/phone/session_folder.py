@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.errors import SetupError
-from kallglot_media.speech.types import Pcm16
 
 SPEAKERS = ("customer", "agent")
 

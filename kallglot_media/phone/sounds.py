@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.phone.script import ScriptError
-from kallglot_media.speech.types import Pcm16
 
 
 def load_sound(path: Path, rate_hz: int) -> Pcm16:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from kallglot_media.phone.ear import level_dbfs
+from kallglot_media.audio.level import rms_dbfs
+from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.phone.match import Found, find, sound_end
 from kallglot_media.phone.session_folder import PlaySpan, Session, Turn, plays
 from kallglot_media.phone.sounds import load_sound
-from kallglot_media.speech.types import Pcm16
 
 HEARD_CORRELATION = 0.9
 HEARD_DBFS = -40.0
@@ -180,7 +180,7 @@ def _follow(session: Session, line: Line, said: Found, listener_heard: Pcm16) ->
     start, end = round(play.start_s * rate_hz), round(play.end_s * rate_hz)
     found = find(session.tracks[line.speaker].made[start:end], listener_heard)
     there = listener_heard[found.at_sample : found.at_sample + end - start]
-    return LineResult(line, said, end_s, turn, play, found, level_dbfs(there))
+    return LineResult(line, said, end_s, turn, play, found, float(rms_dbfs(there)))
 
 
 def turn_over(turns: Sequence[Turn], speaker: str, start_s: float, end_s: float) -> Turn | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from kallglot_media.phone.ear import Ear, level_dbfs
+from kallglot_media.phone.ear import Ear
 from tests.support.sessions import voice
 
 FRAME = 160
@@ -67,10 +66,3 @@ def test_a_ducked_voice_is_no_speech() -> None:
     for number, frame in enumerate((voice(1.0, 3) * 0.125).astype(np.int16).reshape(-1, FRAME)):
         ear.hear(frame, number * FRAME, 1, number * FRAME)
     assert ear.speech_last_sample is None
-
-
-def test_levels() -> None:
-    assert level_dbfs(np.zeros(160, np.int16)) == -np.inf
-    assert level_dbfs(np.zeros(0, np.int16)) == -np.inf
-    sine = (32767 * np.sin(np.arange(8000) * 2 * np.pi * 1000 / 8000)).astype(np.int16)
-    assert level_dbfs(sine) == pytest.approx(-3.01, abs=0.01)
