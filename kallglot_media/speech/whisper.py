@@ -3,7 +3,7 @@
 Whisper pads every utterance to 30 s, and the encoder's time is the window's, not the utterance's.
 CTranslate2 takes a shorter window; what faster-whisper does around `encode` and `generate` for a
 window is small enough to do here for the short one. The full window stays for what is longer than
-SHORT_WINDOW_S and for what the short one decoded into repetition.
+SHORT_WINDOW_S; what was decoded into repetition is handed to faster-whisper as a whole.
 """
 
 from __future__ import annotations
@@ -126,26 +126,28 @@ class WhisperRecognizer:
         return _joined(parts)
 
     def _hear(self, pcm: Pcm16, language: str | None) -> Transcript:
-        if self._settings.window == "full" or len(pcm) > SHORT_WINDOW_S * RECOGNIZER_RATE_HZ:
-            return self._full(pcm, language)
         encoded, frames = self._encode(pcm)
         language_prob = 1.0
         if language is None:
             language, language_prob = self._detect(encoded)
         decoded = self._decode(encoded, frames, language)
-        if decoded.repeats or decoded.avg_logprob < -1.0:
-            return replace(self._full(pcm, language), language_prob=language_prob)
+        if decoded.repeats:
+            decoded = self._second_try(pcm, language)
         return self._transcript(decoded, language, language_prob)
 
     def _encode(self, pcm: Pcm16) -> tuple[Any, int]:
         """The encoder's output for a window just longer than the sound, and the sound's own feature frames."""
-        features = self._whisper.feature_extractor(_as_float(pcm))
+        features = self._whisper.feature_extractor(_as_float(pcm))[:, :FULL_WINDOW_FRAMES]
         frames = features.shape[-1]
-        seconds = len(pcm) / RECOGNIZER_RATE_HZ
-        window = min(FULL_WINDOW_FRAMES, 2 * (math.ceil(50 * seconds) + WINDOW_MARGIN_FRAMES))
-        padded = np.zeros((features.shape[0], window), dtype=np.float32)
-        padded[:, : min(frames, window)] = features[:, :window]
+        padded = np.zeros((features.shape[0], self._window_frames(len(pcm))), dtype=np.float32)
+        padded[:, :frames] = features[:, : padded.shape[-1]]
         return self._whisper.encode(padded), frames
+
+    def _window_frames(self, samples: int) -> int:
+        seconds = samples / RECOGNIZER_RATE_HZ
+        if self._settings.window == "full" or seconds > SHORT_WINDOW_S:
+            return FULL_WINDOW_FRAMES
+        return min(FULL_WINDOW_FRAMES, 2 * (math.ceil(50 * seconds) + WINDOW_MARGIN_FRAMES))
 
     def _detect(self, encoded: Any) -> tuple[str, float]:
         """The most probable language among the allowed ones, and its probability among those."""
@@ -177,30 +179,27 @@ class WhisperRecognizer:
         (aligned,) = self._whisper.find_alignment(tokenizer, [tokens], encoded, frames)
         return _words((one["word"], one["start"], one["end"], one["probability"]) for one in aligned)
 
-    def _full(self, pcm: Pcm16, language: str | None) -> Transcript:
-        """Whisper's own 30 s window, with its temperature fall-back against repetition."""
-        language_prob = 1.0
-        if language is None:
-            encoded, _ = self._encode(pcm)
-            language, language_prob = self._detect(encoded)
+    def _second_try(self, pcm: Pcm16, language: str) -> _Decoded:
+        """Whisper's own 30 s window, with faster-whisper's temperatures against repetition."""
         segments, _info = self._whisper.transcribe(
             _as_float(pcm),
             language=language,
             beam_size=self._settings.recognizer_beam,
             condition_on_previous_text=False,
+            without_timestamps=True,
             word_timestamps=self._settings.word_times,
         )
         heard = list(segments)  # a generator: the decoding happens here
         kept = [one for one in heard if one.compression_ratio <= REPEATS_ABOVE]
-        words = _words((word.word, word.start, word.end, word.probability) for one in kept for word in one.words or ())
-        decoded = _Decoded(
+        return _Decoded(
             text=" ".join(one.text.strip() for one in kept),
             avg_logprob=float(np.mean([one.avg_logprob for one in kept])) if kept else -math.inf,
             no_speech_prob=max((one.no_speech_prob for one in heard), default=1.0),
             repeats=False,
-            words=words,
+            words=_words(
+                (word.word, word.start, word.end, word.probability) for one in kept for word in one.words or ()
+            ),
         )
-        return self._transcript(decoded, language, language_prob)
 
     def _transcript(self, decoded: _Decoded, language: str, language_prob: float) -> Transcript:
         confidence = math.exp(min(0.0, decoded.avg_logprob))
