@@ -14,7 +14,6 @@ import fcntl
 import hashlib
 import json
 import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kallglot_media.audio.wav import HEADER_BYTES, WavError, parse_wav_header, wav_header
 from kallglot_media.media.messages import RecordedFile, RecordingGap, SessionClosed
 from kallglot_media.modes.plan import Party
 
@@ -29,7 +29,6 @@ TRACKS = (Party.CUSTOMER, Party.AGENT)
 """Whose file is at which index of a chunk int16[2, n_samples, 2]."""
 
 MARKER = "recording.unfinished"
-_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _FRAME_BYTES = 4  # two int16 channels
 _LONGEST_GAP_S = 10  # a gap that goes on is told again this often
 _READ_BYTES = 1 << 20
@@ -41,11 +40,7 @@ def file_name(party: Party) -> str:
 
 
 def _header(samples: int, rate_hz: int) -> bytes:
-    """RIFF header for two channels of int16; sizes stop at 4 GiB, as the format does."""
-    size = min(samples * _FRAME_BYTES, 0xFFFFFFFF - _HEADER.size)
-    rate_bytes = rate_hz * _FRAME_BYTES
-    fields = (b"WAVE", b"fmt ", 16, 1, 2, rate_hz, rate_bytes, _FRAME_BYTES, 16)
-    return _HEADER.pack(b"RIFF", size + _HEADER.size - 8, *fields, b"data", size)
+    return wav_header(rate_hz, 2, samples * _FRAME_BYTES)
 
 
 def _write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
@@ -92,7 +87,7 @@ class Recording:
         try:
             self._open()
             for fd, track in zip(self._fds, pcm, strict=True):
-                _write_at(fd, track.data, _HEADER.size + first_sample * _FRAME_BYTES)
+                _write_at(fd, track.data, HEADER_BYTES + first_sample * _FRAME_BYTES)
             self._write_headers(first_sample + samples)
         except OSError as error:
             self._widen_gap(first_sample, samples, _why(error, self._folder))
@@ -174,14 +169,14 @@ class Recording:
             self._truncate(samples)
         except OSError:
             sizes = (os.fstat(fd).st_size for fd in self._fds)
-            samples = max(0, min(sizes) - _HEADER.size) // _FRAME_BYTES
+            samples = max(0, min(sizes) - HEADER_BYTES) // _FRAME_BYTES
             self._truncate(samples)
         self._write_headers(samples)
         return samples
 
     def _truncate(self, samples: int) -> None:
         for fd in self._fds:
-            os.ftruncate(fd, _HEADER.size + samples * _FRAME_BYTES)
+            os.ftruncate(fd, HEADER_BYTES + samples * _FRAME_BYTES)
 
     def _summed(self, samples: int) -> tuple[RecordedFile, ...]:
         for fd in self._fds:
@@ -294,14 +289,15 @@ def _read_marker(fd: int, folder: Path) -> tuple[str, int]:
 
 def _rate_in(folder: Path) -> int:
     for party in TRACKS:
-        path = folder / file_name(party)
-        head = path.read_bytes()[: _HEADER.size] if path.exists() else b""
-        if len(head) == _HEADER.size and head[:4] == b"RIFF":
-            return int(_HEADER.unpack(head)[7])
+        try:
+            with (folder / file_name(party)).open("rb") as file:
+                return parse_wav_header(file.read(HEADER_BYTES)).rate_hz
+        except (FileNotFoundError, WavError):
+            continue
     return 8000
 
 
 def _samples_in(path: Path) -> int:
     """Samples per channel on disk, a torn last one counted: it is padded, not lost."""
     size = path.stat().st_size if path.exists() else 0
-    return -(-max(0, size - _HEADER.size) // _FRAME_BYTES)
+    return -(-max(0, size - HEADER_BYTES) // _FRAME_BYTES)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from kallglot_media.audio.wav import HEADER_BYTES
 from kallglot_media.media import recorder
 from kallglot_media.media.messages import RecordingGap, SessionClosed
 from kallglot_media.media.recorder import MARKER, Recording, RepairFailed, repair, repair_all
@@ -139,7 +140,7 @@ def test_file_size_limit_cuts_both_files_to_what_both_have(tmp_path: Path) -> No
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     kept = int(told[0])
     assert told[1] == told[0]
-    assert 8000 <= kept <= (40_000 - 44) // 4
+    assert 8000 <= kept <= (40_000 - HEADER_BYTES) // 4
     assert int(told[2]) >= 20_000 - kept
     for name in ("customer.wav", "agent.wav"):
         assert tracks(tmp_path / name).shape == (kept, 2)

@@ -1,0 +1,124 @@
+"""What comes in: one frame of every leg per tick, and where in it somebody speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kallglot_media.audio.conceal import Concealer
+from kallglot_media.audio.level import rms_dbfs
+from kallglot_media.audio.pcm import Pcm16
+from kallglot_media.audio.segment import Ended, SegmentEvent, Started
+from kallglot_media.media.leg import MOST_MADE_UP_FRAMES, Leg
+from kallglot_media.media.messages import FromMedia, SpeechStarted, Utterance
+from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, SILENCE, Rows
+
+_QUIET_DBFS = -50.0  # softer: the jitter buffer may drop or add a frame unheard
+_DIGITAL_SILENCE_DBFS = -90.0  # nothing in it for a voice detector to learn from
+_FRAME_BYTES = 2 * FRAME_SAMPLES
+
+
+class Ears:
+    """Pops, decodes, conceals and cuts, for all legs at once where that is possible."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._hearing: list[Leg] = []
+        self._listening: list[Leg] = []
+        self._silences: list[bytes] = []
+        self._levels: list[float] = []
+        self._quiet: list[bool] = []
+
+    def arrange(self, legs: Iterable[Leg]) -> None:
+        """Legs came or went, or changed what is wanted of them."""
+        by_slot = {leg.slot: leg for leg in legs}
+        self._hearing = [leg for leg in by_slot.values() if leg.receives]
+        self._listening = [leg for leg in by_slot.values() if leg.segmenter is not None]
+        self._silences = [by_slot[row].silence if row in by_slot else SILENCE[0] for row in range(self._rows.high)]
+        self._quiet += [False] * (self._rows.high - len(self._quiet))
+
+    def hear(self, tick: int) -> Pcm16:
+        """int16[high, 160]: the next frame of each leg's peer, out of its jitter buffer or made up."""
+        payloads = self._silences.copy()
+        quiet = self._quiet
+        odd: list[tuple[Leg, bool]] = []  # not simply a frame after a frame; whether one came
+        for leg in self._hearing:
+            payload = leg.jitter.pop(quiet[leg.slot])
+            if payload is None:
+                odd.append((leg, False))
+                continue
+            payloads[leg.slot] = payload
+            if leg.made_up_frames:
+                odd.append((leg, True))
+        heard = self._rows.decode(payloads, tick)
+        for leg, came in odd:
+            self._mend(leg, came, tick)
+        self._levels = rms_dbfs(heard).tolist()
+        self._quiet = [level < _QUIET_DBFS for level in self._levels]
+        return heard
+
+    def skip(self, frames: int) -> None:
+        """The process stood still: what should have been heard meanwhile is passed by."""
+        for leg in self._hearing:
+            for _ in range(min(frames, 2 * leg.jitter.waiting)):
+                leg.jitter.pop()
+
+    def cut(self, heard: Pcm16, tick: int) -> list[FromMedia]:
+        """SpeechStarted and Utterance of the legs that are listened to."""
+        if not self._listening:
+            return []
+        events: list[FromMedia] = []
+        levels = self._levels
+        sound = heard.tobytes()
+        for leg in self._listening:
+            assert leg.vad is not None
+            assert leg.segmenter is not None
+            slot, level = leg.slot, levels[leg.slot]
+            start = slot * _FRAME_BYTES
+            is_speech = level > _DIGITAL_SILENCE_DBFS and leg.vad.is_speech(
+                sound[start : start + _FRAME_BYTES], RATE_HZ
+            )
+            cut = leg.segmenter.push(heard[slot], is_speech, leg.session.position(tick), level)
+            if cut:
+                events += [event for piece in cut for event in as_messages(leg, piece)]
+        return events
+
+    def _mend(self, leg: Leg, came: bool, tick: int) -> None:
+        """Make a frame up where none came, and join the first real one to what was made up.
+
+        The concealer is only there round a loss, so that whole frames cost nothing.
+        """
+        frame = self._rows.heard[leg.slot]
+        concealer = leg.concealer
+        if came:
+            if concealer is not None:
+                frame[:] = concealer.good(frame)
+            leg.concealer, leg.made_up_frames = None, 0
+            return
+        if leg.silent or leg.made_up_frames >= MOST_MADE_UP_FRAMES:
+            leg.concealer = None
+            return
+        if concealer is None:
+            concealer = self._concealer_of(leg, tick)
+        pieces = leg.jitter.pieces
+        frame[:] = concealer.patch([(at, leg.decode(piece)) for at, piece in pieces]) if pieces else concealer.conceal()
+        leg.made_up_frames += 1
+        leg.concealer = concealer
+        leg.counters["made_up"] += 1
+
+    def _concealer_of(self, leg: Leg, tick: int) -> Concealer:
+        """One that knows what was heard last."""
+        concealer = Concealer()
+        for frame in self._rows.last_frames(leg.slot, tick):
+            concealer.good(frame)
+        return concealer
+
+
+def as_messages(leg: Leg, piece: SegmentEvent) -> list[FromMedia]:
+    """A segmenter's event as control hears it; a click after SpeechStarted is only counted."""
+    if isinstance(piece, Started):
+        return [SpeechStarted(leg.leg_id, piece.at_sample)]
+    if isinstance(piece, Ended):
+        pcm = piece.pcm.astype("<i2").tobytes()
+        return [Utterance(leg.leg_id, pcm, RATE_HZ, piece.first_sample, piece.speech_end_sample, piece.ended_by)]
+    leg.counters["clicks"] += 1
+    return []

@@ -1,0 +1,182 @@
+"""One leg: what it keeps besides its row in the plane's arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import webrtcvad
+
+from kallglot_media.audio import g711
+from kallglot_media.audio.conceal import Concealer
+from kallglot_media.audio.pcm import Pcm16
+from kallglot_media.audio.playout import PlayoutQueue
+from kallglot_media.audio.segment import Segmenter, SegmentRules
+from kallglot_media.media.messages import LegStats, SetRemote
+from kallglot_media.media.reports import Reports
+from kallglot_media.media.rows import LAWS, SILENCE
+from kallglot_media.media.settings import MediaSettings
+from kallglot_media.media.source_lock import Address, SourceLock
+from kallglot_media.modes.plan import Party
+from kallglot_media.rtp.dtmf import DtmfPress, DtmfReceiver
+from kallglot_media.rtp.jitter import JitterBuffer
+from kallglot_media.rtp.packet import RtpError, RtpPacket, is_rtcp
+
+if TYPE_CHECKING:
+    from kallglot_media.media.session import Session
+
+COMFORT_NOISE = 13
+"""Static payload type of RFC 3389: the peer says that it is silent."""
+
+
+_KEY_TICKS = 150  # a key's packets may be repeated for so long
+
+MOST_MADE_UP_FRAMES = 5
+"""Sound is made up for this long (it fades meanwhile); what is missing after that is silence."""
+
+
+class Leg:
+    """Takes datagrams in, gives a payload per tick out, and counts by name what it drops."""
+
+    def __init__(
+        self, leg_id: str, session: Session, party: Party, slot: int, settings: MediaSettings, ssrc: int
+    ) -> None:
+        self.leg_id = leg_id
+        self.session = session
+        self.party = party
+        self.slot = slot
+        self.remote: SetRemote | None = None
+        self.lock = SourceLock(allow_latch=settings.allow_latch, latch_s=settings.latch_s)
+        self.jitter = JitterBuffer(settings.jitter)
+        self.reports = Reports(ssrc)
+        self.dtmf = DtmfReceiver()
+        self.concealer: Concealer | None = None
+        self.playout = PlayoutQueue()
+        self.tone: Pcm16 | None = None
+        self.tone_at = 0
+        self.vad: webrtcvad.Vad | None = None
+        self.segmenter: Segmenter | None = None
+        self.counters: Counter[str] = Counter()
+        self.first_sequence = 0
+        self.last_rtp_s = 0.0
+        self.lost_told = False
+        self.silent = False  # the peer sends comfort noise: what is missing is silence, not loss
+        self.made_up_frames = MOST_MADE_UP_FRAMES  # in a row; none is made up before the first one came
+        self._presses: list[DtmfPress] = []
+        self._key_ticks = 0
+        self._receive_type = -1
+        self._dtmf_type = -1
+
+    @property
+    def law(self) -> int:
+        """Index into LAWS."""
+        return LAWS.index(self.remote.codec) if self.remote else 0
+
+    @property
+    def silence(self) -> bytes:
+        """A payload of silence in the leg's law."""
+        return SILENCE[self.law]
+
+    def decode(self, payload: bytes) -> Pcm16:
+        """Part of a frame, when the peer's packets are not 20 ms long."""
+        return g711.DECODERS[LAWS[self.law]](np.frombuffer(payload, np.uint8))
+
+    @property
+    def sends(self) -> bool:
+        """Whether the peer is to get RTP now."""
+        return self.remote is not None and self.remote.send
+
+    @property
+    def receives(self) -> bool:
+        """Whether RTP of the peer is wanted now."""
+        return self.remote is not None and self.remote.receive
+
+    def set_remote(self, message: SetRemote, now_s: float) -> None:
+        """A new agreement with the peer. Waiting for its RTP starts anew."""
+        self.remote = message
+        self.lock.set((message.host, message.port), now_s)
+        self._receive_type = message.receive_payload_type
+        self._dtmf_type = -1 if message.dtmf_receive_payload_type is None else message.dtmf_receive_payload_type
+        self.last_rtp_s = now_s
+
+    def listen(self, rules: SegmentRules | None) -> None:
+        """Start cutting into utterances by these rules, or stop. What is under way must be flushed before."""
+        self.vad = None if rules is None else webrtcvad.Vad(rules.aggressiveness)
+        self.segmenter = None if rules is None else Segmenter(rules)
+
+    def receive(self, datagram: bytes, source: Address, now_s: float) -> bool:
+        """One datagram from the RTP port; True when it belongs to a pressed key. Never raises for what is in it."""
+        try:
+            packet = RtpPacket.parse(datagram)
+        except RtpError:
+            self.counters[_kind_of(datagram)] += 1
+            return False
+        payload_type = packet.payload_type
+        is_sound = payload_type == self._receive_type
+        if not is_sound and payload_type not in (self._dtmf_type, COMFORT_NOISE):
+            self.counters[self._why_not(datagram)] += 1
+            return False
+        if not self.lock.accepts(source, packet.sequence, now_s):
+            self.counters["source"] += 1
+            return False
+        self.last_rtp_s = now_s
+        self.reports.received(packet, now_s, is_sound=is_sound)
+        if not self.receives:
+            self.counters["held"] += 1
+        elif is_sound:
+            self.jitter.insert(packet)
+            self.silent = False
+        else:
+            return self._receive_other(packet)
+        return False
+
+    def _receive_other(self, packet: RtpPacket) -> bool:
+        self.jitter.pass_by(packet)
+        if packet.payload_type != self._dtmf_type:
+            self.silent = True
+            self.counters["comfort_noise"] += 1
+            return False
+        press = self.dtmf.push(packet)
+        if press is not None:
+            self._presses.append(press)
+        self._key_ticks = _KEY_TICKS
+        return True
+
+    def take_presses(self) -> list[DtmfPress]:
+        """Keys that were let go since the last tick; call it once a tick while `keys_busy`."""
+        self._key_ticks -= 1
+        press = self.dtmf.tick()
+        presses, self._presses = self._presses, []
+        return presses if press is None else [*presses, press]
+
+    @property
+    def keys_busy(self) -> bool:
+        """Whether a key was pressed not long ago."""
+        return self._key_ticks > 0
+
+    def _why_not(self, datagram: bytes) -> str:
+        if is_rtcp(datagram):
+            return "rtcp_on_rtp_port"
+        return "early" if self.remote is None else "payload_type"
+
+    def stats(self) -> LegStats:
+        """Counters and gauges of now."""
+        counters = dict(self.counters)
+        counters |= dataclasses.asdict(self.jitter.stats)
+        counters |= self.reports.counters()
+        counters |= {f"dtmf_{name}": count for name, count in dataclasses.asdict(self.dtmf.stats).items()}
+        counters["latched"] = self.lock.latched
+        counters["delay_ms"] = self.jitter.depth_ms
+        return LegStats(self.leg_id, counters, self.reports.jitter_ms, self.reports.loss_ratio)
+
+
+def _kind_of(datagram: bytes) -> str:
+    """What came to the RTP port that is not RTP. RFC 7983 section 7."""
+    first = datagram[0] if datagram else 255
+    if first <= 3:
+        return "stun"
+    if 20 <= first <= 63:
+        return "dtls"
+    return "malformed"

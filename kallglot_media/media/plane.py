@@ -1,0 +1,381 @@
+"""The media plane: all legs of a process, twenty milliseconds at a time.
+
+No socket, clock or thread: datagrams, messages and `now_s` come in, datagrams and messages go
+out. `process.py` gives it sockets and a clock; tests drive it by hand:
+
+    plane.apply(OpenSession("s1"))
+    plane.apply(OpenLeg("s1", "l1", Party.CUSTOMER, "192.0.2.1"))
+    plane.apply(SetRemote("l1", "192.0.2.9", 4000, "PCMU", 0, 0))
+    plane.receive(plane.slot_of("l1"), datagram, ("192.0.2.9", 4000), now_s)
+    packets = plane.tick(now_s)                     # [(slot, datagram), …]
+    events = plane.take_events()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from kallglot_media.ids import Ids
+from kallglot_media.media.ears import Ears, as_messages
+from kallglot_media.media.leg import Leg
+from kallglot_media.media.messages import (
+    Clear,
+    CloseLeg,
+    CloseSession,
+    Dtmf,
+    FromMedia,
+    LegClosed,
+    Listen,
+    OpenLeg,
+    OpenSession,
+    Play,
+    PlayTone,
+    RtpLost,
+    SessionClosed,
+    SetPlan,
+    SetRemote,
+    StopTone,
+    ToMedia,
+)
+from kallglot_media.media.mixing import Mixer, edges_of
+from kallglot_media.media.mouths import Mouths
+from kallglot_media.media.rows import FRAME_SAMPLES, HEADER_BYTES, PACKET_BYTES, RATE_HZ, Rows
+from kallglot_media.media.session import Session
+from kallglot_media.media.settings import MediaSettings
+from kallglot_media.media.source_lock import Address
+from kallglot_media.media.tracks import NOBODY, RecordingSink, Tracks, right_tracks
+from kallglot_media.modes.plan import Party
+
+HOUSE_TICKS = 50
+"""Each leg's slow business (reports, losses, statistics) has its turn once a second."""
+
+STATS_TURNS = 5
+"""Every so many turns LegStats goes to control."""
+
+
+class PlaneError(Exception):
+    """Control asked for what cannot be; the message says what is there and what would do."""
+
+
+class MediaPlane:
+    """Sessions and legs, and the tick.
+
+    recorder  where recordings go; called twice a second for each recorded session
+    epoch_s   Unix time when now_s was 0, for RTCP sender reports
+    """
+
+    def __init__(self, settings: MediaSettings, ids: Ids, recorder: RecordingSink, *, epoch_s: float = 0.0) -> None:
+        self._settings = settings
+        self._ids = ids
+        self._epoch_s = epoch_s
+        self._rows = Rows()
+        self._ears = Ears(self._rows)
+        self._mouths = Mouths(self._rows)
+        self._mixer = Mixer()
+        self._tracks = Tracks(recorder, FRAME_SAMPLES)
+        self._sessions: dict[str, Session] = {}
+        self._legs: dict[str, Leg] = {}
+        self._by_slot: list[Leg | None] = []
+        self._tick = 0
+        self._now_s = 0.0
+        self._events: list[FromMedia] = []
+        self._keys: dict[int, Leg] = {}  # where keys are being pressed
+        self._rtcp: list[tuple[int, bytes, Address]] = []
+        self._freed: list[int] = []
+        self._arrange()
+
+    # ── for the shell ────────────────────────────────────────────────────────────
+
+    @property
+    def session_count(self) -> int:
+        """Sessions open now."""
+        return len(self._sessions)
+
+    @property
+    def leg_count(self) -> int:
+        """Legs open now."""
+        return len(self._legs)
+
+    def slot_of(self, leg_id: str) -> int:
+        """The leg's slot, as `receive` wants it. KeyError when there is no such leg."""
+        return self._legs[leg_id].slot
+
+    def remote_of(self, slot: int) -> Address:
+        """Where the RTP of this slot goes now."""
+        leg = self._by_slot[slot]
+        assert leg is not None
+        assert leg.lock.remote is not None
+        return leg.lock.remote
+
+    def count(self, slot: int, name: str) -> None:
+        """Count something that happened to a leg outside of the plane, e.g. "send_failed"."""
+        leg = self._by_slot[slot]
+        if leg is not None:
+            leg.counters[name] += 1
+
+    def take_events(self) -> list[FromMedia]:
+        """What happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def take_rtcp(self) -> list[tuple[int, bytes, Address]]:
+        """Reports to send: slot, datagram, where to."""
+        reports, self._rtcp = self._rtcp, []
+        return reports
+
+    def take_freed(self) -> list[int]:
+        """Slots whose legs were closed: their ports may go."""
+        freed, self._freed = self._freed, []
+        return freed
+
+    # ── control's messages ───────────────────────────────────────────────────────
+
+    def apply(self, message: ToMedia) -> None:
+        """Do what control says. A leg or session that has just gone is no mistake: the message is dropped.
+
+        Raises PlaneError for what cannot be opened.
+        """
+        do = self._HANDLERS[type(message)]
+        if isinstance(message, OpenSession | OpenLeg | SetPlan | CloseSession):
+            do(self, message)
+        elif message.leg_id in self._legs:
+            do(self, message, self._legs[message.leg_id])
+
+    def close_all(self) -> None:
+        """Close every session; the recordings are finished."""
+        for session_id in list(self._sessions):
+            self._close_session(CloseSession(session_id))
+
+    def _open_session(self, message: OpenSession) -> None:
+        if message.session_id in self._sessions:
+            raise PlaneError(f"session {message.session_id} is open already")
+        if message.rate_hz != RATE_HZ:
+            raise PlaneError(f"a session at {message.rate_hz} Hz; G.711 legs run at {RATE_HZ}")
+        session = Session(message.session_id, self._tick)
+        if message.folder is not None:
+            session.row = self._tracks.open(message.session_id, message.folder, message.rate_hz)
+        self._sessions[message.session_id] = session
+
+    def _open_leg(self, message: OpenLeg) -> None:
+        session = self._sessions.get(message.session_id)
+        if session is None:
+            raise PlaneError(f"session {message.session_id} is not open; send OpenSession first")
+        if message.leg_id in self._legs:
+            raise PlaneError(f"leg {message.leg_id} is open already")
+        if message.party is Party.AI:
+            raise PlaneError("the AI speaks by Play and needs no leg")
+        rows = self._rows
+        slot = rows.take()
+        leg = Leg(message.leg_id, session, message.party, slot, self._settings, self._ids.ssrc())
+        leg.first_sequence = self._ids.rtp_sequence()
+        rows.ssrc[slot] = leg.reports.ssrc
+        rows.sequence[slot] = leg.first_sequence
+        rows.timestamp[slot] = self._ids.rtp_timestamp()
+        self._legs[leg.leg_id] = leg
+        session.legs.append(leg)
+        self._arrange()
+        self._connect(session)
+
+    def _set_remote(self, message: SetRemote, leg: Leg) -> None:
+        leg.set_remote(message, self._now_s)
+        rows = self._rows
+        rows.law[leg.slot] = leg.law
+        rows.payload_type[leg.slot] = message.send_payload_type
+        rows.marker[leg.slot] = 1
+        self._arrange()
+
+    def _set_plan(self, message: SetPlan) -> None:
+        session = self._sessions.get(message.session_id)
+        if session is not None:
+            session.plan, session.gains, session.through = message.plan, message.gains, message.through
+            self._connect(session)
+
+    def _listen_to(self, message: Listen, leg: Leg) -> None:
+        self._flush(leg)
+        leg.listen(message.rules)
+        self._arrange()
+
+    def _play(self, message: Play, leg: Leg) -> None:
+        self._events += self._mouths.play(leg, message, self._tick)
+
+    def _play_tone(self, message: PlayTone, leg: Leg) -> None:
+        self._mouths.play_tone(leg, message.tone)
+
+    def _stop_tone(self, _message: StopTone, leg: Leg) -> None:
+        leg.tone = None
+
+    def _clear(self, _message: Clear, leg: Leg) -> None:
+        self._events += self._mouths.clear(leg, self._tick)
+
+    def _close_leg(self, _message: CloseLeg, leg: Leg) -> None:
+        self._flush(leg)
+        self._events += self._mouths.close(leg, self._tick)
+        self._keys.pop(leg.slot, None)
+        if leg.lock.remote is not None:
+            self._report(leg, leg.reports.bye(self._now_s))
+        session = leg.session
+        session.legs.remove(leg)
+        del self._legs[leg.leg_id]
+        self._rows.give_back(leg.slot)
+        self._freed.append(leg.slot)
+        self._arrange()
+        self._connect(session)
+        self._events.append(LegClosed(leg.leg_id, leg.stats()))
+
+    def _close_session(self, message: CloseSession) -> None:
+        session = self._sessions.get(message.session_id)
+        if session is None:
+            return
+        for leg in list(session.legs):
+            self._close_leg(CloseLeg(leg.leg_id), leg)
+        self._mixer.set_edges(session.session_id, [])
+        del self._sessions[session.session_id]
+        if session.row is None:
+            samples = (self._tick - session.first_tick) * FRAME_SAMPLES
+            self._events.append(SessionClosed(session.session_id, samples))
+        else:
+            self._tracks.close(session.row)  # the recorder says SessionClosed when the files are done
+
+    _HANDLERS: Mapping[type, Callable[..., None]] = {
+        OpenSession: _open_session,
+        OpenLeg: _open_leg,
+        SetRemote: _set_remote,
+        SetPlan: _set_plan,
+        Listen: _listen_to,
+        Play: _play,
+        PlayTone: _play_tone,
+        StopTone: _stop_tone,
+        Clear: _clear,
+        CloseLeg: _close_leg,
+        CloseSession: _close_session,
+    }
+
+    # ── arrival ──────────────────────────────────────────────────────────────────
+
+    def receive(self, slot: int, datagram: bytes, source: tuple[Any, ...], now_s: float) -> None:
+        """A datagram came to the slot's RTP port. Never raises for what is in it."""
+        leg = self._by_slot[slot]
+        if leg is None:
+            return
+        if leg.receive(datagram, source if len(source) == 2 else source[:2], now_s):
+            self._keys[slot] = leg
+
+    def receive_rtcp(self, slot: int, datagram: bytes, source: tuple[Any, ...], now_s: float) -> None:
+        """A datagram came to the slot's RTCP port: believed from the RTP peer's host only."""
+        leg = self._by_slot[slot]
+        if leg is None:
+            return
+        if leg.lock.remote is None or source[0] != leg.lock.remote[0]:
+            leg.counters["rtcp_source"] += 1
+        else:
+            leg.reports.receive(datagram, now_s, wall_s=now_s + self._epoch_s)
+
+    # ── the tick ─────────────────────────────────────────────────────────────────
+
+    def tick(self, now_s: float) -> list[tuple[int, bytes]]:
+        """One frame of every leg: heard, cut, mixed, recorded, coded. Returns (slot, RTP packet) to send."""
+        self._now_s = now_s
+        rows, tick = self._rows, self._tick
+        heard = self._ears.hear(tick)
+        self._events += self._ears.cut(heard, tick)
+        self._events += self._mouths.pull(tick)
+        if self._keys:
+            self._take_keys()
+        said = rows.made[: rows.high].astype(np.float32)
+        self._mixer.mix(heard, rows.playing, said)
+        self._tracks.tick(heard, rows.made)
+        packets = rows.encode(said, self._sending)
+        self._keep_house()
+        self._tick = tick + 1
+        starts = range(0, len(packets), PACKET_BYTES)
+        return [
+            (slot, packets[start : start + PACKET_BYTES])
+            for slot, start in zip(self._sending_slots, starts, strict=True)
+        ]
+
+    def _take_keys(self) -> None:
+        for slot, leg in list(self._keys.items()):
+            position = self._position(leg)
+            self._events += [Dtmf(leg.leg_id, it.digit, it.duration_ms, position) for it in leg.take_presses()]
+            if not leg.keys_busy:
+                del self._keys[slot]
+
+    def skip(self, frames: int) -> None:
+        """The process stood still for so long: these frames are given up, on every clock."""
+        self._rows.timestamp += frames * FRAME_SAMPLES
+        self._tracks.skip(frames)
+        self._ears.skip(frames)
+        self._tick += frames
+
+    def _keep_house(self) -> None:
+        """What each leg needs once a second, a fiftieth of the legs in each tick."""
+        turn = self._tick // HOUSE_TICKS
+        for slot in range(self._tick % HOUSE_TICKS, self._rows.high, HOUSE_TICKS):
+            leg = self._by_slot[slot]
+            if leg is None or leg.lock.remote is None:
+                continue
+            self._watch_rtp(leg)
+            if (turn + slot) % STATS_TURNS == 0:
+                self._events.append(leg.stats())
+            if leg.reports.due(self._now_s):
+                self._report(leg, self._report_of(leg))
+
+    def _watch_rtp(self, leg: Leg) -> None:
+        """RtpLost once for each time it goes away; a held leg may be silent."""
+        silent_s = self._now_s - leg.last_rtp_s
+        if not leg.receives:
+            leg.last_rtp_s = self._now_s
+        elif silent_s < self._settings.rtp_timeout_s:
+            leg.lost_told = False
+        elif not leg.lost_told:
+            leg.lost_told = True
+            self._events.append(RtpLost(leg.leg_id, int(1000 * silent_s)))
+
+    def _report_of(self, leg: Leg) -> bytes:
+        rows = self._rows
+        sent = int(rows.sequence[leg.slot]) - leg.first_sequence
+        return leg.reports.report(
+            self._now_s,
+            wall_s=self._now_s + self._epoch_s,
+            rtp_timestamp=int(rows.timestamp[leg.slot]) & 0xFFFFFFFF,
+            packets=sent,
+            octets=sent * (PACKET_BYTES - HEADER_BYTES),
+        )
+
+    def _report(self, leg: Leg, datagram: bytes) -> None:
+        """RTCP goes to the port above RTP's. RFC 3550 section 11."""
+        assert leg.lock.remote is not None
+        host, port = leg.lock.remote
+        self._rtcp.append((leg.slot, datagram, (host, port + 1)))
+
+    # ── who is where ─────────────────────────────────────────────────────────────
+
+    def _position(self, leg: Leg) -> int:
+        return leg.session.position(self._tick)
+
+    def _flush(self, leg: Leg) -> None:
+        """End the utterance under way, if there is one."""
+        if leg.segmenter is not None:
+            for piece in leg.segmenter.flush():
+                self._events += as_messages(leg, piece)
+
+    def _arrange(self) -> None:
+        """Legs came, went or changed: make the lists that the tick walks along."""
+        legs = sorted(self._legs.values(), key=lambda leg: leg.slot)
+        self._by_slot = [None] * self._rows.high
+        for leg in legs:
+            self._by_slot[leg.slot] = leg
+        self._sending_slots = [leg.slot for leg in legs if leg.sends]
+        self._sending = np.array(self._sending_slots, np.intp)
+        self._ears.arrange(legs)
+
+    def _connect(self, session: Session) -> None:
+        """Who hears whom and who stands in which file, from the session's plan and legs."""
+        slots = session.slots()
+        self._mixer.set_edges(session.session_id, edges_of(session.plan, session.gains, session.through, slots))
+        if session.row is not None:
+            left = (slots.get(Party.CUSTOMER, NOBODY), slots.get(Party.AGENT, NOBODY))
+            self._tracks.set_sources(session.row, left, right_tracks(session.plan, slots))

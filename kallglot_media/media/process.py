@@ -1,0 +1,282 @@
+"""The media process: sockets and a clock round `MediaPlane`, and nothing else.
+
+    python -m kallglot_media.media.process --socket 5 --settings '{…}'
+
+One thread: drain every readable socket, tick when the tick is due, send. It ends when
+control closes the socket, and finishes the recordings first; signals are control's
+business and are ignored here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import os
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+
+from kallglot_media.media import wire
+from kallglot_media.media.messages import FromMedia, LegOpened, LegRefused, OpenLeg, PlaneStats, ToMedia
+from kallglot_media.media.outbox import Outbox
+from kallglot_media.media.plane import MediaPlane, PlaneError
+from kallglot_media.media.ports import NoPorts, PortPair, Ports
+from kallglot_media.media.recorder_thread import Recorder
+from kallglot_media.media.settings import MediaSettings
+from kallglot_media.media.ticks import FRAME_S, TickClock
+from kallglot_media.random_ids import RandomIds
+
+STATS_S = 2.0
+"""How often PlaneStats goes to control; it is also the sign of life."""
+
+_POLL_S = FRAME_S / 4  # sockets are drained this often, so arrival times are known to 5 ms
+_IDLE_POLL_S = 0.5
+_READ_BYTES = 256 * 1024
+_DATAGRAM_BYTES = 2048
+_MOST_ROUNDS = 64  # datagrams per socket in one drain: a flood on one port cannot stop the tick
+_FINISH_DEADLINE_S = 10.0
+_SCHED_RR_PRIORITY = 10
+_NICE = -15
+_COLLECT_TICKS = 500
+_COLLECT_ROOM_S = 0.010
+
+
+class MediaProcess:
+    """Moves bytes between sockets and the plane; decides nothing but when."""
+
+    def __init__(self, control: socket.socket, settings: MediaSettings) -> None:
+        control.setblocking(False)
+        self._control = control
+        self._outbox = Outbox(control)
+        self._frames = wire.FrameReader()
+        self._recorder = Recorder(longest_line_bytes=settings.recorder_line_mb << 20)
+        self._plane = MediaPlane(settings, RandomIds(), self._recorder, epoch_s=time.time() - time.monotonic())
+        self._ports = Ports(
+            settings.first_port, settings.last_port, dscp=settings.dscp, start=secrets.randbelow(1 << 16)
+        )
+        self._pairs: dict[int, PortPair] = {}  # by slot
+        self._rtp_slot: dict[int, tuple[int, socket.socket]] = {}  # by descriptor
+        self._rtcp_slot: dict[int, tuple[int, socket.socket]] = {}
+        self._epoll = select.epoll()
+        self._epoll.register(control.fileno(), select.EPOLLIN)
+        self._clock = TickClock()
+        self._stats_due_s = 0.0
+        self._ended = False
+        self._settings = settings
+
+    def run(self) -> None:
+        """Until control closes its socket."""
+        self._recorder.start()
+        if self._settings.raise_priority:
+            raise_priority()  # after the writer's thread was started: that one stays where it was
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        try:
+            while not self._ended:
+                if self._plane.session_count:
+                    self._live()
+                else:
+                    self._idle()
+        except (ConnectionError, wire.WireError) as error:
+            print(f"media: control is gone: {error}", file=sys.stderr)
+        self._finish()
+
+    # ── time ─────────────────────────────────────────────────────────────────────
+
+    def _idle(self) -> None:
+        """No session: wait for control, and show signs of life."""
+        self._epoll.poll(_IDLE_POLL_S)
+        self._drain()
+        self._tell()
+        if self._plane.session_count:
+            self._clock.start(time.monotonic())
+
+    def _live(self) -> None:
+        """Up to the next tick, and the tick."""
+        due_s = self._clock.due_s
+        while not self._ended and (wait_s := due_s - time.monotonic()) > 0:
+            time.sleep(min(wait_s, _POLL_S))
+            self._drain()
+        skipped = self._clock.begin(time.monotonic())
+        if skipped:
+            self._plane.skip(skipped)
+        self._drain()
+        self._send(self._plane.tick(time.monotonic()))
+        self._tell()
+        self._collect()
+
+    def _collect(self) -> None:
+        """Garbage is collected when there is time, never in the middle of a tick."""
+        if self._clock.ticks % _COLLECT_TICKS == 0 and self._clock.due_s - time.monotonic() > _COLLECT_ROOM_S:
+            gc.collect(1)
+
+    # ── in ───────────────────────────────────────────────────────────────────────
+
+    def _drain(self) -> None:
+        """One datagram of every readable socket, again and again until none is readable."""
+        receive = self._plane.receive
+        rtp_slot = self._rtp_slot
+        control_fd = self._control.fileno()
+        for _ in range(_MOST_ROUNDS):
+            ready = self._epoll.poll(0, len(rtp_slot) * 2 + 1)
+            if not ready:
+                return
+            now_s = time.monotonic()
+            for fd, _events in ready:
+                there = rtp_slot.get(fd)
+                try:
+                    if there is not None:
+                        datagram, source = there[1].recvfrom(_DATAGRAM_BYTES)
+                        receive(there[0], datagram, source, now_s)
+                    elif fd == control_fd:
+                        self._read_control()
+                    else:
+                        self._receive_rtcp(fd, now_s)
+                except BlockingIOError:
+                    continue  # the checksum was wrong: epoll said yes, recv says no. udp(7)
+
+    def _receive_rtcp(self, fd: int, now_s: float) -> None:
+        there = self._rtcp_slot.get(fd)
+        if there is not None:
+            datagram, source = there[1].recvfrom(_DATAGRAM_BYTES)
+            self._plane.receive_rtcp(there[0], datagram, source, now_s)
+
+    def _read_control(self) -> None:
+        data = self._control.recv(_READ_BYTES)
+        if not data:
+            self._epoll.unregister(self._control.fileno())
+            self._ended = True
+        for body in self._frames.feed(data):
+            try:
+                self._handle(wire.decode(body))
+            except Exception:
+                # ours, or control's: it must not end the calls of others
+                traceback.print_exc()
+
+    def _handle(self, message: ToMedia | FromMedia) -> None:
+        if isinstance(message, OpenLeg):
+            self._open_leg(message)
+        else:
+            self._plane.apply(message)  # type: ignore[arg-type]
+        self._close_freed()
+
+    def _open_leg(self, message: OpenLeg) -> None:
+        try:
+            pair = self._ports.bind(message.host)
+        except NoPorts as error:
+            self._outbox.put(LegRefused(message.leg_id, str(error)))
+            return
+        try:
+            self._plane.apply(message)
+        except PlaneError as error:
+            pair.close()
+            self._outbox.put(LegRefused(message.leg_id, str(error)))
+            return
+        slot = self._plane.slot_of(message.leg_id)
+        self._pairs[slot] = pair
+        self._rtp_slot[pair.rtp.fileno()] = (slot, pair.rtp)
+        self._rtcp_slot[pair.rtcp.fileno()] = (slot, pair.rtcp)
+        self._epoll.register(pair.rtp.fileno(), select.EPOLLIN)
+        self._epoll.register(pair.rtcp.fileno(), select.EPOLLIN)
+        self._outbox.put(LegOpened(message.leg_id, pair.host, pair.port))
+
+    # ── out ──────────────────────────────────────────────────────────────────────
+
+    def _send(self, packets: list[tuple[int, bytes]]) -> None:
+        pairs, remote_of = self._pairs, self._plane.remote_of
+        for slot, data in packets:
+            try:
+                pairs[slot].rtp.sendto(data, remote_of(slot))
+            except OSError:
+                self._plane.count(slot, "send_failed")
+        self._send_rtcp()
+
+    def _send_rtcp(self) -> None:
+        for slot, data, remote in self._plane.take_rtcp():
+            with contextlib.suppress(OSError):  # a report lost is like a report lost on the way
+                self._pairs[slot].rtcp.sendto(data, remote)
+
+    def _close_freed(self) -> None:
+        """Close the ports of legs that are no more, after their RTCP BYE."""
+        self._send_rtcp()
+        for slot in self._plane.take_freed():
+            pair = self._pairs.pop(slot)
+            for fd, there in ((pair.rtp.fileno(), self._rtp_slot), (pair.rtcp.fileno(), self._rtcp_slot)):
+                self._epoll.unregister(fd)
+                del there[fd]
+            pair.close()
+
+    def _tell(self) -> None:
+        """Events and, every few seconds, how the tick keeps time."""
+        for event in self._plane.take_events():
+            self._outbox.put(event)
+        for event in self._recorder.take_events():
+            self._outbox.put(event)
+        now_s = time.monotonic()
+        if now_s >= self._stats_due_s:
+            self._stats_due_s = now_s + STATS_S
+            self._outbox.put(self._stats())
+        self._outbox.flush()
+
+    def _stats(self) -> PlaneStats:
+        return PlaneStats(
+            legs=self._plane.leg_count,
+            sessions=self._plane.session_count,
+            ticks=self._clock.ticks,
+            skipped=self._clock.skipped,
+            late_ticks=dict(self._clock.late_ticks),
+            lateness_p99_ms=self._clock.take_p99_ms(),
+            cpu_s=time.process_time(),
+        )
+
+    def _finish(self) -> None:
+        """Close every session, write what is queued, and say so as long as control listens."""
+        self._plane.close_all()
+        self._close_freed()
+        if not self._recorder.stop(_FINISH_DEADLINE_S):
+            print(f"media: the disk takes longer than {_FINISH_DEADLINE_S:.0f} s; left to repair", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            self._tell()
+            self._outbox.flush_all(_FINISH_DEADLINE_S)
+
+
+def raise_priority() -> str:
+    """Put this thread above others; returns what the system allowed: "SCHED_RR", "nice" or "normal"."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_SCHED_RR_PRIORITY))
+        return "SCHED_RR"
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+        return "nice"
+    return "normal"
+
+
+def open_control(where: str) -> socket.socket:
+    """The stream socket to control: an inherited descriptor by number, or a path to connect to."""
+    if where.isdecimal():
+        return socket.socket(fileno=int(where))
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    control.connect(where)
+    return control
+
+
+def main() -> None:
+    """Run a media process; control starts it."""
+    parser = argparse.ArgumentParser(prog="kallglot_media.media.process", description="A media process for control.")
+    parser.add_argument("--socket", required=True, help="descriptor number or path of the socket to control")
+    parser.add_argument("--settings", default=MediaSettings().to_json(), help="MediaSettings as JSON")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with open_control(arguments.socket) as control:
+        MediaProcess(control, MediaSettings.from_json(arguments.settings)).run()
+
+
+if __name__ == "__main__":
+    main()
