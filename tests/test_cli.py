@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from kallglot_media import cli
@@ -79,7 +80,7 @@ def test_a_wrong_log_level_names_the_right_ones() -> None:
 
 @pytest.mark.parametrize("kind", [SetupError, SpeechSetupError])
 def test_what_cannot_be_set_up_is_one_line(kind: type[Exception], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(cli.typer.Exit) as end, cli.plain_errors():
+    with pytest.raises(typer.Exit) as end, cli.plain_errors():
         raise kind("sip.listen udp 127.0.0.1:5060", "port 5060 is in use", "stop what holds it")
     assert end.value.exit_code == 2
     assert capsys.readouterr().err == "sip.listen udp 127.0.0.1:5060: port 5060 is in use; stop what holds it\n"

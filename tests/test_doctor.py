@@ -43,7 +43,7 @@ def only(check: Check, config: Config) -> Finding:
 
 def test_what_is_not_green_says_what_to_do(config: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_bind_error", lambda listen: None)
-    monkeypatch.setattr(doctor.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("kallglot_media.doctor.time.sleep", lambda seconds: None)
     findings = list(examine(config()))
     assert all(finding.mend for finding in findings if finding.state is not State.OK)
     assert not [finding for finding in findings if finding.state is State.BAD]
@@ -132,14 +132,14 @@ def test_a_machine_that_is_too_busy(config: Configured, monkeypatch: pytest.Monk
     def oversleep(seconds: float) -> None:
         clock[0] += seconds + 0.012
 
-    monkeypatch.setattr(doctor.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(doctor.time, "sleep", oversleep)
+    monkeypatch.setattr("kallglot_media.doctor.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("kallglot_media.doctor.time.sleep", oversleep)
     finding = only(doctor.check_clock, config())
     assert (finding.state, finding.saw) == (State.WARN, "20 ms ticks come at most 12.0 ms late (p95 of 25)")
 
 
 def test_too_few_open_files(config: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.resource, "getrlimit", lambda which: (256, 256))
+    monkeypatch.setattr("kallglot_media.doctor.resource.getrlimit", lambda which: (256, 256))
     finding = only(doctor.check_files, config())
     assert finding.saw == "256 allowed, 600 for max_calls"
     assert "LimitNOFILE=600" in finding.mend
@@ -149,5 +149,5 @@ def test_no_real_time_priority(config: Configured, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(doctor.os, "sched_setscheduler", refuse)
+    monkeypatch.setattr("kallglot_media.doctor.os.sched_setscheduler", refuse)
     assert states(doctor.check_priority, config()) == [State.WARN]

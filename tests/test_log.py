@@ -71,7 +71,8 @@ def test_auto_is_json_when_nobody_watches() -> None:
 
 @pytest.mark.parametrize("field", sorted(PRIVATE_FIELDS))
 def test_what_was_said_or_dialled_is_never_written(field: str) -> None:
-    for out in (console_lines(), json_lines()):
+    for begin in (console_lines, json_lines):
+        out = begin()
         CallLog("sess_1").state("turn", **{field: "my card number"})
         assert "card" not in out.getvalue()
         assert "…" in out.getvalue()
