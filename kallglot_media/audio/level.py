@@ -29,7 +29,7 @@ def mean_power(pcm: Pcm16) -> npt.NDArray[np.float32]:
 
 def power_to_dbfs(power: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """10 log10, not below SILENCE_DBFS."""
-    return np.asarray(10.0 * np.log10(np.maximum(power, _TINY)), dtype=np.float32)
+    return np.asarray(np.maximum(10.0 * np.log10(np.maximum(power, _TINY)), SILENCE_DBFS), dtype=np.float32)
 
 
 def peak_dbfs(pcm: Pcm16) -> float:

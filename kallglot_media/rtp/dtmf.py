@@ -134,10 +134,10 @@ class DtmfReceiver:
 
 
 def _is_next_segment(held: _Held, key: _Key) -> bool:
-    """RFC 4733 section 2.5.1.3: a key held longer than the field can say goes on in a new event,
-    "the RTP timestamp of the new segment" being that of the last one plus its duration."""
-    passed = (key[1] - held.key[1]) & 0xFFFFFFFF
-    return key[0] == held.key[0] and key[2] == held.key[2] and passed == _FULL_DURATION == held.duration_ticks
+    """RFC 4733 section 2.5.1.3: a key held longer than the field can say goes on as a new event,
+    whose timestamp is that of the last one plus its full duration."""
+    same_key = key[0] == held.key[0] and key[2] == held.key[2]
+    return same_key and (key[1] - held.key[1]) & 0xFFFFFFFF == _FULL_DURATION
 
 
 class DtmfSender:

@@ -37,6 +37,7 @@ class ReceiverStats:
         """first_sequence: of the packet that made the source known; push() it as well."""
         self.ssrc = ssrc
         self.too_wild = 0
+        self.received = self._received_before = self._expected_before = 0
         self._restart(first_sequence)
         self._max = (first_sequence - 1) & 0xFFFF
         self._probation = _MIN_SEQUENTIAL
@@ -98,8 +99,7 @@ class ReceiverStats:
         self._base = self._max = sequence
         self._bad_sequence = _NO_BAD
         self._cycles = 0
-        self.received = 0
-        self._received_before = self._expected_before = 0
+        self.received = self._received_before = self._expected_before = 0
 
     def _update_sequence(self, sequence: int) -> bool:
         """`update_seq`"""

@@ -197,7 +197,9 @@ def _without_padding(body: bytes, *, is_last: bool) -> bytes:
 def _parse_one(packet_type: int, count: int, body: bytes) -> list[RtcpPacket]:
     if packet_type == _SR:
         _want(body, 24 + 24 * count, "SR", count)
-        return [SenderReport(_word(body, 0), *_SENDER.unpack_from(body, 4), _parse_blocks(body, 24, count))]
+        ntp, timestamp, packets, octets = _SENDER.unpack_from(body, 4)
+        blocks = _parse_blocks(body, 24, count)
+        return [SenderReport(_word(body, 0), ntp, timestamp, packets, octets, blocks)]
     if packet_type == _RR:
         _want(body, 4 + 24 * count, "RR", count)
         return [ReceiverReport(_word(body, 0), _parse_blocks(body, 4, count))]
