@@ -1,0 +1,86 @@
+"""Translation with the starter packages, in this process."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kallglot_media.speech.argos import ArgosTranslator, best_with_numbers
+from kallglot_media.speech.models import Installed, Model
+from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.types import Translator, UnknownPair
+
+pytestmark = pytest.mark.engines
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "text", "meant"),
+    [
+        ("de", "en", "Ich habe am Mittwoch bestellt.", "I ordered on Wednesday."),
+        ("en", "de", "What is your address?", "Wie lautet Ihre Adresse?"),
+    ],
+)
+def test_known_sentences(translator: Translator, source: str, target: str, text: str, meant: str) -> None:
+    made = translator.translate(text, source, target)
+    assert (made.text, made.source, made.target) == (meant, source, target)
+
+
+def test_several_sentences_are_translated_one_by_one(translator: Translator) -> None:
+    made = translator.translate("Ich wohne in Paris. Ich brauche eine SIM-Karte.", "de", "en")
+    assert made.text == "I live in Paris. I need a SIM card."
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_nothing_stays_nothing(translator: Translator, text: str) -> None:
+    assert translator.translate(text, "de", "en").text == ""
+
+
+def test_the_same_language_is_left_as_it_is(translator: Translator) -> None:
+    assert translator.translate("Guten Tag. Ja.", "de", "de").text == "Guten Tag. Ja."
+
+
+def test_an_unknown_pair_names_what_is_there_and_the_mend(translator: Translator) -> None:
+    with pytest.raises(UnknownPair) as refused:
+        translator.translate("hei", "fi", "de")
+    assert str(refused.value) == (
+        "no package translates fi→de (installed: de→en, en→de); put translate-fi_de.argosmodel "
+        "into the models folder's argos/, or fi→en and en→de"
+    )
+
+
+def spanish(package: Model, folder: Path) -> Model:
+    """The German package under a Spanish name, unpacked: what a second language looks like."""
+    with zipfile.ZipFile(package.path) as zipped:
+        zipped.extractall(folder)
+    (inside,) = folder.iterdir()
+    (inside / "metadata.json").write_text(json.dumps({"from_code": "es", "to_code": "en"}))
+    return replace(package, path=inside, languages=("es", "en"))
+
+
+def test_a_pair_without_a_package_goes_through_english(starter: Installed, tmp_path: Path) -> None:
+    packages = starter.packages()
+    translator = ArgosTranslator([*packages, spanish(packages[0], tmp_path)], SpeechSettings())
+    assert translator.translate("Ich wohne in Paris.", "es", "de").text == "Ich wohne in Paris."
+
+
+def test_a_long_text_comes_back_whole(translator: Translator) -> None:
+    made = translator.translate("Ich wohne in Paris. " * 50, "de", "en")
+    assert made.text == " ".join(["I live in Paris."] * 50)
+
+
+@pytest.mark.parametrize(
+    ("source", "hypotheses", "best"),
+    [
+        ("um 14 Uhr", ["at two", "at 14"], "at 14"),
+        ("um 14 Uhr", ["at two", "at four"], "at two"),
+        ("12 oder 13", ["13 or 12", "12"], "13 or 12"),
+        ("ja", ["yes 1", "yes"], "yes"),
+        ("ja", ["yes", "yeah"], "yes"),
+    ],
+)
+def test_a_hypothesis_that_keeps_the_numbers_is_preferred(source: str, hypotheses: list[str], best: str) -> None:
+    assert best_with_numbers(source, hypotheses) == best
