@@ -1,0 +1,114 @@
+"""The measures themselves, and that the shipped models are as good as their cards say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kallglot_media.speech.evaluate import (
+    Recording,
+    heard_back,
+    normalized,
+    padded,
+    read_set,
+    score_recognizer,
+    score_translator,
+    through_telephone,
+    word_distance,
+    word_error_rate,
+)
+from kallglot_media.speech.models import STARTER_FOLDER
+from kallglot_media.speech.types import Pcm16, Recognizer, Synthesizer, Transcript, Translator
+
+RECORDINGS = Path(__file__).parents[1] / "data" / "speech"
+ONE_WORD = 2.0
+"""Percent of the words of a set. int8 kernels differ between processors, and one word may tip over."""
+
+PATHS = {"16 kHz": padded, "8 kHz µ-law": lambda pcm: through_telephone(padded(pcm))}
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "distance"),
+    [
+        ("", "", 0),
+        ("a b c", "a b c", 0),
+        ("a b c", "", 3),
+        ("", "a", 1),
+        ("a b c", "a x c", 1),
+        ("a b", "b", 1),
+        ("a", "b a c", 2),
+    ],
+)
+def test_fewest_changes_between_two_texts(said: str, heard: str, distance: int) -> None:
+    assert word_distance(said.split(), heard.split()) == distance
+
+
+def test_case_and_punctuation_are_no_errors() -> None:
+    assert normalized("Ja, that's ALL – for today!") == ["ja", "that's", "all", "for", "today"]
+    assert word_error_rate([("Guten Tag.", "guten tag"), ("Ja, bitte!", "nein bitte")]) == 25.0
+
+
+def test_the_telephone_keeps_length_and_voice_but_not_what_is_above_4_khz() -> None:
+    seconds = np.arange(16_000) / 16_000
+    low, high = ((np.sin(2 * np.pi * hz * seconds) * 8000).astype(np.int16) for hz in (1000, 6000))
+    assert len(through_telephone(low)) == len(low)
+    assert np.abs(through_telephone(low)).max() > 7000
+    assert np.abs(through_telephone(high)[1000:-1000]).max() < 200
+
+
+class Deaf:
+    """A recogniser that hears "ja" in everything, in German."""
+
+    def transcribe(self, pcm: Pcm16, language: str | None) -> Transcript:
+        return Transcript("ja", language or "de", 1.0, 1.0, 0.0, (), 2.0)
+
+
+def test_a_score_counts_words_languages_and_time() -> None:
+    sound = np.zeros(160, dtype=np.int16)
+    said = [Recording("1", sound, "de", "Ja.", None), Recording("2", sound, "en", "no no no", None)]
+    score = score_recognizer(Deaf(), said, detect=True)
+    assert (score.utterances, score.word_errors, score.language_hits, score.engine_ms) == (2, 75.0, 50.0, 2.0)
+
+
+# ── the cards ────────────────────────────────────────────────────────────────────
+
+
+def card_rows(card: str) -> list[list[str]]:
+    """The cells of a card's score table."""
+    text = (STARTER_FOLDER / card).read_text(encoding="utf-8")
+    table = text[text.index("|---") :].split("\n\n")[0].splitlines()[1:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+
+
+def percent(cell: str) -> float:
+    found = re.match(r"[\d.]+", cell)
+    assert found, f"no number in {cell!r}"
+    return float(found[0])
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("row", card_rows("whisper/mini-deen-closed.md"), ids=" ".join)
+def test_the_recognizer_is_as_good_as_its_card(recognizer: Recognizer, row: list[str]) -> None:
+    language, path, promised = row
+    recordings = [one for one in read_set(RECORDINGS) if one.language == language]
+    score = score_recognizer(recognizer, recordings, path=PATHS[path])
+    assert score.word_errors <= percent(promised) + ONE_WORD
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("row", card_rows("argos/translate-de-en.md"), ids=" ".join)
+def test_the_translator_is_as_good_as_its_card(translator: Translator, row: list[str]) -> None:
+    source, target = row[0].split("→")
+    pairs = [(one.text, one.translation) for one in read_set(RECORDINGS) if one.language == source and one.translation]
+    assert score_translator(translator, pairs, source, target).chrf >= percent(row[1]) - ONE_WORD
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("row", card_rows("piper/diphone.md"), ids=" ".join)
+def test_the_voices_are_as_good_as_their_card(synthesizer: Synthesizer, recognizer: Recognizer, row: list[str]) -> None:
+    texts = [one.text for one in read_set(RECORDINGS) if one.language == row[0]]
+    errors, _ = heard_back(synthesizer, recognizer, texts, row[0])
+    assert errors <= percent(row[1]) + ONE_WORD
