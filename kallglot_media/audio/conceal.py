@@ -46,6 +46,14 @@ def _sizes(rate_hz: int) -> _Sizes:
     )
 
 
+@lru_cache
+def _falling(samples: int) -> _Sound:
+    """A straight line from nearly 1 to nearly 0."""
+    line = (np.arange(samples, 0, -1) / (samples + 1)).astype(np.float32)
+    line.setflags(write=False)
+    return line
+
+
 def history_samples(rate_hz: int) -> int:
     """How much sound before a loss `Erasure` looks at: 390 samples at 8 kHz."""
     return _sizes(rate_hz).history
@@ -68,11 +76,10 @@ class Erasure:
         self._pitch = _pitch_period(sound, self._sizes)
         self._quarter = self._pitch // 4
         self._made = 0
-        self._periods = 0
         self._offset = 0
         # The step between the last sample and the repetition, levelled out over a quarter period.
         step = sound[-1] - sound[-1 - self._pitch]
-        self._blend = step * np.linspace(1.0, 0.0, self._quarter, endpoint=False, dtype=np.float32)
+        self._blend = step * _falling(self._quarter)
         self._cycle = sound[:0]
         self._use_periods(1)
 
@@ -101,9 +108,9 @@ class Erasure:
         steps = -(-self._made // sizes.step)
         size = min(self._quarter + max(0, steps - 1) * sizes.rejoin, sizes.step, len(frame))
         gain = float(sizes.gains[self._made]) if self._made < len(sizes.gains) else 0.0
-        rising = (np.arange(1, size + 1) / (size + 1)).astype(np.float32)
+        falling = _falling(size)
         out = frame.copy()
-        out[:size] = as_pcm16(frame[:size] * rising + self._repeat(size) * ((1.0 - rising) * gain))
+        out[:size] = as_pcm16(frame[:size] * (1.0 - falling) + self._repeat(size) * (falling * gain))
         return out
 
     def _repeat(self, samples: int) -> _Sound:
@@ -122,22 +129,20 @@ class Erasure:
         length, quarter = periods * self._pitch, self._quarter
         cycle = self._history[-length:].copy()
         lead_up = self._history[len(self._history) - length - quarter : len(self._history) - length]
-        fading = (np.arange(quarter, 0, -1) / (quarter + 1)).astype(np.float32)
-        cycle[length - quarter :] = cycle[length - quarter :] * fading + lead_up * (1.0 - fading)
+        falling = _falling(quarter)
+        cycle[length - quarter :] = cycle[length - quarter :] * falling + lead_up * (1.0 - falling)
         self._cycle = cycle
-        self._periods = periods
 
     def _lengthen(self, periods: int) -> None:
         """Go over to a longer cycle at the same phase, blending over a quarter period."""
-        before, offset = self._repeat(self._quarter), self._offset
-        phase = (offset - self._quarter) % len(self._cycle) % self._pitch
+        phase = self._offset % self._pitch
+        before = self._repeat(self._quarter)
         self._use_periods(periods)
         self._offset = phase
         self._blend = self._blend[:0]
         after = self._repeat(self._quarter)
         self._offset = phase
-        falling = (np.arange(self._quarter, 0, -1) / (self._quarter + 1)).astype(np.float32)
-        self._blend = (before - after) * falling
+        self._blend = (before - after) * _falling(self._quarter)
 
 
 class Concealer:
