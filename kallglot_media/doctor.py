@@ -143,10 +143,10 @@ def check_models(config: Config) -> Iterator[Finding]:
         except (SetupError, SpeechSetupError) as why:
             yield Finding("models", State.BAD, f"{name}: {why.where}: {why.wrong}", why.mend)
             continue
-        if model.starter:
-            yield Finding("models", State.WARN, f"{name}: starter model, {model.limits}", "docs/models.md: real models")
-        else:
+        if not model.starter:
             yield Finding("models", State.OK, f"{name}: {model.path}")
+    for kind, limits in dict.fromkeys((model.kind, model.limits) for model in used if model.starter):
+        yield Finding("models", State.WARN, f"starter {kind}: {limits}", "install real models, see docs/models.md")
     yield from _check_languages(config, installed)
 
 

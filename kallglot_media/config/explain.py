@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union
@@ -105,7 +105,7 @@ def _mend_unknown(root: type[BaseModel], loc: Loc) -> str:
     section = _model_at(root, loc[:-1])
     if section is None:
         return "remove it"
-    names = [_name(name, field) for name, field in section.model_fields.items()]
+    names = [setting_name(name, field) for name, field in section.model_fields.items()]
     close = get_close_matches(key, names, n=1, cutoff=0.7)
     if close:
         return f"did you mean '{close[0]}'?"
@@ -118,28 +118,29 @@ def _mend_unknown(root: type[BaseModel], loc: Loc) -> str:
 def setting_names(root: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Every setting of a file as a dotted name, sections before what is in them."""
     for name, field in root.model_fields.items():
-        path = f"{prefix}{_name(name, field)}"
+        path = f"{prefix}{setting_name(name, field)}"
         yield path
-        if (inner := _model_in(field.annotation)) is not None:
+        if (inner := model_in(field.annotation)) is not None:
             yield from setting_names(inner, f"{path}.")
 
 
-def _name(name: str, field: FieldInfo) -> str:
+def setting_name(name: str, field: FieldInfo) -> str:
+    """The name in the file: `from`, where Python needs `from_`."""
     return field.alias or name
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """The settings class in an annotation: M, M | None, tuple[M, ...]."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for arg in typing.get_args(annotation) if (found := _model_in(arg)) is not None), None)
+    return next((found for arg in typing.get_args(annotation) if (found := model_in(arg)) is not None), None)
 
 
 def _model_at(root: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
     if not loc:
         return root
     field = _field_at(root, loc)
-    return None if field is None else _model_in(field.annotation)
+    return None if field is None else model_in(field.annotation)
 
 
 def _field_at(root: type[BaseModel], loc: Loc) -> FieldInfo | None:
@@ -151,10 +152,10 @@ def _field_at(root: type[BaseModel], loc: Loc) -> FieldInfo | None:
             continue
         found = None
         if model is not None:
-            found = next((f for name, f in model.model_fields.items() if _name(name, f) == part), None)
+            found = next((f for name, f in model.model_fields.items() if setting_name(name, f) == part), None)
         if found is None:
             return field if model is None else None  # a key of a mapping, e.g. voices.de
-        field, model = found, _model_in(found.annotation)
+        field, model = found, model_in(found.annotation)
     return field
 
 
@@ -169,11 +170,16 @@ def _literals(annotation: Any) -> tuple[Any, ...]:
 
 def _metadata(field: FieldInfo) -> Iterator[Any]:
     """The constraints of a field, those inside `X | None` too."""
-    yield from field.metadata
+    yield from constraints(field.metadata)
     if typing.get_origin(field.annotation) in (Union, types.UnionType):
         for arg in typing.get_args(field.annotation):
-            for meta in getattr(arg, "__metadata__", ()):
-                yield from meta.metadata if isinstance(meta, FieldInfo) else (meta,)
+            yield from constraints(getattr(arg, "__metadata__", ()))
+
+
+def constraints(metadata: Iterable[Any]) -> Iterator[Any]:
+    """What `Annotated[X, …]` asks for: `Field(ge=1)` yields Ge(1)."""
+    for meta in metadata:
+        yield from meta.metadata if isinstance(meta, FieldInfo) else (meta,)
 
 
 def _bounds(field: FieldInfo) -> str:
@@ -198,7 +204,7 @@ def _example(field: FieldInfo | None, name: str, value: object, kind: str) -> st
     shown: object = field.examples[0] if field.examples else field.default
     if shown is None or (field.is_required() and not field.examples) or isinstance(shown, BaseModel):
         return ""
-    return f"{name}: {_yaml(shown)}"
+    return f"{name}: {as_yaml(shown)}"
 
 
 def _amount(name: str, value: object) -> float | None:
@@ -225,7 +231,7 @@ def _written(value: object) -> str:
     return str(value)
 
 
-def _yaml(value: object) -> str:
+def as_yaml(value: object) -> str:
     """A value as one would type it into the file: [20000, 29999], {de: "Guten Tag."}."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -233,7 +239,7 @@ def _yaml(value: object) -> str:
         text = str(value)
         return text if _BARE.fullmatch(text) and text not in ("true", "false", "null") else f'"{text}"'
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_yaml(item) for item in value) + "]"
+        return "[" + ", ".join(as_yaml(item) for item in value) + "]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {as_yaml(item)}" for key, item in value.items()) + "}"
     return str(value)
