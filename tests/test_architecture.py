@@ -30,7 +30,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "media": frozenset({"rtp", "audio", "modes", "log", "random_ids"}),
     "speech": frozenset({"audio", "log"}),
     # what both control and the commands need
-    "config": frozenset({"audio.segment", "media.messages", "modes.plan", "speech.settings"}),
+    "config": frozenset({"audio.segment", "media.messages", "media.settings", "modes.plan", "speech.settings"}),
     # control
     "call": frozenset(
         {"sip", "sdp", "modes", "audio", "config", "log", "speech", "media.link", "media.messages", "media.recorder"}

@@ -22,6 +22,7 @@ from kallglot_media.config.types import (
     Settings,
     bad,
 )
+from kallglot_media.media.settings import MediaSettings
 from kallglot_media.speech.settings import SpeechSettings
 
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104
@@ -157,16 +158,19 @@ class Sip(Settings):
         return self.external_host or listen.host
 
 
-class Jitter(Settings):
-    """How much delay evens out the network. All in ms, steps of 20."""
+_MEDIA = MediaSettings()
 
-    min_ms: Annotated[int, Field(ge=20, le=1000)] = 40
+
+class Jitter(Settings):
+    """How much delay evens out the network. The target moves between min and max."""
+
+    min_ms: Annotated[int, Field(ge=20, le=1000)] = _MEDIA.jitter.min_ms
     """Never less than this."""
 
-    target_ms: Annotated[int, Field(ge=20, le=1000, validate_default=True)] = 60
+    target_ms: Annotated[int, Field(ge=20, le=1000, validate_default=True)] = _MEDIA.jitter.target_ms
     """Where it starts."""
 
-    max_ms: Annotated[int, Field(ge=20, le=2000, validate_default=True)] = 200
+    max_ms: Annotated[int, Field(ge=20, le=2000, validate_default=True)] = _MEDIA.jitter.max_ms
     """Never more than this; what comes later is lost."""
 
     @field_validator("target_ms", "max_ms")
@@ -187,16 +191,16 @@ class Media(Settings):
     external_host: ExternalHost | None = None
     """The address that SDP names; left out: `sip.external_host`, else `media.host`."""
 
-    ports: Annotated[tuple[Port, Port], Field(strict=False)] = (20_000, 29_999)
+    ports: Annotated[tuple[Port, Port], Field(strict=False)] = (_MEDIA.first_port, _MEDIA.last_port)
     """The first and the last UDP port for RTP and RTCP; four for each call."""
 
-    rtp_timeout_s: Annotated[float, Field(ge=1, le=3600)] = 30
+    rtp_timeout_s: Annotated[float, Field(ge=1, le=3600)] = _MEDIA.rtp_timeout_s
     """A call whose peer has sent no sound for so long is ended (held calls are not)."""
 
     jitter: Jitter = Jitter()
     """The jitter buffer."""
 
-    allow_latch: bool = True
+    allow_latch: bool = _MEDIA.allow_latch
     """Send RTP to where the peer's RTP comes from when that is not where its SDP said (NAT)."""
 
     @field_validator("ports")
@@ -294,9 +298,6 @@ class Recording(Settings):
 
     enabled: bool = True
     """Write the four tracks and the transcript under data_dir/sessions."""
-
-    fsync_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
-    """At most this much is lost when the power fails."""
 
     min_free_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 200
     """With less room on the disk no new call is taken."""
