@@ -177,10 +177,12 @@ class Segmenter:
     def _remember(self, piece: _Piece, first_sample: int) -> None:
         before = self._before
         before.append(piece)
-        self._before_samples += len(piece.pcm)
-        keep_from = (self._evidence_from if self._evidence else first_sample + len(piece.pcm)) - self._lead_samples
-        end = first_sample + len(piece.pcm)
-        while before and end - self._before_samples + len(before[0].pcm) <= keep_from:
+        size = len(piece.pcm)
+        self._before_samples += size
+        keep = self._lead_samples
+        if self._evidence:
+            keep += first_sample + size - self._evidence_from
+        while before and self._before_samples - len(before[0].pcm) >= keep:
             self._before_samples -= len(before.popleft().pcm)
 
     def _begin(self, end_sample: int) -> None:

@@ -152,9 +152,7 @@ def test_events_in_between_use_numbers_but_are_no_loss() -> None:
 def test_a_new_ssrc_takes_over_at_its_second_packet() -> None:
     buffer = JitterBuffer(FIXED)
     play(buffer, [[sound(n)] for n in range(5)])
-    out = play(buffer, [[sound(n + 100, ssrc=2)] for n in range(5)])
-    assert out == [4, None, 100, 101, 102][:1] + out[1:]
-    assert out[-2:] == [102, 103] or out[-2:] == [101, 102]
+    assert play(buffer, [[sound(n + 100, ssrc=2)] for n in range(5)]) == [4, 100, 101, 102, 103]
     assert buffer.stats.resyncs == 1
     assert buffer.stats.lost == 0
     assert conserved(buffer)
@@ -173,16 +171,14 @@ def test_a_jump_of_the_timestamp_is_followed_at_once() -> None:
     buffer = JitterBuffer(FIXED)
     play(buffer, [[sound(n)] for n in range(10)])
     jumped = [[sound(n)._replace(timestamp=(n - 10) * 160 + 777_777)] for n in range(10, 30)]
-    out = play(buffer, jumped)
-    assert out[-15:] == list(range(14, 29)) or out[-15:] == list(range(13, 28))
+    assert play(buffer, jumped) == list(range(9, 29))
     assert buffer.stats.resyncs == 1
 
 
 def test_restarted_sequence_numbers_are_followed() -> None:
     buffer = JitterBuffer(FIXED)
     play(buffer, [[sound(n)] for n in range(10)])
-    out = play(buffer, [[sound(n)._replace(sequence=20_000 + n)] for n in range(10, 30)])
-    assert out[-10:] in (list(range(19, 29)), list(range(18, 28)))
+    assert play(buffer, [[sound(n)._replace(sequence=20_000 + n)] for n in range(10, 30)]) == list(range(9, 29))
     assert buffer.stats.lost == 0
 
 
@@ -248,11 +244,8 @@ def test_packets_nobody_can_play_are_counted() -> None:
 
 def test_pieces_hold_what_came_of_a_frame() -> None:
     buffer = JitterBuffer(FIXED)
-    lost = {4}
-    out = play(buffer, [[sound(n, ptime_ms=10) for n in (2 * t, 2 * t + 1) if n not in lost] for t in range(3)])
-    assert out == [0, 1, None] or out == [None, 0, 1]
-    while out[-1] is not None:
-        out += play(buffer, [[]])
+    pairs = [[sound(n, ptime_ms=10) for n in (2 * tick, 2 * tick + 1) if n != 4] for tick in range(4)]
+    assert play(buffer, pairs) == [None, 0, 1, None]
     assert buffer.pieces == [(80, bytes([2]) * 80)]
 
 
