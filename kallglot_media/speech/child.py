@@ -72,6 +72,7 @@ class Child:
         try:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
         except BaseException:
+            ours.close()
             process.kill()
             await process.wait()
             raise
@@ -100,7 +101,9 @@ class Child:
             raise WorkerDied(f"answer {message.get('id')} to request {request_id}")
         if "error" in message:
             raise wire.unpack_error(message)
-        answer: dict[str, Any] = message["ok"]
+        answer = message.get("ok")
+        if not isinstance(answer, dict):
+            raise WorkerDied(f"an answer without a result: {sorted(message)}")
         return answer
 
     async def gone(self) -> None:

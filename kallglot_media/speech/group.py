@@ -12,11 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from kallglot_media.speech.child import Child, Command, WorkerDied
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.line import Line
 from kallglot_media.speech.settings import EngineKind
 from kallglot_media.speech.types import EngineBusy, EngineFailed, EngineTimeout, SpeechError
+
+_log = structlog.get_logger()
 
 LONGEST_PAUSE_S = 30.0
 LEAVE_WITHIN_S = 1.0
@@ -54,7 +58,8 @@ class EngineStatus:
 
     workers     how many should run; ready of them can work; busy of those do
     in_line     jobs that wait
-    counters    done, failed (the engine raised), died, hung, timeouts (the caller's deadline), refused (line full)
+    counters    done, failed (the engine raised), died and hung (at work), lost (workers, at work, idle or starting),
+                timeouts (the caller's deadline), refused (line full)
     facts       what the worker told of its model when it was loaded
     last_error  why the last worker was lost or did not start
     pids        of the workers that are ready
@@ -79,6 +84,7 @@ class _State:
     counters: Counter[str] = field(default_factory=Counter)
     facts: dict[str, Any] = field(default_factory=dict)
     last_error: str | None = None
+    works: bool = True
 
 
 class EngineGroup:
@@ -95,12 +101,14 @@ class EngineGroup:
         workers: int,
         longest_line: int,
         hung_after_s: float,
+        ready_within_s: float,
         on_change: Callable[[EngineKind, bool], None],
     ) -> None:
         self._kind = kind
         self._command = command
         self._workers = workers
         self._hung_after_s = hung_after_s
+        self._ready_within_s = ready_within_s
         self._on_change = on_change
         self._line: Line[_Job] = Line(kind.value, longest_line)
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -171,7 +179,11 @@ class EngineGroup:
     async def _begin(self) -> Child:
         child = await Child.spawn(self._command)
         try:
-            self._state.facts = await child.ready()
+            async with asyncio.timeout(self._ready_within_s):
+                self._state.facts = await child.ready()
+        except TimeoutError:
+            await child.end()
+            raise WorkerDied(f"was not ready after {self._ready_within_s:.0f} s") from None
         except BaseException:
             await child.end()
             raise
@@ -189,8 +201,9 @@ class EngineGroup:
             except BaseException:
                 await self._end(child, grace_s=LEAVE_WITHIN_S)
                 raise
-            self._tell_when_lost()
+            self._tell_when_changed()
             child = await self._begin_again()
+            self._tell_when_changed()
 
     async def _begin_again(self) -> Child:
         while True:
@@ -201,8 +214,7 @@ class EngineGroup:
                 self._lost(str(error))
                 self._give_up_on_line_if_out_of_order()
                 continue
-            if len(self._state.ready) == 1:
-                self._on_change(self._kind, True)
+            _log.info("= engine back", kind=self._kind.value, pid=child.pid)
             return child
 
     async def _serve(self, child: Child) -> None:
@@ -283,10 +295,14 @@ class EngineGroup:
         self._state.failures += 1
         self._state.last_error = why
         self._state.counters["lost"] += 1
+        _log.warning("x engine lost", kind=self._kind.value, why=why, in_a_row=self._state.failures)
 
-    def _tell_when_lost(self) -> None:
-        if not self._state.ready:
-            self._on_change(self._kind, False)
+    def _tell_when_changed(self) -> None:
+        works = bool(self._state.ready)
+        if works != self._state.works:
+            self._state.works = works
+            # Not called from here: what it raises must not take the worker's task with it.
+            asyncio.get_running_loop().call_soon(self._on_change, self._kind, works)
 
     def _give_up_on_line_if_out_of_order(self) -> None:
         """Calls let the original voice through at once rather than after each deadline."""

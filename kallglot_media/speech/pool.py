@@ -108,6 +108,7 @@ class SpeechPool:
             workers=self._settings.workers(kind),
             longest_line=self._settings.longest_line,
             hung_after_s=self._settings.hung_after_s,
+            ready_within_s=self._settings.start_within_s,
             on_change=self._on_change,
         )
 
