@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class SipError(ValueError):
     """The bytes are not SIP; `str(error)` says what is wrong, without quoting what was dialled.
 
-    kind     a short fixed name to count it by, such as "no-via" or "bad-uri"
+    kind     a short fixed name to count it by, such as "no_via" or "bad_uri"
     status   the response the RFC asks for: 400, 505 or 513
     method   of the request, when the bytes look like one
     headers  of the request, as far as they could be read; with these, message.error_response can answer it

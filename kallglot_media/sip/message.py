@@ -139,7 +139,7 @@ def parse_message(data: bytes, *, stream: bool = False) -> Message:
     Content-Length must be there (section 18.3; stream.py cuts messages out of a stream).
     """
     if len(data) > MAX_MESSAGE_BYTES:
-        raise SipError("too-large", f"{len(data)} bytes, the limit is {MAX_MESSAGE_BYTES}", status=513)
+        raise SipError("too_large", f"{len(data)} bytes, the limit is {MAX_MESSAGE_BYTES}", status=513)
     # "Implementations processing SIP messages over stream-oriented transports MUST ignore any CRLF appearing
     # before the start-line" (7.5); harmless for datagrams.
     start = 0
@@ -148,7 +148,7 @@ def parse_message(data: bytes, *, stream: bool = False) -> Message:
     end = data.find(b"\r\n\r\n", start)
     if end < 0:  # read what there is, to answer it
         start_line, headers, problem = _split_head(_decode(data[start:].removesuffix(b"\r\n")))
-        problem = problem or SipError("no-empty-line", "no empty line ends the headers")
+        problem = problem or SipError("no_empty_line", "no empty line ends the headers")
         body = b""
     else:
         start_line, headers, problem = _split_head(_decode(data[start:end]))
@@ -254,12 +254,12 @@ def _split_head(head: str) -> tuple[str, Headers, SipError | None]:
     """Start line, headers and what is wrong with them; what can be read is returned even then, to answer with."""
     line_ends = head.count("\r\n")
     if head.count("\r") != line_ends or head.count("\n") != line_ends:
-        raise SipError("bare-line-end", "a carriage return or line feed stands alone")
+        raise SipError("bare_line_end", "a carriage return or line feed stands alone")
     if "\r\n " in head or "\r\n\t" in head:  # folded lines, section 7.3.1
         head = _fold.sub(" ", head)
     lines = head.split("\r\n")
     if len(lines) > MAX_HEADERS + 1:
-        raise SipError("too-many-headers", f"{len(lines) - 1} header lines, the limit is {MAX_HEADERS}", status=513)
+        raise SipError("too_many_headers", f"{len(lines) - 1} header lines, the limit is {MAX_HEADERS}", status=513)
     problem: SipError | None = None
     items: list[Item] = []
     single: set[str] = set()
@@ -267,12 +267,12 @@ def _split_head(head: str) -> tuple[str, Headers, SipError | None]:
         name, colon, value = line.partition(":")
         name = name.rstrip(LWS)
         if not colon or not _token(name):
-            problem = problem or SipError("bad-header", f"header line {len(items) + 1} is not name: value")
+            problem = problem or SipError("bad_header", f"header line {len(items) + 1} is not name: value")
             continue
         key = canonical(name)
         if key in _SINGLE:
             if key in single:
-                problem = problem or SipError("repeated-header", f"{key} occurs more than once")
+                problem = problem or SipError("repeated_header", f"{key} occurs more than once")
                 continue
             single.add(key)
         items.append((key, name if key.islower() else key, value.strip(LWS)))
@@ -283,7 +283,7 @@ def _read_request(start_line: str, headers: Headers, body: bytes, stream: bool, 
     parts = start_line.split(" ")
     method = parts[0]
     if not _token(method):
-        raise SipError("bad-start-line", "the first line is neither a request nor a response")
+        raise SipError("bad_start_line", "the first line is neither a request nor a response")
     try:
         if problem is not None:
             raise problem
@@ -296,18 +296,18 @@ def _read_request(start_line: str, headers: Headers, body: bytes, stream: bool, 
 def _read_request_line(parts: list[str], headers: Headers, body: bytes, stream: bool) -> Request:
     method = parts[0]
     if len(parts) != 3:
-        raise SipError("bad-start-line", "the request line is not method, URI, SIP/2.0 with one space between")
+        raise SipError("bad_start_line", "the request line is not method, URI, SIP/2.0 with one space between")
     if parts[2].upper() != "SIP/2.0":
         if re.fullmatch(r"SIP/[0-9]+\.[0-9]+", parts[2], re.IGNORECASE):
-            raise SipError("bad-version", "the version is not SIP/2.0", status=505)
-        raise SipError("bad-start-line", "the request line does not end in SIP/2.0")
+            raise SipError("bad_version", "the version is not SIP/2.0", status=505)
+        raise SipError("bad_start_line", "the request line does not end in SIP/2.0")
     uri = Uri.parse(parts[1])
     if uri.headers:  # forbidden in a Request-URI by the table in 19.1.1; RFC 4475 section 3.1.2.9
-        raise SipError("bad-uri", "the Request-URI carries headers")
+        raise SipError("bad_uri", "the Request-URI carries headers")
     request = Request(method, uri, headers)
     _check_fields(request)
     if request.cseq.method != method:
-        raise SipError("cseq-mismatch", "the method of CSeq is not that of the request")
+        raise SipError("cseq_mismatch", "the method of CSeq is not that of the request")
     request.body = _read_body(headers, body, stream)
     return request
 
@@ -316,9 +316,9 @@ def _read_response(start_line: str, headers: Headers, body: bytes, stream: bool)
     version, _, rest = start_line.partition(" ")
     status, _, reason = rest.partition(" ")
     if version.upper() != "SIP/2.0":
-        raise SipError("bad-version", "the version is not SIP/2.0", status=505)
+        raise SipError("bad_version", "the version is not SIP/2.0", status=505)
     if not (len(status) == 3 and status.isascii() and status.isdigit() and "100" <= status <= "699"):
-        raise SipError("bad-status", "the status is not a number from 100 to 699")
+        raise SipError("bad_status", "the status is not a number from 100 to 699")
     response = Response(int(status), reason, headers)
     _check_fields(response)
     response.body = _read_body(headers, body, stream)
@@ -339,34 +339,34 @@ def _read_body(headers: Headers, body: bytes, stream: bool) -> bytes:
     text = headers.first("Content-Length")
     if text is None:
         if stream:
-            raise SipError("no-content-length", "no Content-Length on a stream")
+            raise SipError("no_content_length", "no Content-Length on a stream")
         return body
-    length = parse_number(text, 2**32 - 1, "bad-content-length", "Content-Length")
+    length = parse_number(text, 2**32 - 1, "bad_content_length", "Content-Length")
     # Section 18.3: "If the transport packet ends before the end of the message body, this is considered an error"
     if length > len(body):
-        raise SipError("short-body", f"Content-Length is {length}, {len(body)} bytes came")
+        raise SipError("short_body", f"Content-Length is {length}, {len(body)} bytes came")
     return body if length == len(body) else body[:length]
 
 
 def _required(headers: Headers, name: str) -> str:
     value = headers.first(name)
     if not value:
-        raise SipError(f"no-{name.lower()}", f"{name} is missing")
+        raise SipError(f"no_{name.lower().replace('-', '_')}", f"{name} is missing")
     return value
 
 
 def _read_call_id(headers: Headers) -> str:
     value = _required(headers, "Call-ID")
     if " " in value or "\t" in value:
-        raise SipError("bad-call-id", "Call-ID has white space in it")
+        raise SipError("bad_call_id", "Call-ID has white space in it")
     return value
 
 
 def _read_cseq(headers: Headers) -> CSeq:
     match = _cseq(_required(headers, "CSeq"))
     if match is None:
-        raise SipError("bad-cseq", "CSeq is not a number and a method")
-    return CSeq(parse_number(match[1], LARGEST_CSEQ, "bad-cseq", "CSeq"), match[2])
+        raise SipError("bad_cseq", "CSeq is not a number and a method")
+    return CSeq(parse_number(match[1], LARGEST_CSEQ, "bad_cseq", "CSeq"), match[2])
 
 
 def _read_from(headers: Headers) -> NameAddr:
@@ -387,7 +387,7 @@ def _read_contacts(headers: Headers) -> list[NameAddr]:
 
 
 def _read_max_forwards(headers: Headers) -> int:
-    return parse_number(_required(headers, "Max-Forwards"), 255, "bad-max-forwards", "Max-Forwards")
+    return parse_number(_required(headers, "Max-Forwards"), 255, "bad_max_forwards", "Max-Forwards")
 
 
 def _same_host(sent_by: str, source: str) -> bool:

@@ -58,6 +58,7 @@ class Do(StrEnum):
     SLOW_DOWN = "SLOW_DOWN"
     """From the next resend on, wait T2."""
     PASS_UP = "PASS_UP"  # noqa: S105 - not a password
+    PASS_ACK_UP = "PASS_ACK_UP"  # noqa: S105
     REPORT_TIMEOUT = "REPORT_TIMEOUT"
     REPORT_NO_ACK = "REPORT_NO_ACK"
     REPORT_TRANSPORT = "REPORT_TRANSPORT"
@@ -95,6 +96,7 @@ class AckReceived:
 
     transaction: str | None
     request: Request
+    source: Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +231,8 @@ class Machine:
             case Do.STOP_TIMERS:
                 self._deadlines.clear()
             case Do.PASS_UP:
-                if isinstance(message, Response):
-                    self._events.append(ResponseReceived(self.key, message))
-                elif message is not None:
-                    self._events.append(AckReceived(self.key, message))
+                assert isinstance(message, Response)
+                self._events.append(ResponseReceived(self.key, message))
             case Do.REPORT_TIMEOUT:
                 self._events.append(TimedOut(self.key))
             case Do.REPORT_NO_ACK:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Message, Request, Response, make_response
 from kallglot_media.sip.timers import Timer, Timers
-from kallglot_media.sip.transaction_machine import Do, Machine, On, Start, State, Table, response_event
+from kallglot_media.sip.transaction_machine import AckReceived, Do, Machine, On, Start, State, Table, response_event
 
 INVITE_SERVER: Table = {
     (State.TRYING, Timer.TRYING): (State.PROCEEDING, (Do.SEND_TRYING,)),
@@ -25,7 +26,7 @@ INVITE_SERVER: Table = {
     # resends its 2xx itself until the ACK comes (section 13.3.1.4), end to end.
     (State.ACCEPTED, On.GET_REQUEST_AGAIN): (State.ACCEPTED, ()),
     (State.ACCEPTED, On.SEND_2XX): (State.ACCEPTED, (Do.SEND,)),
-    (State.ACCEPTED, On.GET_ACK): (State.ACCEPTED, (Do.PASS_UP,)),
+    (State.ACCEPTED, On.GET_ACK): (State.ACCEPTED, (Do.PASS_ACK_UP,)),
     (State.ACCEPTED, On.TRANSPORT_ERROR): (State.ACCEPTED, (Do.REPORT_TRANSPORT,)),
     (State.ACCEPTED, Timer.L): (State.TERMINATED, ()),
     (State.COMPLETED, On.GET_REQUEST_AGAIN): (State.COMPLETED, (Do.RESEND,)),
@@ -68,13 +69,14 @@ NON_INVITE_SERVER: Table = {
 class InviteServer(Machine):
     """Section 17.2.1: resends failures until their ACK, and answers copies of the INVITE."""
 
-    __slots__ = ("_request",)
+    __slots__ = ("_request", "_source")
     table: ClassVar[Table] = INVITE_SERVER
     first_state: ClassVar[State] = State.TRYING
 
     def __init__(self, request: Request, *, reliable: bool, timers: Timers | None = None, key: str = "") -> None:
         super().__init__(reliable=reliable, timers=timers or Timers(), key=key)
         self._request: Request | None = request
+        self._source: Peer | None = None
 
     def start(self, now_s: float) -> None:
         """The INVITE has come: within 200 ms something goes back.
@@ -84,10 +86,15 @@ class InviteServer(Machine):
         """
         self._start(Timer.TRYING, now_s)
 
-    def receive(self, request: Request, now_s: float) -> None:
-        """A copy of the INVITE, or an ACK, that matches this transaction (section 17.2.3)."""
-        self._fire(On.GET_ACK if request.method == "ACK" else On.GET_REQUEST_AGAIN, now_s, request)
+    def receive(self, request: Request, source: Peer, now_s: float) -> bool:
+        """A copy of the INVITE, or an ACK, that matches this transaction (section 17.2.3).
+
+        False for an ACK before there is anything to acknowledge.
+        """
+        self._source = source
+        taken = self._fire(On.GET_ACK if request.method == "ACK" else On.GET_REQUEST_AGAIN, now_s, request)
         self.on_time(now_s)  # timers of zero length, on streams
+        return taken
 
     def send(self, response: Response, now_s: float) -> bool:
         """Our user's response; False when it comes too late (after a final one)."""
@@ -98,6 +105,11 @@ class InviteServer(Machine):
         return taken
 
     def _act_specially(self, action: Do, message: Message | None) -> None:
+        if action is Do.PASS_ACK_UP:
+            assert isinstance(message, Request)
+            assert self._source is not None
+            self._events.append(AckReceived(self.key, message, self._source))
+            return
         assert action is Do.SEND_TRYING
         assert self._request is not None
         self._last = make_response(self._request, 100).serialize()
@@ -117,9 +129,9 @@ class NonInviteServer(Machine):
     def start(self, now_s: float) -> None:
         """The request has come; nothing happens until the user answers."""
 
-    def receive(self, request: Request, now_s: float) -> None:
-        """A copy of the request."""
-        self._fire(On.GET_REQUEST_AGAIN, now_s, request)
+    def receive(self, request: Request, source: Peer, now_s: float) -> bool:
+        """A copy of the request; always taken."""
+        return self._fire(On.GET_REQUEST_AGAIN, now_s, request)
 
     def send(self, response: Response, now_s: float) -> bool:
         """Our user's response; False when the transaction is gone."""

@@ -148,18 +148,18 @@ class NameAddr:
         quoted, tokens, uri = match.groups()
         display = unquote(quoted) if quoted else (tokens.strip(LWS) or None)
         after = text[match.end() :]
-        return cls(display, Uri.parse(uri), parse_params(after, "bad-address") if after else ())
+        return cls(display, Uri.parse(uri), parse_params(after, "bad_address") if after else ())
 
     @classmethod
     def _parse_bare(cls, text: str) -> NameAddr:
         if "<" in text or '"' in text.partition(";")[0]:
-            raise SipError("bad-address", "display name is not a quoted string or plain words before <uri>")
+            raise SipError("bad_address", "display name is not a quoted string or plain words before <uri>")
         uri, semicolon, params = text.partition(";")
         # "Even if the "display-name" is empty, the "name-addr" form MUST be used if the "addr-spec"
         # contains a comma, semicolon, or question mark." (20.10)
         if "?" in uri or "," in uri:
-            raise SipError("bad-address", "a URI with , or ? stands without angle brackets")
-        return cls(None, Uri.parse(uri.rstrip(LWS)), parse_params(semicolon + params, "bad-address"))
+            raise SipError("bad_address", "a URI with , or ? stands without angle brackets")
+        return cls(None, Uri.parse(uri.rstrip(LWS)), parse_params(semicolon + params, "bad_address"))
 
     def __str__(self) -> str:
         address = f"<{self.uri}>{format_params(self.params)}"
@@ -195,10 +195,10 @@ def unescape(text: str) -> str:
 def _parse_other(text: str) -> Uri:
     match = _OTHER.fullmatch(text)
     if match is None:
-        raise SipError("bad-uri", "not a URI: no scheme, or white space, quotes or angle brackets in it")
+        raise SipError("bad_uri", "not a URI: no scheme, or white space, quotes or angle brackets in it")
     scheme, rest = match[1].lower(), match[2]
     if scheme in ("sip", "sips"):
-        raise SipError("bad-uri", f"after {scheme}: expected [user@]host[:port][;params][?headers]")
+        raise SipError("bad_uri", f"after {scheme}: expected [user@]host[:port][;params][?headers]")
     if scheme == "tel":
         number, semicolon, params = rest.partition(";")
         return Uri(scheme, user=number, params=_parse_pairs(params, ";") if semicolon else ())
@@ -208,7 +208,7 @@ def _parse_other(text: str) -> Uri:
 def _port(text: str) -> int:
     port = int(text)
     if not 0 < port < 65536:
-        raise SipError("bad-uri", f"port is {port}, expected 1 to 65535")
+        raise SipError("bad_uri", f"port is {port}, expected 1 to 65535")
     return port
 
 
@@ -217,7 +217,7 @@ def _parse_pairs(text: str, separator: str) -> Params:
     for piece in text.split(separator):
         name, equals, value = piece.partition("=")
         if not name:
-            raise SipError("bad-uri", "a URI parameter has no name")
+            raise SipError("bad_uri", "a URI parameter has no name")
         pairs.append((name, value if equals else None))
     return tuple(pairs)
 

@@ -36,15 +36,15 @@ class Via:
         """`SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport`, one element. Raises SipError."""
         match = _VIA.match(text)
         if match is None:
-            raise SipError("bad-via", "Via is not SIP/2.0/transport host[:port]")
+            raise SipError("bad_via", "Via is not SIP/2.0/transport host[:port]")
         _, _, transport, host, port = match.groups()
         if port and not 0 < int(port) < 65536:
-            raise SipError("bad-via", f"Via port is {int(port)}, expected 1 to 65535")
+            raise SipError("bad_via", f"Via port is {int(port)}, expected 1 to 65535")
         return cls(
             transport.upper(),
             host[1:-1] if host[0] == "[" else host,
             int(port) if port else None,
-            parse_params(text[match.end() :], "bad-via"),
+            parse_params(text[match.end() :], "bad_via"),
         )
 
     def __str__(self) -> str:

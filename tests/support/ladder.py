@@ -20,12 +20,14 @@ import re
 from collections import deque
 
 from kallglot_media.sip.companions import make_ack
+from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Message, Request, Response, make_response, parse_message
 from kallglot_media.sip.transaction_client import InviteClient, NonInviteClient
 from kallglot_media.sip.transaction_machine import AckReceived, ResponseReceived, Terminated, TransactionEvent
 from kallglot_media.sip.transaction_server import InviteServer, NonInviteServer
 
 AnyMachine = InviteClient | NonInviteClient | InviteServer | NonInviteServer
+PEER = Peer("udp", "192.0.2.1", 5060)
 _LINE = re.compile(r"\s*(?P<time>[0-9.]+)\s+(?P<sign>--|->|<-|==|\^\^|!!)\s+(?P<what>.*?)(\s{2,}.*)?$")
 
 
@@ -97,7 +99,7 @@ class _Play:
             if sign == "--":
                 machine.send(self.response(what), time_s)
             else:
-                machine.receive(self.ack() if what == "ACK" else self.request, time_s)
+                machine.receive(self.ack() if what == "ACK" else self.request, PEER, time_s)
         elif sign == "--":
             machine.start(time_s)
         else:
