@@ -208,13 +208,18 @@ FOREIGN = re.compile(
 )  # fmt: skip
 
 
-def tracked_texts() -> Iterator[Path]:
+def tracked_files() -> Iterator[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
     for name in listed.stdout.split("\0"):
-        path = ROOT / name
-        if name and path.is_file() and b"\0" not in path.read_bytes()[:4096]:
+        if name:
+            yield ROOT / name
+
+
+def tracked_texts() -> Iterator[Path]:
+    for path in tracked_files():
+        if path.is_file() and b"\0" not in path.read_bytes()[:4096]:
             yield path
 
 
@@ -227,3 +232,12 @@ def test_no_file_names_this_machine_or_a_registry() -> None:
         if (match := FOREIGN.search(line))
     ]
     assert not found, "\n".join(found)
+
+
+ROOT_FOLDERS = {".ci", "configs", "docs", "kallglot_media", "scripts", "tests"}
+ROOT_FILES = {"CHANGELOG.md", "LICENSE", "Makefile", "NOTICE", "README.md", "constraints.txt", "pyproject.toml"}
+
+
+def test_nothing_lies_about_in_the_root() -> None:
+    """Unpacked models, recordings and virtual environments do not belong into the tree."""
+    assert {path.relative_to(ROOT).parts[0] for path in tracked_files()} <= ROOT_FOLDERS | ROOT_FILES | {".gitignore"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from kallglot_media.config.reference import page
 from kallglot_media.config.routes import Routes
 from kallglot_media.config.schema import FILES, schema_of
 from kallglot_media.config.server import Server
+from kallglot_media.rtp.dtmf import DtmfStats
+from kallglot_media.rtp.jitter import JitterStats
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -99,3 +102,12 @@ def test_every_setting_is_read_by_somebody() -> None:
 def test_every_announcement_is_made_by_somebody() -> None:
     source = "".join(path.read_text("utf-8") for path in (ROOT / "kallglot_media" / "call").glob("*.py"))
     assert [name for name in DEFAULT_TEXTS if f'"{name}"' not in source] == []
+
+
+def test_every_counter_of_a_leg_is_explained() -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "kallglot_media" / "media").glob("*.py"))
+    names = set(re.findall(r'counters\["(\w+)"\]|_peer\["(\w+)"\]', source))
+    counted = {name for pair in names for name in pair if name}
+    counted |= {field.name for field in fields(JitterStats)} | {f"dtmf_{field.name}" for field in fields(DtmfStats)}
+    explained = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "media.md").read_text("utf-8")))
+    assert counted - explained == set()
