@@ -1,0 +1,236 @@
+"""The scenario of the translation modes: a customer calls in, an agent is dialled, each hears the other made over.
+
+ringing ──▶ dialling the agent ──▶ bridged ──▶ last words ──▶ over
+                  │ busy, no answer, unreachable
+                  └──▶ announcement (early media, or after the answer) ──▶ final response or BYE
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.interpreter import Direction
+from kallglot_media.call.leg import Leg, LegState
+from kallglot_media.call.ports import DialError
+from kallglot_media.call.session import EndReason, Session
+from kallglot_media.config.announcements import Announcements
+from kallglot_media.media.link import MediaError
+from kallglot_media.media.messages import Gains
+from kallglot_media.modes.plan import SILENT, Party, Plan, Words
+from kallglot_media.sip.events import CallFailed, CallProgress
+from kallglot_media.sip.settings import Credentials
+
+_EARLY_MEDIA = Plan(Words.NONE, live={Party.CUSTOMER: (Party.AGENT,)})
+"""While the agent's side rings: the customer hears what it sends, and nobody is made over."""
+
+LAST_WORDS_S = 8.0
+"""After one side hung up, the other hears what was said last for at most this long."""
+
+NO_ANSWER_STATUSES = frozenset({408, 480, 487})
+BUSY_STATUSES = frozenset({486, 600})
+PASSED_ON_STATUSES = frozenset({486, 600, 603})
+"""What the agent's side says of the person rather than of the network is passed on as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeRules:
+    """One bridged call, as its mode file has it.
+
+    max_forwards  for the agent's INVITE: one less than the customer's had, so that a loop through
+                  us ends (RFC 7092 section 3 asks this of back-to-back agents)
+    languages     party -> language spoken and heard
+    """
+
+    agent_to: str
+    agent_from: str
+    credentials: Credentials | None
+    max_forwards: int
+    ring_s: float
+    answer_at_once: bool
+    max_call_s: float
+    plan: Plan
+    gains: Gains
+    segment: SegmentRules
+    languages: Mapping[Party, str]
+    voices: Mapping[str, str | None]
+    announcements: Announcements
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Why the agent could not be had: the SIP status it amounts to, and which announcement says so."""
+
+    status: int
+    why: str
+
+    @property
+    def announcement(self) -> str:
+        """The name of the announcement."""
+        if self.status in BUSY_STATUSES:
+            return "busy"
+        return "no_answer" if self.status in NO_ANSWER_STATUSES else "unavailable"
+
+    @property
+    def final_status(self) -> int:
+        """What the customer's INVITE gets. RFC 3261 21.4.18: 480 when the callee cannot be had now."""
+        return self.status if self.status in PASSED_ON_STATUSES else 480
+
+
+class Bridge:
+    """Run with `await Bridge(…).run()`; returns why and how the session ended."""
+
+    def __init__(self, session: Session, customer: Leg, answer_sdp: bytes, rules: BridgeRules) -> None:
+        self._session = session
+        self._customer = customer
+        self._answer_sdp = answer_sdp
+        self._rules = rules
+        self._signalling = session.world.signalling
+
+    async def run(self) -> tuple[EndReason, str]:
+        """The whole call."""
+        self._session.set_plan(SILENT)
+        if self._rules.answer_at_once:
+            self._answer_customer()
+            await self._announce(Party.CUSTOMER, "welcome")
+        reached = await self._reach_agent()
+        if isinstance(reached, Unreached):
+            return await self._turn_away(reached)
+        if isinstance(reached, tuple):
+            return reached
+        self._connect(reached)
+        return await self._until_over(reached)
+
+    # ── reaching the agent ───────────────────────────────────────────────────────
+
+    async def _reach_agent(self) -> Leg | Unreached | tuple[EndReason, str]:
+        agent = self._session.new_leg(Party.AGENT)
+        agent.on_progress = self._agent_progressed
+        try:
+            await agent.open()
+            await agent.dial(
+                self._rules.agent_to,
+                self._rules.agent_from,
+                headers=(("Max-Forwards", str(self._rules.max_forwards)),),
+                credentials=self._rules.credentials,
+            )
+        except (MediaError, DialError) as error:
+            self._session.event("agent.unreached", why=str(error))
+            return Unreached(error.status if isinstance(error, DialError) else 503, str(error))
+        if self._rules.answer_at_once:
+            self._session.tone(Party.CUSTOMER, "ringback")
+        await self._first_of(agent.outcome, self._customer.ended, limit_s=self._rules.ring_s)
+        return self._what_came(agent)
+
+    def _what_came(self, agent: Leg) -> Leg | Unreached | tuple[EndReason, str]:
+        if self._customer.ended.done():
+            agent.hang_up("the customer hung up")
+            return EndReason.CUSTOMER_HANGUP, "the customer hung up before the agent answered"
+        if self._session.stop.done():
+            agent.hang_up("the session was ended")
+            return self._session.stop.result()
+        if not agent.outcome.done():
+            agent.hang_up("no answer")
+            return self._unreached(408, "no answer")
+        outcome = agent.outcome.result()
+        if isinstance(outcome, CallFailed):
+            return self._unreached(outcome.status, outcome.reason)
+        return agent
+
+    def _unreached(self, status: int, why: str) -> Unreached:
+        self._session.event("agent.unreached", status=status, why=why)
+        return Unreached(status, why)
+
+    def _agent_progressed(self, progress: CallProgress) -> None:
+        """Ringing and early media of the agent's side reach the customer."""
+        agent = self._session.legs[Party.AGENT]
+        self._session.event("agent.progress", status=progress.response.status, early_media=agent.has_early_media)
+        if agent.has_early_media:
+            self._session.tone(Party.CUSTOMER, None)
+            self._session.set_plan(_EARLY_MEDIA, Gains(original_level_db=0.0, original_idle_db=0.0))
+        if self._customer.state is not LegState.EARLY or self._customer.sip_call is None:
+            return
+        if agent.has_early_media:
+            self._signalling.ring(self._customer.sip_call, status=183, sdp=self._answer_sdp)
+        elif progress.response.status == 180:
+            self._signalling.ring(self._customer.sip_call, status=180)
+
+    # ── when nobody answers ──────────────────────────────────────────────────────
+
+    async def _turn_away(self, unreached: Unreached) -> tuple[EndReason, str]:
+        """Say why in the customer's language, then end with the response that fits."""
+        self._session.tone(Party.CUSTOMER, None)
+        self._session.set_plan(SILENT)
+        call = self._customer.sip_call
+        if call is not None and self._customer.state is LegState.EARLY:
+            self._signalling.ring(call, status=183, sdp=self._answer_sdp)
+        await self._announce(Party.CUSTOMER, unreached.announcement)
+        detail = f"agent {unreached.announcement.replace('_', ' ')}: {unreached.status} {unreached.why}"
+        if self._customer.ended.done():
+            return EndReason.CUSTOMER_HANGUP, detail
+        if call is not None and self._customer.state is LegState.EARLY:
+            reason = (("Reason", f'SIP;cause={unreached.status};text="{_token_text(unreached.why)}"'),)  # RFC 3326
+            self._signalling.reject(call, unreached.final_status, headers=reason)
+            self._customer.rejected_by_us(unreached.final_status, unreached.why)
+        return EndReason.COMPLETED, detail
+
+    # ── both there ───────────────────────────────────────────────────────────────
+
+    def _connect(self, agent: Leg) -> None:
+        self._session.tone(Party.CUSTOMER, None)
+        if self._customer.state is LegState.EARLY:
+            self._answer_customer()
+        self._session.set_plan(self._rules.plan, self._rules.gains)
+        self._session.on_through = self._tell_through
+        self._session.interpret(self._directions(), self._rules.segment)
+        self._session.active()
+
+    def _directions(self) -> list[Direction]:
+        languages = self._rules.languages
+        return [
+            Direction(talker, listener, languages[talker], languages[listener], voices=dict(self._rules.voices))
+            for listener, talker in self._rules.plan.made.items()
+        ]
+
+    async def _until_over(self, agent: Leg) -> tuple[EndReason, str]:
+        customer = self._customer
+        await self._first_of(customer.ended, agent.ended, limit_s=self._rules.max_call_s)
+        if self._session.stop.done():
+            return self._session.stop.result()
+        for leg, reason in ((customer, EndReason.CUSTOMER_HANGUP), (agent, EndReason.AGENT_HANGUP)):
+            if leg.ended.done():
+                await self._session.last_words(leg.party, LAST_WORDS_S)
+                return reason, leg.ended.result().reason or str(reason)
+        await asyncio.gather(*(self._announce(party, "time_up") for party in (Party.CUSTOMER, Party.AGENT)))
+        return EndReason.TIMEOUT, f"limits.max_call_s: {self._rules.max_call_s:g} s are over"
+
+    def _answer_customer(self) -> None:
+        if self._customer.sip_call is not None:
+            self._signalling.answer(self._customer.sip_call, self._answer_sdp)
+            self._customer.answered_by_us()
+            self._session.event("customer.answered")
+
+    # ── small things ─────────────────────────────────────────────────────────────
+
+    async def _announce(self, party: Party, name: str) -> None:
+        language = self._rules.languages[party]
+        text = self._rules.announcements.text(name, language)
+        speech = await self._session.world.announcer.speech(text, language, self._rules.voices.get(language))
+        await self._session.say(party, speech)
+
+    def _tell_through(self, talker: Party, on: bool) -> None:
+        """Tell the listener why they suddenly hear the original, or that it works again."""
+        listener = next((hearer for hearer, heard in self._rules.plan.made.items() if heard is talker), None)
+        if listener is not None:
+            name = "engine_lost" if on else "engine_back"
+            self._session.own(self._announce(listener, name), f"announce {name}")
+
+    async def _first_of(self, *futures: asyncio.Future[Any], limit_s: float) -> None:
+        await asyncio.wait({*futures, self._session.stop}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _token_text(text: str) -> str:
+    return "".join(char for char in text if char.isprintable() and char not in '"\\')[:100]

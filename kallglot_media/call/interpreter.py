@@ -1,0 +1,315 @@
+"""From an utterance to made speech in the other party's ear: one Interpreter per talker.
+
+hear() takes utterances as the media plane cuts them; a line of four waits in front of the
+engines, and when it is full the oldest is given up and said so. run() works the line off
+in order. When an engine fails, the talker's own voice is let through until it works again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from kallglot_media.audio.resample import resample
+from kallglot_media.call.clauses import speakable
+from kallglot_media.call.turn import TranslatedText, Turn, TurnTimings
+from kallglot_media.media.messages import PlayoutStarted, Utterance
+from kallglot_media.modes.plan import Party
+from kallglot_media.speech.types import (
+    RECOGNIZER_RATE_HZ,
+    Pcm16,
+    SpeechEngines,
+    SpeechError,
+    Transcript,
+    Translation,
+)
+
+LONGEST_LINE = 4
+"""Utterances of one talker that may wait for the engines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Whose words become whose, and in which languages.
+
+    source  the talker's language; None: found out from each utterance, out of `target` and its other
+    target  what the listener hears
+    pair    with source None: the two languages, each translated into the other
+    voices  language -> voice name; a missing language gets its default voice
+    """
+
+    talker: Party
+    listener: Party
+    source: str | None
+    target: str
+    pair: tuple[str, str] | None = None
+    voices: dict[str, str | None] = field(default_factory=dict)
+
+    def target_for(self, language: str) -> str:
+        """What to translate `language` into."""
+        if self.pair is None:
+            return self.target
+        return self.pair[1] if language == self.pair[0] else self.pair[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each engine may take for one utterance, waiting in line included, in seconds."""
+
+    transcribe_s: float
+    translate_s: float
+    synthesize_s: float
+
+
+class Floor(Protocol):
+    """The session as an interpreter sees it."""
+
+    def next_sequence(self) -> int:
+        """A number for a new turn, counted over all parties of the session."""
+        ...
+
+    def turn_done(self, turn: Turn) -> None:
+        """Keep a final turn."""
+        ...
+
+    def turn_played(self, sequence: int, first_sample_ms: int, timings: TurnTimings) -> None:
+        """A turn's translation is heard."""
+        ...
+
+    def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:
+        """Note what happened."""
+        ...
+
+    def play(self, listener: Party, play_id: str, pcm: Pcm16, rate_hz: int) -> None:
+        """Put made speech into the listener's playout."""
+        ...
+
+    def let_through(self, talker: Party, on: bool) -> None:
+        """Let the talker's own voice be heard at full level, or stop doing so."""
+        ...
+
+    def became_idle(self) -> None:
+        """An interpreter has nothing left in line."""
+        ...
+
+
+@dataclass(slots=True)
+class _Progress:
+    """The clock readings of one turn on its way, in seconds of the loop's clock."""
+
+    sequence: int
+    speech_end_sample: int
+    rate_hz: int
+    heard_s: float
+    text_s: float = 0.0
+    words_s: float = 0.0
+    sound_s: float = 0.0
+    engine_ms: float = 0.0
+
+
+class Interpreter:
+    """One direction. `now_s` is the loop's clock, given so that tests can hold it."""
+
+    def __init__(
+        self,
+        direction: Direction,
+        engines: SpeechEngines,
+        floor: Floor,
+        now_s: Callable[[], float],
+        deadlines: Deadlines,
+        longest_line: int = LONGEST_LINE,
+    ) -> None:
+        self.direction = direction
+        self._engines = engines
+        self._floor = floor
+        self._now_s = now_s
+        self._deadlines = deadlines
+        self._line: deque[tuple[Utterance, float]] = deque()
+        self._wake = asyncio.Event()
+        self._longest_line = longest_line
+        self._closing = False
+        self._working = False
+        self._through = False
+        self._playing: dict[str, _Progress] = {}
+
+    # ── what comes in ────────────────────────────────────────────────────────────
+
+    def hear(self, utterance: Utterance) -> None:
+        """Take an utterance of this direction's talker; never waits."""
+        if len(self._line) >= self._longest_line:
+            lost, _ = self._line.popleft()
+            self._note_dropped(lost)
+        self._line.append((utterance, self._now_s()))
+        self._wake.set()
+
+    def playout_started(self, started: PlayoutStarted) -> None:
+        """The first sample of a play of ours is on the wire: the turn's timings are complete."""
+        progress = self._playing.pop(started.play_id, None)
+        if progress is None:
+            return
+        # Counted in samples the whole is exact, so it is the end-pointing that is found by subtraction.
+        total_ms = 1000 * (started.at_sample - progress.speech_end_sample) / progress.rate_hz
+        now_s = self._now_s()
+        timings = TurnTimings(
+            endpoint_ms=max(0.0, total_ms - 1000 * (now_s - progress.heard_s)),
+            recognize_ms=1000 * (progress.text_s - progress.heard_s),
+            translate_ms=1000 * (progress.words_s - progress.text_s),
+            synthesize_ms=1000 * (progress.sound_s - progress.words_s),
+            playout_wait_ms=1000 * (now_s - progress.sound_s),
+            speech_end_to_first_sample_ms=total_ms,
+            engine_ms=progress.engine_ms,
+        )
+        first_sample_ms = round(1000 * started.at_sample / progress.rate_hz)
+        self._floor.turn_played(progress.sequence, first_sample_ms, timings)
+
+    def playout_finished(self, play_id: str) -> None:
+        """A play is over; if it was cleared before it started, it has no timings."""
+        self._playing.pop(play_id, None)
+
+    def close(self) -> None:
+        """The call is over: what waits in line is still written down, but no longer spoken."""
+        self._closing = True
+        self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is being made over."""
+        return not self._line and not self._working
+
+    async def run(self) -> None:
+        """Work the line off; returns after close(), when it is empty."""
+        while True:
+            while self._line:
+                self._working = True
+                utterance, heard_s = self._line.popleft()
+                await self._interpret(utterance, heard_s)
+            self._working = False
+            self._floor.became_idle()
+            if self._closing:
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+    # ── one utterance ────────────────────────────────────────────────────────────
+
+    async def _interpret(self, utterance: Utterance, heard_s: float) -> None:
+        try:
+            made_over = await self._make_over(utterance, heard_s)
+        except SpeechError as error:
+            self._fall_back(utterance, type(error).__name__, str(error))
+            return
+        if made_over:
+            self._recovered()
+
+    async def _make_over(self, utterance: Utterance, heard_s: float) -> bool:
+        """Recognise, translate, keep the turn, speak. False when there was nothing to make over."""
+        transcript = await self._recognise(utterance)
+        if not transcript.text:
+            self._floor.event(
+                "utterance.empty",
+                utterance.speech_end_sample,
+                speaker=self.direction.talker,
+                ended_by=utterance.ended_by,
+            )
+            return False
+        text_s = self._now_s()
+        progress = _Progress(
+            self._floor.next_sequence(), utterance.speech_end_sample, utterance.rate_hz, heard_s, text_s
+        )
+        target = self.direction.target_for(transcript.language)
+        if transcript.language == target:
+            self._keep(progress.sequence, utterance, transcript, None)
+            self._fall_back(utterance, "same_language", f"{self.direction.talker} already speaks {target}")
+            return False
+        try:
+            translation = await self._engines.translate(
+                transcript.text, transcript.language, target, deadline_s=self._deadlines.translate_s
+            )
+        except SpeechError:
+            self._keep(progress.sequence, utterance, transcript, None)
+            raise
+        progress.words_s = self._now_s()
+        progress.engine_ms = transcript.engine_ms + translation.engine_ms
+        self._keep(progress.sequence, utterance, transcript, translation)
+        if not self._closing:
+            await self._speak(translation, progress)
+        return True
+
+    async def _recognise(self, utterance: Utterance) -> Transcript:
+        pcm = np.frombuffer(utterance.pcm, dtype=np.int16)
+        return await self._engines.transcribe(
+            resample(pcm, utterance.rate_hz, RECOGNIZER_RATE_HZ),
+            self.direction.source,
+            deadline_s=self._deadlines.transcribe_s,
+        )
+
+    async def _speak(self, translation: Translation, progress: _Progress) -> None:
+        """Make the words piece by piece: the first plays while the next is being made."""
+        voice = self.direction.voices.get(translation.target)
+        for index, piece in enumerate(speakable(translation.text)):
+            speech = await self._engines.synthesize(
+                piece, translation.target, voice, deadline_s=self._deadlines.synthesize_s
+            )
+            if self._closing:
+                return
+            play_id = f"{progress.sequence}.{index}"
+            if index == 0:
+                progress.sound_s = self._now_s()
+                progress.engine_ms += speech.engine_ms
+                self._playing[play_id] = progress
+            self._floor.play(self.direction.listener, play_id, speech.pcm, speech.rate_hz)
+
+    def _keep(
+        self, sequence: int, utterance: Utterance, transcript: Transcript, translation: Translation | None
+    ) -> None:
+        # The first word's start is where speech starts; without words it is where the sound starts.
+        start_ms = 1000 * utterance.first_sample // utterance.rate_hz
+        if transcript.words:
+            start_ms += transcript.words[0].start_ms
+        end_ms = 1000 * utterance.speech_end_sample // utterance.rate_hz
+        self._floor.turn_done(
+            Turn(
+                sequence=sequence,
+                speaker=str(self.direction.talker),
+                language=transcript.language,
+                text=transcript.text,
+                translation=TranslatedText(translation.target, translation.text) if translation else None,
+                start_ms=min(start_ms, end_ms),
+                end_ms=end_ms,
+                confidence=transcript.confidence,
+            )
+        )
+
+    # ── when it does not work ────────────────────────────────────────────────────
+
+    def _fall_back(self, utterance: Utterance, reason: str, why: str) -> None:
+        """Let the talker be heard as they are: this utterance now, the next ones live."""
+        self._floor.event(
+            "interpreter.through", utterance.speech_end_sample, speaker=self.direction.talker, reason=reason, why=why
+        )
+        if self._through or self._closing:
+            return  # it was already heard live
+        self._through = True
+        self._floor.let_through(self.direction.talker, True)
+        pcm = np.frombuffer(utterance.pcm, dtype=np.int16)
+        self._floor.play(self.direction.listener, f"through.{utterance.first_sample}", pcm, utterance.rate_hz)
+
+    def _recovered(self) -> None:
+        if self._through:
+            self._through = False
+            self._floor.let_through(self.direction.talker, False)
+            self._floor.event("interpreter.back", speaker=self.direction.talker)
+
+    def _note_dropped(self, lost: Utterance) -> None:
+        self._floor.event(
+            "utterance.dropped",
+            lost.speech_end_sample,
+            speaker=self.direction.talker,
+            first_ms=1000 * lost.first_sample // lost.rate_hz,
+            why=f"{self._longest_line} utterances wait for the engines; its sound is in the recording",
+        )

@@ -1,0 +1,271 @@
+"""One party's connection: a SIP call, its media leg, and what both agreed on.
+
+A Leg turns SIP events into three things a session can wait for: `progress` (a callback),
+`outcome` (answered or failed, for a leg that we dialled) and `ended`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.ports import Media, Signalling, SipHeaders
+from kallglot_media.media.messages import CloseLeg, Listen, OpenLeg, SetRemote
+from kallglot_media.modes.plan import Party
+from kallglot_media.sdp.session import SdpSession
+from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError
+from kallglot_media.sip.events import (
+    CallAnswered,
+    CallConfirmed,
+    CallEnded,
+    CallFailed,
+    CallProgress,
+    EndedBy,
+    MediaOffered,
+    SipEvent,
+)
+from kallglot_media.sip.settings import Credentials
+
+
+class LegState(StrEnum):
+    """new → early (ringing or dialling) → answered → ended."""
+
+    NEW = "new"
+    EARLY = "early"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnd:
+    """How a leg ended: by whom, and the SIP status and words that say why."""
+
+    by: EndedBy
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHome:
+    """Where RTP of our legs lives. bind_host: the socket's address; told_host: what SDP says."""
+
+    bind_host: str
+    told_host: str
+
+
+class Leg:
+    """See the module. All methods are called on the control loop; none waits except open()."""
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        party: Party,
+        sdp_id: int,
+        home: MediaHome,
+        signalling: Signalling,
+        media: Media,
+        bind: Callable[[str, Leg], None],
+    ) -> None:
+        self.party = party
+        self.leg_id = f"{session_id}/{party}"
+        self.sip_call: str | None = None
+        self.state = LegState.NEW
+        self.agreed: Agreed | None = None
+        self.has_early_media = False
+        loop = asyncio.get_running_loop()
+        self.outcome: asyncio.Future[CallAnswered | CallFailed] = loop.create_future()
+        self.ended: asyncio.Future[LegEnd] = loop.create_future()
+        self.on_progress: Callable[[CallProgress], None] = lambda progress: None
+        self._session_id = session_id
+        self._home = home
+        self._signalling = signalling
+        self._media = media
+        self._bind = bind
+        self._sdp = SdpSession(sdp_id)
+        self._ability: MediaAbility | None = None
+        self._offer_in_200 = False
+
+    # ── media ────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        """Get an RTP port. Raises media.link.MediaError when there is none."""
+        opened = await self._media.open_leg(OpenLeg(self._session_id, self.leg_id, self.party, self._home.bind_host))
+        self._ability = MediaAbility(self._home.told_host, opened.port)
+
+    def listen(self, rules: SegmentRules | None) -> None:
+        """Cut this leg's voice into utterances, or stop doing so."""
+        self._media.send(Listen(self.leg_id, rules))
+
+    def close_media(self) -> None:
+        """Give the RTP port back; what is being said is flushed as a last utterance."""
+        if self._ability is not None:
+            self._media.send(CloseLeg(self.leg_id))
+            self._ability = None
+
+    def _agree(self, agreed: Agreed) -> None:
+        self.agreed = agreed
+        self._media.send(
+            SetRemote(
+                leg_id=self.leg_id,
+                host=agreed.remote_host,
+                port=agreed.remote_port,
+                codec=agreed.codec,
+                send_payload_type=agreed.send_payload_type,
+                receive_payload_type=agreed.receive_payload_type,
+                dtmf_send_payload_type=agreed.dtmf_send_payload_type,
+                dtmf_receive_payload_type=agreed.dtmf_receive_payload_type,
+                ptime_ms=agreed.ptime_ms,
+                send=agreed.send,
+                receive=agreed.receive,
+            )
+        )
+
+    def _our_ability(self) -> MediaAbility:
+        if self._ability is None:
+            raise RuntimeError(f"leg {self.leg_id} has no RTP port; open() it first")
+        return self._ability
+
+    # ── a call that came to us ───────────────────────────────────────────────────
+
+    def take_call(self, sip_call: str) -> None:
+        """Bind to an incoming call, so that its events arrive here."""
+        self.sip_call = sip_call
+        self.state = LegState.EARLY
+        self._bind(sip_call, self)
+
+    def take_offer(self, offer: bytes | None) -> bytes:
+        """The SDP for our 18x and 200: an answer, or an offer when the INVITE had none.
+
+        Raises SdpError or NotAcceptable: reject the call with 400 or 488.
+        """
+        if offer is None:
+            self._offer_in_200 = True
+            return self._sdp.offer(self._our_ability())
+        body, agreed = self._sdp.answer(offer, self._our_ability())
+        self._agree(agreed)
+        return body
+
+    def answered_by_us(self) -> None:
+        """Our 200 is out."""
+        self.state = LegState.ANSWERED
+
+    def rejected_by_us(self, status: int, reason: str) -> None:
+        """Our final response is out: the call never was one."""
+        self._end(LegEnd(EndedBy.LOCAL, status, reason))
+
+    # ── a call that we make ──────────────────────────────────────────────────────
+
+    async def dial(
+        self, to: str, from_: str, *, headers: SipHeaders = (), credentials: Credentials | None = None
+    ) -> None:
+        """Send the INVITE; `outcome` says what came of it. Raises DialError."""
+        body = self._sdp.offer(self._our_ability())
+        self.sip_call = await self._signalling.dial(
+            to=to, from_=from_, sdp=body, headers=headers, credentials=credentials
+        )
+        self.state = LegState.EARLY
+        self._bind(self.sip_call, self)
+
+    # ── ending ───────────────────────────────────────────────────────────────────
+
+    def hang_up(self, reason: str | None = None) -> None:
+        """BYE, CANCEL or a final response, whichever fits; nothing when it is over already."""
+        if self.sip_call is not None and self.state in (LegState.EARLY, LegState.ANSWERED):
+            self._signalling.hangup(self.sip_call, reason=reason)
+        self._end(LegEnd(EndedBy.LOCAL, 0, reason or "hung up by us"))
+
+    def _end(self, end: LegEnd) -> None:
+        self.state = LegState.ENDED
+        if not self.ended.done():
+            self.ended.set_result(end)
+
+    # ── SIP events ───────────────────────────────────────────────────────────────
+
+    def on_sip(self, event: SipEvent) -> None:
+        """Take one of the SIP agent's events about this leg's call."""
+        if isinstance(event, CallProgress):
+            self._progressed(event)
+        elif isinstance(event, CallAnswered):
+            self._answered(event)
+        elif isinstance(event, CallFailed):
+            self._failed(event)
+        elif isinstance(event, CallConfirmed):
+            self._confirmed(event)
+        elif isinstance(event, MediaOffered):
+            self._offered(event)
+        elif isinstance(event, CallEnded):
+            self._end(LegEnd(event.by, event.status, event.reason))
+
+    def _progressed(self, event: CallProgress) -> None:
+        if event.sdp is not None:
+            try:
+                self._agree(self._sdp.read_answer(event.sdp))
+                self.has_early_media = True
+            except (SdpError, NotAcceptable):
+                # A provisional body that is no answer costs us the early media, not the call.
+                self.has_early_media = False
+        self.on_progress(event)
+
+    def _answered(self, event: CallAnswered) -> None:
+        try:
+            if event.sdp is not None:
+                self._agree(self._sdp.read_answer(event.sdp))
+            elif not self.has_early_media:
+                raise NotAcceptable(304, "the 200 has no session description")
+        except (SdpError, NotAcceptable) as error:
+            self.state = LegState.ANSWERED
+            self.hang_up(f"the answer cannot be used: {error}")
+            self._decide(CallFailed(event.call, 488, str(error), event.response))
+            return
+        self.state = LegState.ANSWERED
+        self._decide(event)
+
+    def _failed(self, event: CallFailed) -> None:
+        self._end(LegEnd(EndedBy.REMOTE, event.status, event.reason))
+        self._decide(event)
+
+    def _decide(self, event: CallAnswered | CallFailed) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(event)
+
+    def _confirmed(self, event: CallConfirmed) -> None:
+        if not self._offer_in_200:
+            return
+        self._offer_in_200 = False
+        try:
+            if event.sdp is None:
+                raise NotAcceptable(304, "the ACK has no session description, our 200 had the offer")
+            self._agree(self._sdp.read_answer(event.sdp))
+        except (SdpError, NotAcceptable) as error:
+            self.hang_up(f"the answer cannot be used: {error}")
+
+    def _offered(self, event: MediaOffered) -> None:
+        """A re-INVITE: hold, resume, a new address. RFC 3261 section 14.2."""
+        if event.offer is None:
+            self._offer_in_200 = True
+            self._signalling.answer_offer(event.call, self._sdp.offer(self._our_ability()))
+            return
+        try:
+            body, agreed = self._sdp.answer(event.offer, self._our_ability())
+        except SdpError as error:
+            self._signalling.refuse_offer(event.call, 400, headers=(("Warning", f'399 kallglot "{_quotable(error)}"'),))
+            return
+        except NotAcceptable as error:
+            # "the UAS … SHOULD return a 488 … with a Warning header field" (14.2); the old session stands.
+            self._signalling.refuse_offer(event.call, 488, headers=(("Warning", error.warning()),))
+            return
+        self._agree(agreed)
+        self._signalling.answer_offer(event.call, body)
+
+
+def session_of(leg_id: str) -> str:
+    """The session that a leg belongs to: `session_of("sess_01J…/agent") == "sess_01J…"`."""
+    return leg_id.partition("/")[0]
+
+
+def _quotable(error: Exception) -> str:
+    return str(error).replace("\\", " ").replace('"', "'")

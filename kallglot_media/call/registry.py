@@ -1,0 +1,221 @@
+"""All sessions of this server: a call comes in, a route says what it is, a session runs it.
+
+The registry is the only place that knows which SIP call and which media leg belong to
+which session. Whatever goes wrong inside a session ends that session and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kallglot_media.call.bridge import Bridge, BridgeRules
+from kallglot_media.call.leg import Leg, session_of
+from kallglot_media.call.services import Service, ServiceRules
+from kallglot_media.call.session import EndReason, Session, SessionFacts, World
+from kallglot_media.log import logger
+from kallglot_media.media.link import MediaError
+from kallglot_media.media.messages import FromMedia, PlaneStats, RecordingGap, SessionClosed
+from kallglot_media.modes.plan import Party
+from kallglot_media.sdp.answer import make_answer
+from kallglot_media.sdp.types import MediaAbility, NotAcceptable, SdpError
+from kallglot_media.sip.events import CallEnded, CallFailed, IncomingCall, SipEvent
+
+RETRY_AFTER_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a route leads to: session.json's facts and the rules of the scenario."""
+
+    facts: SessionFacts
+    rules: BridgeRules | ServiceRules
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRules:
+    """max_calls: sessions at the same time; min_free_bytes: with less room on the disk no call is taken."""
+
+    max_calls: int
+    min_free_bytes: int
+
+
+Outcome = tuple[EndReason, str]
+SessionEvent = RecordingGap | SessionClosed
+
+
+class Registry:
+    """See the module. `route(called_user, incoming)` gives the destination, or None for 404."""
+
+    def __init__(
+        self,
+        world: Callable[[Callable[[str, Leg], None]], World],
+        rules: RegistryRules,
+        route: Callable[[str, IncomingCall], Destination | None],
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self.draining = False
+        self._world = world(self._bind)
+        self._rules = rules
+        self._route = route
+        self._sessions: dict[str, Session] = {}
+        self._legs: dict[str, Leg] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = logger("registry")
+
+    @property
+    def open_sessions(self) -> int:
+        """How many sessions run now."""
+        return len(self._sessions)
+
+    # ── SIP ──────────────────────────────────────────────────────────────────────
+
+    def on_sip(self, event: SipEvent) -> None:
+        """Take one event of the SIP agent."""
+        if isinstance(event, IncomingCall):
+            self._incoming(event)
+            return
+        leg = self._legs.get(event.call)
+        if leg is None:
+            self.counters["sip_event_without_leg"] += 1
+            return
+        leg.on_sip(event)
+        if isinstance(event, CallEnded | CallFailed):
+            self._legs.pop(event.call, None)
+
+    def _bind(self, sip_call: str, leg: Leg) -> None:
+        self._legs[sip_call] = leg
+
+    def _incoming(self, incoming: IncomingCall) -> None:
+        called = incoming.request.uri.user or ""
+        refusal = self._refusal()
+        if refusal is not None:
+            self._refuse(incoming, 503, refusal, (("Retry-After", str(RETRY_AFTER_S)),))
+            return
+        destination = self._route(called, incoming)
+        if destination is None:
+            self._refuse(incoming, 404, "no route")
+            return
+        if incoming.offer is not None and not self._can_do(incoming):
+            return
+        session_id = self._world.ids.object_id("sess")
+        try:
+            session = Session(self._world, session_id, destination.facts)
+        except OSError as error:
+            self._log.error("no session folder", why=str(error), mend="make room or make data_dir writable")
+            self._refuse(incoming, 503, "storage", (("Retry-After", str(RETRY_AFTER_S)),))
+            return
+        self._sessions[session_id] = session
+        task = asyncio.create_task(self._run(session, incoming, destination), name=session_id)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _refusal(self) -> str | None:
+        """Why no call is taken now, or None."""
+        if self.draining:
+            return "draining"
+        if len(self._sessions) >= self._rules.max_calls:
+            return "max_calls"
+        if shutil.disk_usage(self._world.sessions_dir).free < self._rules.min_free_bytes:
+            self._log.error("call", sign="x", why="disk nearly full", mend="make room or lower recording.min_free_mb")
+            return "disk_full"
+        return None
+
+    def _can_do(self, incoming: IncomingCall) -> bool:
+        """Whether the offer can be answered at all, before a port and a folder are spent on it."""
+        assert incoming.offer is not None
+        try:
+            make_answer(incoming.offer, MediaAbility(self._world.home.told_host, 9))
+        except SdpError as error:
+            self._refuse(incoming, 400, "sdp", (("Warning", f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'),))
+            return False
+        except NotAcceptable as error:
+            self._refuse(incoming, 488, "not_acceptable", (("Warning", error.warning()),))
+            return False
+        return True
+
+    def _refuse(self, incoming: IncomingCall, status: int, why: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self.counters[f"refused_{why.replace(' ', '_')}"] += 1
+        self._log.info("call", sign="x", why=why, status=status, source=incoming.source.host)
+        self._world.signalling.reject(incoming.call, status, headers=headers)
+
+    # ── running a session ────────────────────────────────────────────────────────
+
+    async def _run(self, session: Session, incoming: IncomingCall, destination: Destination) -> None:
+        outcome: Outcome = (EndReason.ERROR, "cancelled")
+        try:
+            outcome = await self._play_out(session, incoming, destination)
+        except Exception as error:
+            # Ours: it is told in full, it ends this session, and the server goes on.
+            session.log.failed("bug", error)
+            outcome = (EndReason.ERROR, f"{type(error).__name__} in the session")
+        finally:
+            try:
+                await session.close(*outcome)
+            except Exception as error:
+                session.log.failed("bug while closing", error)
+            self._forget(session)
+
+    async def _play_out(self, session: Session, incoming: IncomingCall, destination: Destination) -> Outcome:
+        session.open()
+        leg = session.new_leg(Party.CUSTOMER)
+        leg.take_call(incoming.call)
+        try:
+            await leg.open()
+            answer = leg.take_offer(incoming.offer)
+        except MediaError as error:
+            self._refuse(incoming, 503, "no_port", (("Retry-After", str(RETRY_AFTER_S)),))
+            leg.rejected_by_us(503, str(error))
+            return EndReason.ERROR, str(error)
+        if leg.ended.done():
+            return EndReason.CUSTOMER_HANGUP, "the customer hung up at once"
+        rules = destination.rules
+        if isinstance(rules, ServiceRules):
+            return await Service(session, leg, answer, rules).run()
+        return await Bridge(session, leg, answer, rules).run()
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.session_id, None)
+        for leg in session.legs.values():
+            if leg.sip_call is not None:
+                self._legs.pop(leg.sip_call, None)
+
+    # ── media ────────────────────────────────────────────────────────────────────
+
+    def on_media(self, event: FromMedia) -> None:
+        """Take one event of the media plane."""
+        if isinstance(event, PlaneStats):
+            return  # about no session
+        session_id = event.session_id if isinstance(event, SessionEvent) else session_of(event.leg_id)
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.on_media(event)
+
+    def media_died(self) -> None:
+        """The media process is gone: its calls end, their recordings are repaired afterwards."""
+        for session in list(self._sessions.values()):
+            session.media_died()
+
+    # ── the end ──────────────────────────────────────────────────────────────────
+
+    async def drain(self, limit_s: float) -> bool:
+        """Take no new calls and wait for the live ones; False when some still run after `limit_s`."""
+        self.draining = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=limit_s)
+        return not self._tasks
+
+    async def end_all(self, detail: str, limit_s: float) -> None:
+        """End every session now and wait until their files are closed."""
+        self.draining = True
+        for session in list(self._sessions.values()):
+            session.end(EndReason.EXPLICIT_END, detail)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=limit_s)
+        for task in set(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=1.0)

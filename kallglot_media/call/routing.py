@@ -1,0 +1,115 @@
+"""From a called number to what happens: the configuration read as rules of a scenario."""
+
+from __future__ import annotations
+
+from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.bridge import BridgeRules
+from kallglot_media.call.registry import Destination
+from kallglot_media.call.services import ServiceRules
+from kallglot_media.call.session import SessionFacts
+from kallglot_media.config.load import Config
+from kallglot_media.config.mode import Mode
+from kallglot_media.config.routes import Route
+from kallglot_media.modes.plan import Party
+from kallglot_media.sip.events import IncomingCall
+from kallglot_media.sip.settings import Credentials
+from kallglot_media.sip.uri import NameAddr, Uri
+
+
+class Router:
+    """`router(called, incoming)` is the destination of a call, None when no route takes it.
+
+    only_starter  no real recogniser is installed
+    our_host      the host part of addresses that we make up
+    """
+
+    def __init__(self, config: Config, *, only_starter: bool, our_host: str) -> None:
+        self._config = config
+        self._only_starter = only_starter
+        self._our_host = our_host
+
+    def __call__(self, called: str, incoming: IncomingCall) -> Destination | None:
+        route = self._config.route_for(called)
+        if route is None:
+            return None
+        if route.mode is None:
+            return self._service(route, called)
+        return self._bridge(self._config.mode_of(route), called, incoming)
+
+    def _service(self, route: Route, called: str) -> Destination:
+        languages = route.languages
+        facts = SessionFacts(
+            mode=route.service or "",
+            source_language=languages[0] if languages else None,
+            target_language=languages[1] if languages else None,
+            called=called,
+            keep=self._config.server.recording.enabled,
+        )
+        rules = ServiceRules(
+            languages=languages,
+            only_starter=self._only_starter,
+            max_call_s=self._config.server.limits.max_call_s,
+            segment=SegmentRules(),
+            announcements=route.announcements,
+        )
+        return Destination(facts, rules)
+
+    def _bridge(self, mode: Mode, called: str, incoming: IncomingCall) -> Destination:
+        config = self._config
+        facts = SessionFacts(
+            mode=mode.mode,
+            source_language=mode.source_language,
+            target_language=mode.target_language,
+            called=called,
+            keep=mode.recording.enabled and config.server.recording.enabled,
+        )
+        account = mode.agent.account
+        languages = {party: mode.language_of(party) for party in (Party.CUSTOMER, Party.AGENT)}
+        rules = BridgeRules(
+            agent_to=str(mode.agent.to),
+            agent_from=str(mode.agent.from_) if mode.agent.from_ else self._caller_as_ours(incoming),
+            credentials=Credentials(account.user, account.password().get_secret_value()) if account else None,
+            max_forwards=max(0, _max_forwards(incoming) - 1),
+            ring_s=config.ring_s(mode),
+            answer_at_once=mode.answer == "at_once",
+            max_call_s=config.server.limits.max_call_s,
+            plan=mode.plan,
+            gains=mode.gains.message(),
+            segment=mode.segment.message(),
+            languages=languages,
+            voices={language: config.voice(mode, language) for language in languages.values()},
+            announcements=mode.announcements,
+        )
+        return Destination(facts, rules)
+
+    def _caller_as_ours(self, incoming: IncomingCall) -> str:
+        """The customer's number with our host: the agent sees who calls, and a call back comes to us."""
+        caller: NameAddr = incoming.request.from_
+        user = caller.uri.user or "anonymous"
+        return str(NameAddr(caller.display, Uri("sip", user, self._our_host)))
+
+
+def _max_forwards(incoming: IncomingCall) -> int:
+    """What the customer's INVITE had; 70 when it had none or rubbish. RFC 3261 section 20.22."""
+    text = incoming.request.headers.first("Max-Forwards") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else 70
+
+
+def announcements_of(config: Config) -> list[tuple[str, str, str | None]]:
+    """Every (text, language, voice) that the configured routes can need, to be made before a call needs it."""
+    wanted: dict[tuple[str, str, str | None], None] = {}
+    for route in config.routes:
+        mode = config.modes.get(route.mode) if route.mode else None
+        texts = mode.announcements if mode else route.announcements
+        if mode:
+            languages: tuple[str, ...] = (mode.source_language, mode.target_language)
+            names = [name for name in type(texts).model_fields if name not in ("interpreter", "starter_only")]
+        else:
+            languages = route.languages or ()
+            names = ["interpreter", "starter_only"]
+        for language in languages:
+            for name in names:
+                text = texts.text(name, language)
+                if text:
+                    wanted[text, language, config.voice(mode, language)] = None
+    return list(wanted)

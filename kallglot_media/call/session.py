@@ -1,0 +1,394 @@
+"""One session: its legs, its clock, its interpreters and what is written down about it.
+
+A Session knows how to do things; what happens when is decided by the scenario that runs
+it (bridge.py, services.py). It ends exactly once, through close().
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.announcer import Announcer
+from kallglot_media.call.changed import Changed
+from kallglot_media.call.interpreter import Deadlines, Direction, Interpreter
+from kallglot_media.call.journal import Journal
+from kallglot_media.call.leg import Leg, MediaHome
+from kallglot_media.call.ports import Media, Signalling
+from kallglot_media.call.turn import Turn, TurnTimings
+from kallglot_media.ids import Ids
+from kallglot_media.log import CallLog
+from kallglot_media.media import messages as m
+from kallglot_media.modes.plan import SILENT, Party, Plan
+from kallglot_media.speech.types import Pcm16, Speech, SpeechEngines
+
+RATE_HZ = 8000
+CLOSE_LEG_DEADLINE_S = 2.0
+LAST_WORDS_DEADLINE_S = 20.0
+CLOSE_SESSION_DEADLINE_S = 10.0
+
+
+class EndReason(StrEnum):
+    """Why a session ended; the public names."""
+
+    COMPLETED = "completed"
+    CUSTOMER_HANGUP = "customer_hangup"
+    AGENT_HANGUP = "agent_hangup"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    EXPLICIT_END = "explicit_end"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all sessions share."""
+
+    signalling: Signalling
+    media: Media
+    engines: SpeechEngines
+    announcer: Announcer
+    ids: Ids
+    home: MediaHome
+    sessions_dir: Path
+    deadlines: Deadlines
+    longest_line: int
+    bind: Callable[[str, Leg], None]
+    """bind(sip_call, leg): send this call's SIP events to this leg."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What session.json says from the start."""
+
+    mode: str
+    source_language: str | None
+    target_language: str | None
+    called: str
+    keep: bool
+
+
+class Session:
+    """See the module. Implements interpreter.Floor."""
+
+    def __init__(self, world: World, session_id: str, facts: SessionFacts) -> None:
+        self.world = world
+        self.session_id = session_id
+        self.legs: dict[Party, Leg] = {}
+        self.stop: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
+        self.log = CallLog(session_id)
+        self.on_through: Callable[[Party, bool], None] = lambda talker, on: None
+        self._facts = facts
+        self._loop = asyncio.get_running_loop()
+        self._began_s = self._loop.time()
+        self._sequence = 0
+        self._plan = SILENT
+        self._gains = m.Gains()
+        self._through: set[Party] = set()
+        self._interpreters: dict[Party, Interpreter] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open_plays: dict[str, set[str]] = {}
+        self._changed = Changed()
+        self._closed_legs: set[str] = set()
+        self._media_closed: asyncio.Future[m.SessionClosed] = self._loop.create_future()
+        self._media_dead = False
+        self._journal = Journal(
+            world.sessions_dir / session_id,
+            {
+                "session_id": session_id,
+                "mode": facts.mode,
+                "source_language": facts.source_language,
+                "target_language": facts.target_language,
+                "called": facts.called,
+                "status": "created",
+                "created_at": now_text(),
+                "rate_hz": RATE_HZ,
+                "recording": {"enabled": facts.keep},
+            },
+            keep_words=facts.keep,
+        )
+
+    # ── legs and media ───────────────────────────────────────────────────────────
+
+    def open(self) -> None:
+        """Start the session's clock and, if it is kept, its recording."""
+        folder = str(self._journal.folder.resolve()) if self._facts.keep else None
+        self.world.media.send(m.OpenSession(self.session_id, folder, RATE_HZ))
+        self._began_s = self._loop.time()
+
+    def new_leg(self, party: Party) -> Leg:
+        """A leg of this session without a port yet."""
+        leg = Leg(
+            session_id=self.session_id,
+            party=party,
+            sdp_id=self.world.ids.rtp_timestamp(),
+            home=self.world.home,
+            signalling=self.world.signalling,
+            media=self.world.media,
+            bind=self.world.bind,
+        )
+        self.legs[party] = leg
+        return leg
+
+    def set_plan(self, plan: Plan, gains: m.Gains | None = None) -> None:
+        """Who hears whom from the next tick on."""
+        self._plan = plan
+        self._gains = gains or self._gains
+        self._send_plan()
+
+    def _send_plan(self) -> None:
+        through = tuple(sorted(self._through))
+        self.world.media.send(m.SetPlan(self.session_id, self._plan, self._gains, through))
+
+    def tone(self, party: Party, name: str | None) -> None:
+        """Loop a call-progress tone to a party, or stop it (None)."""
+        leg_id = self.legs[party].leg_id
+        self.world.media.send(m.PlayTone(leg_id, name) if name else m.StopTone(leg_id))
+
+    async def say(self, party: Party, speech: Speech | None) -> None:
+        """Play an announcement to a party and wait until it was heard; returns early when the party is gone."""
+        if speech is None:
+            return
+        play_id = self.world.ids.object_id("say")
+        self.play(party, play_id, speech.pcm, speech.rate_hz)
+        leg = self.legs[party]
+        longest_s = len(speech.pcm) / speech.rate_hz + 5.0
+        await self._changed.until(
+            lambda: play_id not in self._open_plays.get(leg.leg_id, ()) or leg.ended.done() or self.stop.done(),
+            longest_s,
+        )
+
+    # ── interpreting ─────────────────────────────────────────────────────────────
+
+    def interpret(self, directions: Sequence[Direction], rules: SegmentRules) -> None:
+        """Start making words over, and cutting the talkers' voices into utterances."""
+        for direction in directions:
+            interpreter = Interpreter(
+                direction,
+                self.world.engines,
+                self,
+                self._loop.time,
+                self.world.deadlines,
+                self.world.longest_line,
+            )
+            self._interpreters[direction.talker] = interpreter
+            self.own(interpreter.run(), f"interpreter {direction.talker}")
+            self.legs[direction.talker].listen(rules)
+
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something for as long as the session lives; a bug in it ends this session, no other."""
+        task = asyncio.create_task(work, name=f"{self.session_id} {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._owned_done)
+
+    def _owned_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.log.failed("bug", error, task=task.get_name())
+            self.end(EndReason.ERROR, f"{type(error).__name__} in {task.get_name()}")
+        self._changed.notify()
+
+    async def last_words(self, talker: Party, limit_s: float) -> None:
+        """Let what a party said before hanging up be made over and heard, within a limit."""
+        interpreter = self._interpreters.get(talker)
+        leg = self.legs[talker]
+        leg.close_media()
+        if interpreter is None:
+            return
+        listener = self.legs.get(interpreter.direction.listener)
+
+        def all_said() -> bool:
+            if self._media_dead or listener is None or listener.ended.done():
+                return True
+            return leg.leg_id in self._closed_legs and interpreter.idle and not self._open_plays.get(listener.leg_id)
+
+        if not await self._changed.until(lambda: all_said() or self.stop.done(), limit_s):
+            self.event("last_words.cut", speaker=talker)
+
+    # ── interpreter.Floor ────────────────────────────────────────────────────────
+
+    def next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def turn_done(self, turn: Turn) -> None:
+        self._journal.turn(turn)
+        self.event("transcript.final", turn.end_ms * RATE_HZ // 1000, sequence=turn.sequence, speaker=turn.speaker)
+
+    def turn_played(self, sequence: int, first_sample_ms: int, timings: TurnTimings) -> None:
+        self._journal.turn_played(sequence, first_sample_ms, timings)
+        self.event(
+            "turn.timings",
+            first_sample_ms * RATE_HZ // 1000,
+            sequence=sequence,
+            first_sample_ms=first_sample_ms,
+            timings=timings.to_json(),
+        )
+        self._changed.notify()
+
+    def play(self, listener: Party, play_id: str, pcm: Pcm16, rate_hz: int) -> None:
+        leg = self.legs.get(listener)
+        if leg is None or leg.ended.done() or self._media_dead or not len(pcm):
+            return
+        self._open_plays.setdefault(leg.leg_id, set()).add(play_id)
+        self.world.media.send(m.Play(leg.leg_id, play_id, pcm.tobytes(), rate_hz))
+
+    def let_through(self, talker: Party, on: bool) -> None:
+        (self._through.add if on else self._through.discard)(talker)
+        self._send_plan()
+        self.on_through(talker, on)
+
+    def became_idle(self) -> None:
+        self._changed.notify()
+
+    def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:
+        at_ms = self.now_ms() if at_sample is None else round(1000 * at_sample / RATE_HZ)
+        self._journal.event(kind, at_ms, **fields)
+        self.log.state(kind, at_ms=at_ms, **{name: value for name, value in fields.items() if name != "timings"})
+
+    def now_ms(self) -> int:
+        """About where the session's clock is; events of the media plane bring their exact place."""
+        return max(0, round(1000 * (self._loop.time() - self._began_s)))
+
+    # ── what the media plane says ────────────────────────────────────────────────
+
+    def on_media(self, event: m.FromMedia) -> None:
+        """Take one of the media plane's events about this session."""
+        if isinstance(event, m.Utterance):
+            self._on_utterance(event)
+        elif isinstance(event, m.PlayoutStarted):
+            for interpreter in self._interpreters.values():
+                interpreter.playout_started(event)
+        elif isinstance(event, m.PlayoutFinished):
+            self._on_playout_finished(event)
+        elif isinstance(event, m.SpeechStarted):
+            self.event("speech.started", event.at_sample, speaker=self._party(event.leg_id))
+        elif isinstance(event, m.Dtmf):
+            # The key itself may be part of a card number: it is written down, never logged.
+            self._journal.event(
+                "dtmf", round(1000 * event.at_sample / RATE_HZ), speaker=self._party(event.leg_id), digit=event.digit
+            )
+        elif isinstance(event, m.RtpLost):
+            self._on_rtp_lost(event)
+        elif isinstance(event, m.RecordingGap):
+            self.event("recording.gap", event.first_sample, samples=event.samples, why=event.why)
+        elif isinstance(event, m.LegClosed):
+            self._on_leg_closed(event)
+        elif isinstance(event, m.SessionClosed) and not self._media_closed.done():
+            self._media_closed.set_result(event)
+
+    def _on_utterance(self, utterance: m.Utterance) -> None:
+        interpreter = self._interpreters.get(self._party(utterance.leg_id))
+        if interpreter is not None:
+            interpreter.hear(utterance)
+
+    def _on_playout_finished(self, event: m.PlayoutFinished) -> None:
+        self._open_plays.get(event.leg_id, set()).discard(event.play_id)
+        for interpreter in self._interpreters.values():
+            interpreter.playout_finished(event.play_id)
+        self._changed.notify()
+
+    def _on_rtp_lost(self, event: m.RtpLost) -> None:
+        party = self._party(event.leg_id)
+        self.event("rtp.lost", speaker=party, silent_ms=event.silent_ms)
+        self.end(EndReason.TIMEOUT, f"no RTP from the {party} for {event.silent_ms // 1000} s")
+
+    def _on_leg_closed(self, event: m.LegClosed) -> None:
+        self._closed_legs.add(event.leg_id)
+        self._open_plays.pop(event.leg_id, None)
+        stats = event.stats
+        self.event(
+            "leg.stats",
+            speaker=self._party(event.leg_id),
+            jitter_ms=round(stats.jitter_ms, 2),
+            loss_ratio=round(stats.loss_ratio, 4),
+            counters={name: count for name, count in stats.counters.items() if count},
+        )
+        self._changed.notify()
+
+    def _party(self, leg_id: str) -> Party:
+        return next(party for party, leg in self.legs.items() if leg.leg_id == leg_id)
+
+    def media_died(self) -> None:
+        """The media process is gone: nobody hears anything any more."""
+        self._media_dead = True
+        self.end(EndReason.ERROR, "the media process died")
+        self._changed.notify()
+
+    # ── beginning and end ────────────────────────────────────────────────────────
+
+    def active(self) -> None:
+        """Both sides are connected."""
+        self._journal.update(status="active", started_at=now_text())
+        self.event("session.started")
+
+    def end(self, reason: EndReason, detail: str) -> None:
+        """Ask the scenario to finish; the first reason counts."""
+        if not self.stop.done():
+            self.stop.set_result((reason, detail))
+            self._changed.notify()
+
+    async def close(self, reason: EndReason, detail: str) -> None:
+        """Hang up what is left, write down the last words, and finish the files. Never raises OSError."""
+        for leg in self.legs.values():
+            leg.hang_up(detail)
+            leg.close_media()
+        await self._changed.until(self._legs_closed, CLOSE_LEG_DEADLINE_S)
+        for interpreter in self._interpreters.values():
+            interpreter.close()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=LAST_WORDS_DEADLINE_S)
+        for task in set(self._tasks):
+            task.cancel()
+        closed = await self._close_recording()
+        self._write_end(reason, detail, closed)
+
+    def _legs_closed(self) -> bool:
+        return self._media_dead or all(leg.leg_id in self._closed_legs for leg in self.legs.values())
+
+    async def _close_recording(self) -> m.SessionClosed | None:
+        if self._media_dead:
+            return None
+        self.world.media.send(m.CloseSession(self.session_id))
+        try:
+            async with asyncio.timeout(CLOSE_SESSION_DEADLINE_S):
+                return await self._media_closed
+        except TimeoutError:
+            return None
+
+    def _write_end(self, reason: EndReason, detail: str, closed: m.SessionClosed | None) -> None:
+        self.event("session.ended", reason=reason, detail=detail)
+        samples = closed.samples if closed else self.now_ms() * RATE_HZ // 1000
+        files = [
+            {
+                "party": str(file.party),
+                "path": Path(file.path).name,
+                "samples": file.samples,
+                "rate_hz": file.rate_hz,
+                "sha256": file.sha256,
+            }
+            for file in (closed.files if closed else ())
+        ]
+        try:
+            self._journal.close(
+                duration_ms=round(1000 * samples / RATE_HZ),
+                status="ended",
+                ended_at=now_text(),
+                end_reason=str(reason),
+                end_detail=detail,
+                samples=samples,
+                files=files,
+            )
+        except OSError as error:
+            self.log.drop("transcript not written", why=str(error), mend="make room: the next start finishes it")
+
+
+def now_text() -> str:
+    """The time of day, ISO 8601 in UTC with ms."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,63 @@
+"""The SIP verbs that sessions use, with the clock, the sending and name resolution taken care of."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kallglot_media.call.ports import DialError, SipHeaders
+from kallglot_media.net.resolver import ResolveError, Resolver
+from kallglot_media.net.shell import SipShell
+from kallglot_media.sip.settings import Credentials
+
+
+class ShellSignalling:
+    """call.ports.Signalling on a SipShell."""
+
+    def __init__(self, shell: SipShell, resolver: Resolver) -> None:
+        self._shell = shell
+        self._resolver = resolver
+        self._loop = asyncio.get_running_loop()
+
+    async def dial(
+        self, *, to: str, from_: str, sdp: bytes, headers: SipHeaders = (), credentials: Credentials | None = None
+    ) -> str:
+        """Resolve `to` and send an INVITE; the call's name. Raises DialError."""
+        try:
+            peers = await self._resolver.resolve(to)
+            call = self._shell.agent.invite(
+                to=to,
+                from_=from_,
+                destination=peers[0],
+                sdp=sdp,
+                now_s=self._loop.time(),
+                headers=headers,
+                credentials=credentials,
+            )
+        except (ResolveError, ValueError) as error:
+            raise DialError(480, str(error)) from error
+        self._shell.drain()
+        return call
+
+    def ring(self, call: str, *, status: int = 180, sdp: bytes | None = None) -> None:
+        self._shell.agent.ring(call, self._loop.time(), status=status, sdp=sdp)
+        self._shell.drain()
+
+    def answer(self, call: str, sdp: bytes) -> None:
+        self._shell.agent.answer(call, sdp, self._loop.time())
+        self._shell.drain()
+
+    def reject(self, call: str, status: int, *, reason: str | None = None, headers: SipHeaders = ()) -> None:
+        self._shell.agent.reject(call, status, self._loop.time(), reason=reason, headers=headers)
+        self._shell.drain()
+
+    def hangup(self, call: str, *, reason: str | None = None) -> None:
+        self._shell.agent.hangup(call, self._loop.time(), reason=reason)
+        self._shell.drain()
+
+    def answer_offer(self, call: str, sdp: bytes) -> None:
+        self._shell.agent.answer_offer(call, sdp, self._loop.time())
+        self._shell.drain()
+
+    def refuse_offer(self, call: str, status: int, *, headers: SipHeaders = ()) -> None:
+        self._shell.agent.refuse_offer(call, status, self._loop.time(), headers=headers)
+        self._shell.drain()

@@ -1,0 +1,315 @@
+"""Builds every part of the server, joins them, and ends them in the right order.
+
+Start: folders → what a crash left is repaired → engines and media process → SIP. SIP comes
+last: no call is taken by a server that could not serve it. End: no new calls, the live ones
+finish within limits.drain_s, then SIP, engines and media.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from kallglot_media.call.announcer import Announcer
+from kallglot_media.call.interpreter import Deadlines
+from kallglot_media.call.journal import recover
+from kallglot_media.call.leg import Leg, MediaHome
+from kallglot_media.call.registry import Registry, RegistryRules
+from kallglot_media.call.routing import Router, announcements_of
+from kallglot_media.call.session import World, now_text
+from kallglot_media.config.load import Config
+from kallglot_media.config.server import Sip
+from kallglot_media.errors import SetupError
+from kallglot_media.log import logger
+from kallglot_media.media.link import MediaError, MediaLink, MediaSettings
+from kallglot_media.media.messages import FromMedia, PlaneStats
+from kallglot_media.media.recorder import RepairFailed, repair_all
+from kallglot_media.net.resolver import Resolver
+from kallglot_media.net.shell import Listen, SipShell
+from kallglot_media.net.signalling import ShellSignalling
+from kallglot_media.random_ids import RandomIds
+from kallglot_media.rtp.jitter import JitterRules
+from kallglot_media.sip.agent import SipAgent
+from kallglot_media.sip.events import Peer, SipEvent
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.settings import Accept, AgentSettings, Challenge, Decision, Reject
+from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.pool import SpeechPool
+from kallglot_media.speech.settings import EngineKind
+
+log = logger("server")
+
+LAST_GOODBYES_S = 30.0
+"""After the drain limit, sessions get this long to write down what was said."""
+
+SPARE_CALLS = 16
+"""Calls that the SIP agent takes beyond sip.max_calls, so that it is we who say 503 and why."""
+
+ANNOUNCEMENT_S = 60.0
+"""How long early media may go on after an agent's phone stopped ringing."""
+
+MEDIA_RESTART_PAUSE_S = 0.2
+MEDIA_RESTARTS_IN_A_ROW = 5
+
+
+async def serve(config: Config) -> None:
+    """Run until SIGTERM or SIGINT. Raises SetupError when it cannot start."""
+    server = Server(config)
+    async with server.running():
+        await server.until_told_to_stop()
+        await server.drain()
+
+
+class Server:
+    """All the parts. `running()` is their lifetime."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._told_to_stop = asyncio.Event()
+        self._told_twice = asyncio.Event()
+        self._media_restarts = 0
+        self._media_task: asyncio.Task[None] | None = None
+        self._sessions_dir = config.server.data_dir / "sessions"
+        self._ids = RandomIds()
+
+    # ── lifetime ─────────────────────────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything started on the way in, in order, and stopped on the way out, in reverse."""
+        began_s = time.monotonic()
+        make_sessions_dir(self._sessions_dir)
+        await asyncio.to_thread(self._recover)
+        async with AsyncExitStack() as stack:
+            self._catch_signals(stack)
+            await self._start_engines_and_media(stack)
+            self._registry = self._make_registry()
+            await self._start_sip(stack)
+            warming = asyncio.create_task(self._make_announcements(), name="announcements")
+            stack.callback(warming.cancel)
+            log.info("ready", sign="=", after_s=round(time.monotonic() - began_s, 2), pid=os.getpid())
+            try:
+                yield
+            finally:
+                await self._registry.end_all("the server stops", LAST_GOODBYES_S)
+                log.info("stopped", sign="=", counters=dict(self._shell.agent.counters + self._registry.counters))
+
+    def _catch_signals(self, stack: AsyncExitStack) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._on_signal)
+            stack.callback(self._loop.remove_signal_handler, number)
+
+    def _on_signal(self) -> None:
+        if self._told_to_stop.is_set():
+            self._told_twice.set()
+        self._told_to_stop.set()
+
+    async def until_told_to_stop(self) -> None:
+        """Return at the first SIGTERM or SIGINT."""
+        await self._told_to_stop.wait()
+
+    async def drain(self) -> None:
+        """Take no new calls; wait for the live ones until limits.drain_s or a second signal."""
+        limit_s = self._config.server.limits.drain_s
+        self._shell.agent.draining = True
+        log.info("draining", sign="=", calls=self._registry.open_sessions, limit_s=limit_s)
+        drained = asyncio.create_task(self._registry.drain(limit_s))
+        told_twice = asyncio.create_task(self._told_twice.wait())
+        await asyncio.wait({drained, told_twice}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (drained, told_twice):
+            task.cancel()
+        await asyncio.gather(drained, told_twice, return_exceptions=True)
+
+    # ── parts ────────────────────────────────────────────────────────────────────
+
+    def _recover(self) -> None:
+        """Finish what a server that died left behind: recordings first, then transcripts."""
+        for repaired in repair_all(self._sessions_dir):
+            if isinstance(repaired, RepairFailed):
+                log.error("recording not repaired", folder=repaired.folder.name, why=repaired.why)
+            else:
+                log.warning("recording repaired", call=repaired.session_id, samples=repaired.samples)
+        for folder in sorted(self._sessions_dir.iterdir()):
+            try:
+                if recover(folder, now_text()):
+                    log.warning("session finished after a crash", call=folder.name)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log.error("session not finished", folder=folder.name, why=str(error))
+
+    async def _start_engines_and_media(self, stack: AsyncExitStack) -> None:
+        """Both take a second or two, so they start side by side."""
+        self._pool = SpeechPool(self._config.engines(), on_change=self._engine_changed)
+        self._link = MediaLink(media_settings(self._config), on_event=self._on_media, on_dead=self._media_died)
+        stack.push_async_callback(self._pool.stop)
+        stack.push_async_callback(self._stop_media)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pool.start())
+                group.create_task(self._link.start())
+        except* SpeechSetupError as wrong:
+            first = next(error for error in wrong.exceptions if isinstance(error, SpeechSetupError))
+            raise SetupError(first.where, first.wrong, first.mend) from None
+        except* MediaError as wrong:
+            raise SetupError("media", str(wrong.exceptions[0]), "look at the lines above") from None
+
+    async def _stop_media(self) -> None:
+        if self._media_task is not None:
+            self._media_task.cancel()
+            await asyncio.gather(self._media_task, return_exceptions=True)
+        await self._link.stop()
+
+    def _make_registry(self) -> Registry:
+        server = self._config.server
+        self._shell = SipShell(SipAgent(self._ids, agent_settings(self._config)), self._on_sip)
+        self._announcer = Announcer(self._pool)
+        signalling = ShellSignalling(self._shell, Resolver())
+        installed = self._pool.installed
+        starter = installed is None or installed.recognizer(server.speech.recognizer.model).starter
+
+        def world(bind: Callable[[str, Leg], None]) -> World:
+            return World(
+                signalling=signalling,
+                media=self._link,
+                engines=self._pool,
+                announcer=self._announcer,
+                ids=self._ids,
+                home=MediaHome(server.media_host, server.media_advertised_host),
+                sessions_dir=self._sessions_dir,
+                deadlines=Deadlines(
+                    server.speech.recognizer.deadline_s,
+                    server.speech.translator.deadline_s,
+                    server.speech.synthesizer.deadline_s,
+                ),
+                longest_line=server.speech.longest_turn_line,
+                bind=bind,
+            )
+
+        return Registry(
+            world,
+            RegistryRules(server.sip.max_calls, server.recording.min_free_mb * 1_000_000),
+            Router(self._config, only_starter=starter, our_host=server.sip.contact_host(server.sip.listen[0])),
+        )
+
+    async def _start_sip(self, stack: AsyncExitStack) -> None:
+        stack.push_async_callback(self._shell.stop)
+        sip = self._config.server.sip
+        for listen in sip.listen:
+            where = f"sip.listen {listen.transport} {listen.host}:{listen.port}"
+            try:
+                (here,) = await self._shell.start(
+                    [Listen(listen.transport, listen.host, listen.port, sip.external_host)]
+                )
+            except OSError as error:
+                mend = "stop the program that has the port, or write another host or port"
+                raise SetupError(where, error.strerror or str(error), mend) from None
+            except ValueError as error:
+                raise SetupError(where, str(error), "write one listener for each transport and IP version") from None
+            log.info("listening", sign="=", transport=here.transport, host=here.host, port=here.port)
+
+    async def _make_announcements(self) -> None:
+        for text, language, voice in announcements_of(self._config):
+            if await self._announcer.speech(text, language, voice) is None:
+                log.warning("announcement not made", language=language, mend=f"install a voice for {language}")
+
+    # ── what happens meanwhile ───────────────────────────────────────────────────
+
+    def _on_sip(self, event: SipEvent) -> None:
+        """One loop turn later, so that whoever dials can note the call's name before its first event."""
+        self._loop.call_soon(self._registry.on_sip, event)
+
+    def _on_media(self, event: FromMedia) -> None:
+        if isinstance(event, PlaneStats):  # these come from the first tick on, before there are calls
+            log.debug("plane", legs=event.legs, skipped=event.skipped, lateness_p99_ms=event.lateness_p99_ms)
+            return
+        self._registry.on_media(event)
+
+    def _engine_changed(self, kind: EngineKind, works: bool) -> None:
+        (log.info if works else log.error)("engine back" if works else "engine lost", sign="=", engine=str(kind))
+
+    def _media_died(self, why: str) -> None:
+        """Its calls end with BYE; their recordings are repaired; a new process takes the next calls."""
+        log.error("media process lost", sign="=", why=why)
+        self._registry.media_died()
+        self._media_task = asyncio.create_task(self._restart_media(), name="restart media")
+
+    async def _restart_media(self) -> None:
+        for attempt in range(MEDIA_RESTARTS_IN_A_ROW):
+            await asyncio.sleep(MEDIA_RESTART_PAUSE_S * 2**attempt)
+            try:
+                await self._link.restart()
+            except MediaError as error:
+                log.error("media process does not start", why=str(error), attempt=attempt + 1)
+                continue
+            log.info("media process back", sign="=", pid=self._link.pid)
+            await asyncio.to_thread(self._repair_recordings)
+            return
+        log.critical("media process does not come back", mend="the server ends; its supervisor starts it again")
+        self._on_signal()
+
+    def _repair_recordings(self) -> None:
+        for repaired in repair_all(self._sessions_dir):
+            if isinstance(repaired, RepairFailed):
+                log.error("recording not repaired", folder=repaired.folder.name, why=repaired.why)
+            else:
+                log.warning("recording repaired", call=repaired.session_id, samples=repaired.samples)
+
+
+# ── settings of the parts ────────────────────────────────────────────────────────
+
+
+def make_sessions_dir(path: Path) -> None:
+    """The folder of sessions, writable. Raises SetupError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
+        probe.write_bytes(b"0" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise SetupError(
+            f"data_dir {path.parent}",
+            error.strerror or str(error),
+            "make room or make it writable, or write another data_dir",
+        ) from None
+
+
+def agent_settings(config: Config) -> AgentSettings:
+    """The SIP agent's settings out of server.yaml."""
+    sip = config.server.sip
+    return AgentSettings(
+        user_agent=sip.user_agent,
+        max_calls=2 * sip.max_calls + SPARE_CALLS,
+        longest_ring_s=max([sip.ring_s, *(config.ring_s(mode) for mode in config.modes.values())]) + ANNOUNCEMENT_S,
+        accept=admission(sip),
+    )
+
+
+def admission(sip: Sip) -> Callable[[Request, Peer], Decision]:
+    """Who may send us requests: the networks of sip.allow_from freely, others with a password, nobody else."""
+    passwords = {account.user: account.password().get_secret_value() for account in sip.accounts}
+
+    def accept(request: Request, source: Peer) -> Decision:
+        address = ipaddress.ip_address(source.host)
+        if any(address in network for network in sip.allow_from):
+            return Accept()
+        return Challenge(sip.realm, passwords.get) if passwords else Reject(403)
+
+    return accept
+
+
+def media_settings(config: Config) -> MediaSettings:
+    """The media plane's settings out of server.yaml."""
+    media = config.server.media
+    return MediaSettings(
+        first_port=media.ports[0],
+        last_port=media.ports[1],
+        jitter=JitterRules(media.jitter.min_ms, media.jitter.target_ms, media.jitter.max_ms),
+        rtp_timeout_s=media.rtp_timeout_s,
+        allow_latch=media.allow_latch,
+    )

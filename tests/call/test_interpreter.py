@@ -1,0 +1,183 @@
+"""From an utterance to made speech, with engines that play a script."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kallglot_media.call.interpreter import Deadlines, Direction, Interpreter
+from kallglot_media.call.turn import Turn, TurnTimings
+from kallglot_media.media.messages import PlayoutStarted
+from kallglot_media.modes.plan import Party
+from kallglot_media.speech.types import Pcm16
+from tests.support.call_world import FakeEngines, utterance
+
+CUSTOMER_TO_AGENT = Direction(Party.CUSTOMER, Party.AGENT, "de", "en", voices={"en": "amy"})
+
+
+class FakeFloor:
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.plays: list[tuple[Party, str, int]] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.through: list[tuple[Party, bool]] = []
+        self.timings: list[tuple[int, int, TurnTimings]] = []
+        self.idle = asyncio.Event()
+
+    def next_sequence(self) -> int:
+        return len(self.turns) + 1
+
+    def turn_done(self, turn: Turn) -> None:
+        self.turns.append(turn)
+
+    def turn_played(self, sequence: int, first_sample_ms: int, timings: TurnTimings) -> None:
+        self.timings.append((sequence, first_sample_ms, timings))
+
+    def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:
+        self.events.append((kind, fields))
+
+    def play(self, listener: Party, play_id: str, pcm: Pcm16, rate_hz: int) -> None:
+        self.plays.append((listener, play_id, len(pcm)))
+
+    def let_through(self, talker: Party, on: bool) -> None:
+        self.through.append((talker, on))
+
+    def became_idle(self) -> None:
+        self.idle.set()
+
+
+class Scene:
+    """An interpreter, its floor and a clock that stands still unless told."""
+
+    def __init__(self, direction: Direction = CUSTOMER_TO_AGENT) -> None:
+        self.engines = FakeEngines(
+            heard={
+                4000: ("Guten Tag.", "de"),
+                4160: ("Ich habe eine Frage zu meiner Bestellung. Wo ist sie?", "de"),
+                4320: ("", "de"),
+                4480: ("Hello.", "en"),
+            }
+        )
+        self.floor = FakeFloor()
+        self.clock_s = 100.0
+        self.interpreter = Interpreter(
+            direction, self.engines, self.floor, lambda: self.clock_s, Deadlines(1.0, 1.0, 1.0)
+        )
+
+    async def hear_all(self, *lengths: int) -> None:
+        task = asyncio.create_task(self.interpreter.run())
+        for samples in lengths:
+            self.interpreter.hear(utterance(Party.CUSTOMER, samples))
+        await self.floor.idle.wait()
+        self.interpreter.close()
+        await task
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.floor.events]
+
+
+async def test_words_become_a_turn_and_speech_in_the_listeners_ear() -> None:
+    scene = Scene()
+    await scene.hear_all(4000)
+    (turn,) = scene.floor.turns
+    assert (turn.speaker, turn.language, turn.text) == ("customer", "de", "Guten Tag.")
+    assert turn.translation is not None
+    assert (turn.translation.language, turn.translation.text) == ("en", "<en>Guten Tag.")
+    # the first word starts 240 ms into the sound, whose first sample is 12000 - 4000
+    assert (turn.start_ms, turn.end_ms) == (1240, 1500)
+    assert scene.floor.plays == [(Party.AGENT, "1.0", 800)]
+    assert ("synthesize", "<en>Guten Tag.", "en", "amy") in scene.engines.asked
+
+
+async def test_the_first_sentence_plays_while_the_second_is_made() -> None:
+    scene = Scene()
+    await scene.hear_all(4160)
+    assert [play_id for _, play_id, _ in scene.floor.plays] == ["1.0", "1.1"]
+
+
+async def test_silence_makes_no_turn_and_no_speech() -> None:
+    scene = Scene()
+    await scene.hear_all(4320)
+    assert scene.floor.turns == []
+    assert scene.floor.plays == []
+    assert scene.kinds() == ["utterance.empty"]
+
+
+async def test_timings_add_up_to_what_the_waveform_shows() -> None:
+    scene = Scene()
+    await scene.hear_all(4000)
+    scene.clock_s += 0.030
+    scene.interpreter.playout_started(PlayoutStarted("sess_1/agent", "1.0", at_sample=16_400))
+    ((sequence, first_sample_ms, timings),) = scene.floor.timings
+    assert (sequence, first_sample_ms) == (1, 2050)
+    assert timings.speech_end_to_first_sample_ms == pytest.approx(550)
+    parts = (timings.endpoint_ms, timings.recognize_ms, timings.translate_ms, timings.synthesize_ms)
+    assert sum(parts) + timings.playout_wait_ms == pytest.approx(550)
+    assert timings.engine_ms == pytest.approx(15)
+
+
+@pytest.mark.parametrize("broken", ["transcribe", "translate", "synthesize"])
+async def test_a_dead_engine_lets_the_voice_through_until_it_is_back(broken: str) -> None:
+    scene = Scene()
+    scene.engines.broken = {broken}
+    task = asyncio.create_task(scene.interpreter.run())
+    for _ in range(2):
+        scene.floor.idle.clear()
+        scene.interpreter.hear(utterance(Party.CUSTOMER, 4000))
+        await scene.floor.idle.wait()
+    # this utterance was not heard live, so it is played as it was; the next one was
+    assert scene.floor.plays == [(Party.AGENT, "through.8000", 4000)]
+    assert scene.floor.through == [(Party.CUSTOMER, True)]
+    assert scene.kinds() == ["interpreter.through"] * 2
+    assert len(scene.floor.turns) == (0 if broken == "transcribe" else 2), "what was understood is kept"
+    scene.engines.broken = set()
+    scene.interpreter.hear(utterance(Party.CUSTOMER, 4000))
+    scene.interpreter.close()
+    await task
+    assert scene.floor.through[-1] == (Party.CUSTOMER, False)
+    assert scene.kinds()[-1] == "interpreter.back"
+
+
+async def test_noise_does_not_count_as_a_recovered_engine() -> None:
+    scene = Scene()
+    scene.engines.broken = {"translate"}
+    await scene.hear_all(4000, 4320)
+    assert scene.floor.through == [(Party.CUSTOMER, True)]
+
+
+async def test_a_full_line_gives_up_the_oldest_and_says_so() -> None:
+    scene = Scene()
+    scene.engines.gate = asyncio.Event()
+    task = asyncio.create_task(scene.interpreter.run())
+    scene.interpreter.hear(utterance(Party.CUSTOMER, 4000))
+    await asyncio.sleep(0)  # the first is with the engine now
+    for end_sample in (20_000, 30_000, 40_000, 50_000, 60_000):
+        scene.interpreter.hear(utterance(Party.CUSTOMER, 4000, speech_end_sample=end_sample))
+    scene.engines.gate.set()
+    scene.interpreter.close()
+    await task
+    assert [fields["first_ms"] for kind, fields in scene.floor.events if kind == "utterance.dropped"] == [2000]
+    assert [turn.end_ms for turn in scene.floor.turns] == [1500, 3750, 5000, 6250, 7500]
+
+
+async def test_after_the_call_words_are_written_down_but_not_spoken() -> None:
+    scene = Scene()
+    scene.interpreter.hear(utterance(Party.CUSTOMER, 4000))
+    scene.interpreter.close()
+    await scene.interpreter.run()
+    assert [turn.text for turn in scene.floor.turns] == ["Guten Tag."]
+    assert scene.floor.plays == []
+
+
+async def test_one_caller_hears_each_language_in_the_other() -> None:
+    scene = Scene(Direction(Party.CUSTOMER, Party.CUSTOMER, None, "en", pair=("de", "en")))
+    await scene.hear_all(4000, 4480)
+    assert [turn.translation and turn.translation.language for turn in scene.floor.turns] == ["en", "de"]
+    assert [listener for listener, _, _ in scene.floor.plays] == [Party.CUSTOMER, Party.CUSTOMER]
+
+
+async def test_someone_who_already_speaks_the_listeners_language_is_let_through() -> None:
+    scene = Scene(Direction(Party.CUSTOMER, Party.AGENT, None, "en"))
+    await scene.hear_all(4480)
+    assert scene.floor.through == [(Party.CUSTOMER, True)]
+    assert scene.floor.turns[0].translation is None

@@ -1,0 +1,111 @@
+"""One party's connection: offers, answers, hold, and answers that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kallglot_media.call.leg import Leg, LegState
+from kallglot_media.media import messages as m
+from kallglot_media.modes.plan import Party
+from kallglot_media.sdp.offer import make_offer
+from kallglot_media.sdp.types import MediaAbility
+from kallglot_media.sip.events import CallConfirmed, EndedBy, MediaOffered
+from kallglot_media.sip.headers import Headers
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.uri import Uri
+from tests.support.call_world import PHONE_SDP, TestWorld, hung_up, progress
+
+REINVITE = Request("INVITE", Uri.parse("sip:support@192.0.2.10"), Headers())
+
+
+async def a_leg(folder: Path) -> tuple[TestWorld, Leg]:
+    world = TestWorld(folder)
+    leg = world.session().new_leg(Party.CUSTOMER)
+    leg.take_call("customer-call")
+    await leg.open()
+    return world, leg
+
+
+def offered(sdp: bytes | None) -> MediaOffered:
+    return MediaOffered("customer-call", REINVITE, sdp)
+
+
+async def test_an_offer_is_answered_and_rtp_goes_where_it_says(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    assert b"m=audio 20002 RTP/AVP 0" in leg.take_offer(PHONE_SDP)
+    (remote,) = world.media.of(m.SetRemote)
+    assert (remote.host, remote.port, remote.codec, remote.send, remote.receive) == (
+        "192.0.2.20",
+        4000,
+        "PCMU",
+        True,
+        True,
+    )
+
+
+async def test_hold_and_resume_change_who_sends(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.on_sip(offered(PHONE_SDP.replace(b"a=sendrecv", b"a=sendonly")))
+    leg.on_sip(offered(PHONE_SDP))
+    directions = [(remote.send, remote.receive) for remote in world.media.of(m.SetRemote)]
+    assert directions == [(True, True), (False, True), (True, True)]
+    assert world.signalling.verbs == [("answer_offer", "customer-call")] * 2
+
+
+async def test_an_offer_that_cannot_be_done_leaves_the_call_as_it_was(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    t38 = b"v=0\r\no=- 1 2 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.20\r\nt=0 0\r\nm=image 4002 udptl t38\r\n"
+    leg.on_sip(offered(t38))
+    leg.on_sip(offered(b"rubbish"))
+    assert [verb[0::2] for verb in world.signalling.verbs] == [("refuse_offer", "488"), ("refuse_offer", "400")]
+    assert all(name == "Warning" for name, _ in world.signalling.headers)
+    assert len(world.media.of(m.SetRemote)) == 1
+    assert not leg.ended.done()
+
+
+async def test_an_invite_without_offer_gets_ours_and_its_ack_the_answer(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    assert b"m=audio 20002" in leg.take_offer(None)
+    leg.answered_by_us()
+    assert world.media.of(m.SetRemote) == []
+    leg.on_sip(CallConfirmed("customer-call", PHONE_SDP))
+    assert [remote.port for remote in world.media.of(m.SetRemote)] == [4000]
+
+
+async def test_an_ack_without_the_answer_ends_the_call(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(None)
+    leg.answered_by_us()
+    leg.on_sip(CallConfirmed("customer-call", None))
+    assert world.signalling.verbs == [("hangup", "customer-call")]
+    assert leg.ended.result().by is EndedBy.LOCAL
+
+
+async def test_an_empty_reinvite_gets_an_offer(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.on_sip(offered(None))
+    leg.on_sip(CallConfirmed("customer-call", make_offer(MediaAbility("192.0.2.20", 4444))))
+    assert world.media.of(m.SetRemote)[-1].port == 4444
+
+
+async def test_a_broken_provisional_answer_costs_early_media_only(tmp_path: Path) -> None:
+    world = TestWorld(tmp_path)
+    leg = world.session().new_leg(Party.AGENT)
+    await leg.open()
+    await leg.dial("sip:agent@192.0.2.30", "sip:us@192.0.2.10")
+    leg.on_sip(progress(183, b"rubbish"))
+    assert not leg.has_early_media
+    assert leg.state is LegState.EARLY
+
+
+async def test_hanging_up_twice_says_bye_once(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.answered_by_us()
+    leg.on_sip(hung_up("customer-call"))
+    leg.hang_up()
+    assert world.signalling.verbs == []
+    assert leg.ended.result().by is EndedBy.REMOTE
