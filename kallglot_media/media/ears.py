@@ -24,6 +24,7 @@ class Ears:
         self._rows = rows
         self._hearing: list[Leg] = []
         self._listening: list[Leg] = []
+        self._deaf: list[int] = []
         self._silences: list[bytes] = []
         self._levels: list[float] = []
         self._quiet: list[bool] = []
@@ -32,6 +33,7 @@ class Ears:
         """Legs came or went, or changed what is wanted of them."""
         by_slot = {leg.slot: leg for leg in legs}
         self._hearing = [leg for leg in by_slot.values() if leg.receives]
+        self._deaf = [leg.slot for leg in by_slot.values() if not leg.receives]
         self._listening = [leg for leg in by_slot.values() if leg.segmenter is not None]
         self._silences = [by_slot[row].silence if row in by_slot else SILENCE[0] for row in range(self._rows.high)]
         self._quiet += [False] * (self._rows.high - len(self._quiet))
@@ -50,6 +52,7 @@ class Ears:
             if leg.made_up_frames:
                 odd.append((leg, True))
         heard = self._rows.decode(payloads, tick)
+        heard[self._deaf] = 0  # A-law has no zero: its silence is 8
         for leg, came in odd:
             self._mend(leg, came, tick)
         self._levels = rms_dbfs(heard).tolist()
@@ -96,6 +99,7 @@ class Ears:
             return
         if leg.silent or leg.made_up_frames >= MOST_MADE_UP_FRAMES:
             leg.concealer = None
+            frame[:] = 0
             return
         if concealer is None:
             concealer = self._concealer_of(leg, tick)

@@ -3,9 +3,9 @@
 No socket, clock or thread: datagrams, messages and `now_s` come in, datagrams and messages go
 out. `process.py` gives it sockets and a clock; tests drive it by hand:
 
-    plane.apply(OpenSession("s1"))
-    plane.apply(OpenLeg("s1", "l1", Party.CUSTOMER, "192.0.2.1"))
-    plane.apply(SetRemote("l1", "192.0.2.9", 4000, "PCMU", 0, 0))
+    plane.apply(OpenSession("s1"), now_s)
+    plane.apply(OpenLeg("s1", "l1", Party.CUSTOMER, "192.0.2.1"), now_s)
+    plane.apply(SetRemote("l1", "192.0.2.9", 4000, "PCMU", 0, 0), now_s)
     plane.receive(plane.slot_of("l1"), datagram, ("192.0.2.9", 4000), now_s)
     packets = plane.tick(now_s)                     # [(slot, datagram), …]
     events = plane.take_events()
@@ -133,21 +133,22 @@ class MediaPlane:
 
     # ── control's messages ───────────────────────────────────────────────────────
 
-    def apply(self, message: ToMedia) -> None:
+    def apply(self, message: ToMedia, now_s: float) -> None:
         """Do what control says. A leg or session that has just gone is no mistake: the message is dropped.
 
         Raises PlaneError for what cannot be opened.
         """
+        self._now_s = now_s
         do = self._HANDLERS[type(message)]
         if isinstance(message, OpenSession | OpenLeg | SetPlan | CloseSession):
             do(self, message)
         elif message.leg_id in self._legs:
             do(self, message, self._legs[message.leg_id])
 
-    def close_all(self) -> None:
+    def close_all(self, now_s: float) -> None:
         """Close every session; the recordings are finished."""
         for session_id in list(self._sessions):
-            self._close_session(CloseSession(session_id))
+            self.apply(CloseSession(session_id), now_s)
 
     def _open_session(self, message: OpenSession) -> None:
         if message.session_id in self._sessions:

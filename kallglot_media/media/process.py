@@ -163,7 +163,7 @@ class MediaProcess:
         if isinstance(message, OpenLeg):
             self._open_leg(message)
         else:
-            self._plane.apply(message)  # type: ignore[arg-type]
+            self._plane.apply(message, time.monotonic())  # type: ignore[arg-type]
         self._close_freed()
 
     def _open_leg(self, message: OpenLeg) -> None:
@@ -173,7 +173,7 @@ class MediaProcess:
             self._outbox.put(LegRefused(message.leg_id, str(error)))
             return
         try:
-            self._plane.apply(message)
+            self._plane.apply(message, time.monotonic())
         except PlaneError as error:
             pair.close()
             self._outbox.put(LegRefused(message.leg_id, str(error)))
@@ -237,7 +237,7 @@ class MediaProcess:
 
     def _finish(self) -> None:
         """Close every session, write what is queued, and say so as long as control listens."""
-        self._plane.close_all()
+        self._plane.close_all(time.monotonic())
         self._close_freed()
         if not self._recorder.stop(_FINISH_DEADLINE_S):
             print(f"media: the disk takes longer than {_FINISH_DEADLINE_S:.0f} s; left to repair", file=sys.stderr)

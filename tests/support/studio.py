@@ -19,6 +19,7 @@ from kallglot_media.media.messages import (
     Play,
     SetPlan,
     SetRemote,
+    ToMedia,
 )
 from kallglot_media.media.plane import MediaPlane
 from kallglot_media.media.settings import MediaSettings
@@ -143,6 +144,10 @@ class Studio:
         self.peers: dict[str, Peer] = {}
         self.events: list[FromMedia] = []
 
+    def apply(self, message: ToMedia) -> None:
+        """A message of control, now."""
+        self.plane.apply(message, self.now_s)
+
     def session(
         self,
         session_id: str = "s",
@@ -151,8 +156,8 @@ class Studio:
         gains: Gains | None = None,
         through: tuple[Party, ...] = (),
     ) -> None:
-        self.plane.apply(OpenSession(session_id, f"/recordings/{session_id}"))
-        self.plane.apply(SetPlan(session_id, plan, gains or Gains(), through))
+        self.apply(OpenSession(session_id, f"/recordings/{session_id}"))
+        self.apply(SetPlan(session_id, plan, gains or Gains(), through))
 
     def leg(
         self,
@@ -163,13 +168,13 @@ class Studio:
         codec: str = "PCMU",
         listen: SegmentRules | None = None,
     ) -> Peer:
-        self.plane.apply(OpenLeg(session_id, leg_id, party, "192.0.2.1"))
+        self.apply(OpenLeg(session_id, leg_id, party, "192.0.2.1"))
         slot = self.plane.slot_of(leg_id)
         peer = Peer(leg_id, slot, ("192.0.2.9", 4000 + 2 * slot), codec)
         self.peers[leg_id] = peer
-        self.plane.apply(self.remote(peer))
+        self.apply(self.remote(peer))
         if listen is not None:
-            self.plane.apply(Listen(leg_id, listen))
+            self.apply(Listen(leg_id, listen))
         return peer
 
     def remote(self, peer: Peer, **changes: object) -> SetRemote:
@@ -203,7 +208,7 @@ class Studio:
             self.step(dict.fromkeys(sounds, SILENCE))
 
     def play(self, leg_id: str, play_id: str, pcm: Pcm16, rate_hz: int = 8000) -> None:
-        self.plane.apply(Play(leg_id, play_id, pcm.astype("<i2").tobytes(), rate_hz))
+        self.apply(Play(leg_id, play_id, pcm.astype("<i2").tobytes(), rate_hz))
 
     def take(self, kind: type[FromMedia]) -> list[FromMedia]:
         """The events of one kind so far."""
