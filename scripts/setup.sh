@@ -66,8 +66,8 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"; }
 
 say "installing packages into .venv with $("$python" --version) (two minutes on a fast line)"
 pip install -qq --constraint constraints.txt setuptools
-pip install -qq --constraint constraints.txt --no-deps argostranslate
 pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[tts,dev]'
+pip install -qq --constraint constraints.txt --no-deps argostranslate
 
 if .venv/bin/python -c 'import torch' 2>/dev/null; then
     say "torch came in: a pin is wrong, constraints.txt must keep it out"
