@@ -43,7 +43,7 @@ class Line(Generic[T]):
         if self._waiting >= self._longest:
             raise EngineBusy(
                 f"{self._waiting} jobs wait for the {self._name}; "
-                f"raise speech.{self._name}_workers or take fewer calls at once"
+                f"raise speech.{self._name}.workers or take fewer calls at once"
             )
         place = _Place(due_s, next(self._arrivals), item)
         heapq.heappush(self._heap, place)

@@ -24,7 +24,7 @@ from kallglot_media.speech.settings import EngineKind, SpeechSettings
 
 MODELS_VARIABLE = "KALLGLOT_MODELS"
 STARTER_FOLDER = Path(__file__).parent / "starter"
-PULL_HINT = f"put it there, or point {MODELS_VARIABLE} or speech.models at the folder that has it"
+PULL_HINT = f"put it there, or point {MODELS_VARIABLE} or speech.models_dir at the folder that has it"
 
 STARTER_LIMITS = {
     EngineKind.RECOGNIZER: "knows 242 German and English customer-service sentences in made voices; "
@@ -115,7 +115,9 @@ def find_models(settings: SpeechSettings) -> Installed:
     """
     folder = models_folder(settings)
     if folder is not None and not folder.is_dir():
-        raise SpeechSetupError(str(folder), "no such folder", f"make it, or change speech.models or {MODELS_VARIABLE}")
+        raise SpeechSetupError(
+            str(folder), "no such folder", f"make it, or change speech.models_dir or {MODELS_VARIABLE}"
+        )
     found = list(_find_in(folder, starter=False)) if folder else []
     if settings.recognizer and Path(settings.recognizer).is_absolute():
         path = Path(settings.recognizer)

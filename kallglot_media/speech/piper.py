@@ -80,7 +80,9 @@ def _defaults(models: list[Model], settings: SpeechSettings) -> dict[str, str]:
     for language, name in settings.voices.items():
         if name not in names:
             raise SpeechSetupError(
-                f"speech.voices.{language}", f"no voice {name!r}", f"write one of {', '.join(sorted(names))}"
+                f"speech.synthesizer.voices.{language}",
+                f"no voice {name!r}",
+                f"write one of {', '.join(sorted(names))}",
             )
         defaults[language] = name
     return defaults

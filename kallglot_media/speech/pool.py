@@ -60,7 +60,7 @@ class SpeechPool:
             raise SpeechSetupError(
                 "the speech engines",
                 f"were not ready after {self._settings.start_within_s:.0f} s",
-                "raise speech.start_within_s, or take smaller models or fewer workers",
+                "take smaller models or fewer workers, or wait until the machine is less busy",
             ) from None
         except BaseException:
             await self.stop()

@@ -81,7 +81,7 @@ class WhisperRecognizer:
         self._name = model.name
         self._settings = settings
         self._guards = _guards(model)
-        self._languages = frozenset(settings.languages or self._guards.languages)
+        self._languages = _detectable(settings.languages, self._guards.languages)
         self._whisper = WhisperModel(
             str(model.path.absolute()),
             device="cpu",
@@ -234,6 +234,13 @@ def compression_ratio(text: str) -> float:
     """How much shorter gzip makes `text`: above 2.4 it says the same over and over."""
     data = text.encode()
     return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def _detectable(wanted: tuple[str, ...], known: tuple[str, ...]) -> frozenset[str]:
+    """Among which languages to look: those of the calls that the model knows; empty: all of Whisper's."""
+    if not wanted or not known:
+        return frozenset(wanted or known)
+    return frozenset(wanted) & frozenset(known) or frozenset(known)
 
 
 def _guards(model: Model) -> Guards:

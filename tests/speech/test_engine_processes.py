@@ -100,7 +100,9 @@ async def test_workers_give_way_to_the_media_process(pool: SpeechPool) -> None:
 
 async def test_a_wrong_choice_stops_the_start_in_one_line() -> None:
     pool = SpeechPool(SpeechSettings(voices={"de": "thorsten"}))
-    with pytest.raises(SpeechSetupError, match=r"^speech\.voices\.de: no voice 'thorsten'; write one of [^\n]*$"):
+    with pytest.raises(
+        SpeechSetupError, match=r"^speech\.synthesizer\.voices\.de: no voice 'thorsten'; write one of [^\n]*$"
+    ):
         await pool.start()
 
 

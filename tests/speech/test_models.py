@@ -93,7 +93,7 @@ def test_a_recognizer_may_be_named_by_its_path(recognizer: Path) -> None:
 
 
 def test_a_missing_folder_is_said_with_its_mend(tmp_path: Path) -> None:
-    with pytest.raises(SpeechSetupError, match=r"nowhere: no such folder; make it, or change speech\.models"):
+    with pytest.raises(SpeechSetupError, match=r"nowhere: no such folder; make it, or change speech\.models_dir"):
         find_models(SpeechSettings(models=tmp_path / "nowhere"))
 
 

@@ -55,7 +55,9 @@ def test_a_missing_voice_names_what_is_there(synthesizer: Synthesizer, language:
 
 
 def test_a_default_that_is_not_installed_stops_the_start(starter: Installed) -> None:
-    with pytest.raises(SpeechSetupError, match=r"speech\.voices\.de: no voice 'thorsten'; write one of de_DE"):
+    with pytest.raises(
+        SpeechSetupError, match=r"speech\.synthesizer\.voices\.de: no voice 'thorsten'; write one of de_DE"
+    ):
         PiperSynthesizer(starter.voices(), SpeechSettings(voices={"de": "thorsten"}))
 
 

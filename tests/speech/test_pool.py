@@ -93,7 +93,7 @@ async def test_a_full_line_refuses_and_says_what_to_raise(tmp_path: Path) -> Non
         await until_busy(pool)
         second = asyncio.create_task(ask(pool, "waits"))
         await asyncio.sleep(0)
-        with pytest.raises(EngineBusy, match=r"1 jobs wait for the translator; raise speech\.translator_workers"):
+        with pytest.raises(EngineBusy, match=r"1 jobs wait for the translator; raise speech\.translator\.workers"):
             await ask(pool, "too much")
         (tmp_path / "gate").write_bytes(b"")
         await asyncio.gather(first, second)
@@ -228,7 +228,7 @@ async def test_a_worker_that_dies_at_once_stops_the_start() -> None:
 
 async def test_a_worker_that_never_gets_ready_is_not_waited_for() -> None:
     pool = pool_of(fake("silent"), asyncio.Queue(), start_within_s=0.3, translator_workers=2)
-    with pytest.raises(SpeechSetupError, match=r"raise speech\.start_within_s"):
+    with pytest.raises(SpeechSetupError, match=r"were not ready after 0 s; take smaller models"):
         await pool.start()
     assert pool.status()[KIND].ready == 0
 

@@ -87,7 +87,7 @@ def test_the_language_is_detected(recognizer: Recognizer, recordings: dict[str, 
 def test_detection_keeps_to_the_languages_of_the_call(starter: Installed, recordings: dict[str, Recording]) -> None:
     from kallglot_media.speech.whisper import WhisperRecognizer
 
-    recognizer = WhisperRecognizer(starter.recognizer(None), SpeechSettings(languages=("en",), word_times=False))
+    recognizer = WhisperRecognizer(starter.recognizer(None), SpeechSettings(languages=("en", "fi"), word_times=False))
     assert recognizer.transcribe(padded(known(recordings).pcm), None).language == "en"
 
 
