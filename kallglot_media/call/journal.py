@@ -180,7 +180,7 @@ def recover(folder: Path, ended_at: str) -> bool:
         turn = turns.get(event.get("sequence", 0))
         if event["type"] == "turn.timings" and turn is not None:
             timings = TurnTimings(**event["timings"])
-            turns[turn.sequence] = turn.played(event["first_sample_ms"], timings)
+            turns[turn.sequence] = turn.played(event["play"]["first_sample_ms"], timings)
     duration_ms = max((turn.end_ms for turn in turns.values()), default=0)
     if session.get("recording", {}).get("enabled"):
         write_transcript(folder, str(session["session_id"]), list(turns.values()), duration_ms)

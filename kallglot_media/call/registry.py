@@ -90,7 +90,7 @@ class Registry:
         self._legs[sip_call] = leg
 
     def _incoming(self, incoming: IncomingCall) -> None:
-        called = incoming.request.uri.user or ""
+        called = incoming.request.uri.user_text or ""
         refusal = self._refusal()
         if refusal is not None:
             self._refuse(incoming, 503, refusal, (("Retry-After", str(RETRY_AFTER_S)),))

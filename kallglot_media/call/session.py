@@ -227,7 +227,7 @@ class Session:
             "turn.timings",
             first_sample_ms * RATE_HZ // 1000,
             sequence=sequence,
-            first_sample_ms=first_sample_ms,
+            play={"first_sample_ms": first_sample_ms},
             timings=timings.to_json(),
         )
         self._changed.notify()
@@ -250,7 +250,9 @@ class Session:
     def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:
         at_ms = self.now_ms() if at_sample is None else round(1000 * at_sample / RATE_HZ)
         self._journal.event(kind, at_ms, **fields)
-        self.log.state(kind, at_ms=at_ms, **{name: value for name, value in fields.items() if name != "timings"})
+        self.log.state(
+            kind, at_ms=at_ms, **{name: value for name, value in fields.items() if name not in ("timings", "play")}
+        )
 
     def now_ms(self) -> int:
         """About where the session's clock is; events of the media plane bring their exact place."""

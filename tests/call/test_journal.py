@@ -48,7 +48,7 @@ def test_a_crash_costs_no_turn(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
     journal.turn(a_turn(1))
     journal.turn(a_turn(2, start_ms=4000))
-    journal.event("turn.timings", 2427, sequence=1, first_sample_ms=2427, timings=TIMINGS.to_json())
+    journal.event("turn.timings", 2427, sequence=1, play={"first_sample_ms": 2427}, timings=TIMINGS.to_json())
     with (tmp_path / "transcript.jsonl").open("a") as torn:
         torn.write('{"sequence":3,"spea')  # the process died here
     assert recover(tmp_path, "2026-01-01T00:00:00.000Z")
