@@ -302,7 +302,7 @@ def _read_request_line(parts: list[str], headers: Headers, body: bytes, stream: 
             raise SipError("bad_version", "the version is not SIP/2.0", status=505)
         raise SipError("bad_start_line", "the request line does not end in SIP/2.0")
     uri = Uri.parse(parts[1])
-    if uri.headers:  # forbidden in a Request-URI by the table in 19.1.1; RFC 4475 section 3.1.2.9
+    if uri.headers:  # forbidden in a Request-URI by the table in 19.1.1; RFC 4475 section 3.1.2.11
         raise SipError("bad_uri", "the Request-URI carries headers")
     request = Request(method, uri, headers)
     _check_fields(request)

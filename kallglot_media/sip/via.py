@@ -62,7 +62,7 @@ class Via:
         """The branch when it can name a transaction, else None: an RFC 2543 peer, or a bare cookie.
 
         "The branch ID inserted by an element compliant with this specification MUST always begin with
-        the characters "z9hG4bK"." (8.1.1.7) With nothing after it, it is not unique (RFC 4475 section 3.1.2.19).
+        the characters "z9hG4bK"." (8.1.1.7) With nothing after it, it is not unique (RFC 4475 section 3.2.1).
         """
         branch = self.branch
         return branch if branch and len(branch) > len(COOKIE) and branch.lower().startswith("z9hg4bk") else None
