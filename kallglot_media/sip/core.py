@@ -1,0 +1,323 @@
+"""What stands between calls and transactions: outgoing messages get their Via, events find
+their call, and everything that waits to be sent or told is in one place. RFC 3261 sections 8.1.1, 18."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
+from kallglot_media.ids import Ids
+from kallglot_media.sip.call import Incoming
+from kallglot_media.sip.companions import make_cancel
+from kallglot_media.sip.deadlines import Deadlines
+from kallglot_media.sip.dialog import DialogKey
+from kallglot_media.sip.errors import SipError
+from kallglot_media.sip.events import Peer, SipEvent
+from kallglot_media.sip.message import (
+    Request,
+    Response,
+    error_response,
+    is_keepalive,
+    make_response,
+    mark_received,
+    parse_message,
+)
+from kallglot_media.sip.routing import RELIABLE, Address, Addresses, own_contact, own_via
+from kallglot_media.sip.settings import AgentSettings
+from kallglot_media.sip.transaction import (
+    AckReceived,
+    NoAck,
+    RequestReceived,
+    ResponseReceived,
+    Terminated,
+    TimedOut,
+    TransactionLayer,
+    TransportFailed,
+    response_peer,
+)
+
+
+class Owner(Protocol):
+    """A call, as far as its transactions are concerned."""
+
+    transactions: set[str]
+
+    def on_response(self, key: str, response: Response, now_s: float) -> None: ...
+
+    def on_timeout(self, key: str, now_s: float, status: int, why: str) -> None: ...
+
+
+class Upstairs(Protocol):
+    """The agent."""
+
+    def on_request(self, incoming: Incoming, now_s: float) -> None: ...
+
+    def owner(self, name: str) -> Owner | None: ...
+
+
+class Core:
+    """Implements `call.Wire`."""
+
+    def __init__(self, ids: Ids, settings: AgentSettings, upstairs: Upstairs) -> None:
+        self.settings = settings
+        self.addresses = Addresses()
+        self.counters: Counter[str] = Counter()
+        self._ids = ids
+        self._upstairs = upstairs
+        self._layer = TransactionLayer(settings.timers)
+        self._owners: dict[str, str] = {}
+        self._invites: dict[str, tuple[Request, Peer]] = {}
+        self._dialogs: dict[DialogKey, str] = {}
+        self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
+        self._datagrams: list[tuple[bytes, Peer]] = []
+        self._events: list[SipEvent] = []
+        self._touched: set[str] = set()
+
+    # ── in ──────────────────────────────────────────────────────────────────────
+
+    def receive(self, data: bytes, source: Peer, now_s: float) -> None:
+        """Parse, check, and hand to the transaction it belongs to."""
+        if is_keepalive(data):
+            self.count("keepalive")
+            return
+        try:
+            message = parse_message(data, stream=source.transport in RELIABLE)
+        except SipError as wrong:
+            self._unreadable(wrong, source)
+            return
+        if isinstance(message, Response):
+            # 8.1.3.3: "If more than one Via header field value is present … the UAC SHOULD discard the message"
+            if len(message.vias) != 1 or not self.addresses.has(message.top_via):
+                self.count("response_not_ours")
+                return
+        else:
+            mark_received(message, source.host, source.port)
+            if self._layer.open_transactions >= self.settings.max_transactions:
+                self.count("transactions_over_limit")
+                return
+        self._layer.receive(message, source, now_s)
+        self._pump(now_s)
+
+    def on_time(self, now_s: float) -> list[tuple[str, str]]:
+        """Run the transactions' timers; returns the calls' (name, timer) that are due."""
+        self._layer.on_time(now_s)
+        self._pump(now_s)
+        due: list[tuple[str, str]] = []
+        while (key := self._deadlines.pop_due(now_s)) is not None:
+            due.append(key)
+        return due
+
+    def next_time_s(self) -> float | None:
+        ours, theirs = self._deadlines.next_s(), self._layer.next_time_s()
+        if ours is None or theirs is None:
+            return theirs if ours is None else ours
+        return min(ours, theirs)
+
+    def transport_failed(self, peer: Peer, now_s: float, why: str) -> None:
+        self.count("transport_failed")
+        self._layer.transport_failed(peer, now_s, why)
+        self._pump(now_s)
+
+    # ── out ─────────────────────────────────────────────────────────────────────
+
+    def take_datagrams(self) -> list[tuple[bytes, Peer]]:
+        taken, self._datagrams = self._datagrams, []
+        return taken
+
+    def take_events(self) -> list[SipEvent]:
+        taken, self._events = self._events, []
+        return taken
+
+    def take_touched(self) -> set[str]:
+        """Calls that may be over."""
+        taken, self._touched = self._touched, set()
+        return taken
+
+    # ── what a call may do (call.Wire) ──────────────────────────────────────────
+
+    def send_request(self, call: str, request: Request, to: Peer, now_s: float) -> str:
+        self._dress(request, to)
+        key = self._layer.request(request, to, now_s)
+        self._owners[key] = call
+        if request.method == "INVITE":
+            self._invites[key] = (request, to)
+        self._pump(now_s)
+        return key
+
+    def send_cancel(self, call: str, invite_key: str, now_s: float, headers: Sequence[tuple[str, str]]) -> None:
+        found = self._invites.get(invite_key)
+        if found is None:
+            return
+        invite, to = found
+        cancel = make_cancel(invite)
+        for name, value in headers:
+            cancel.headers.add(name, value)
+        self._owners[self._layer.request(cancel, to, now_s)] = call
+        self._pump(now_s)
+
+    def send_ack(self, request: Request, to: Peer) -> bytes:
+        self._dress(request, to)
+        data = request.serialize()
+        self.send_again(data, to)
+        return data
+
+    def send_again(self, data: bytes, to: Peer) -> None:
+        if len(self._datagrams) >= self.settings.max_datagrams:
+            self.count("datagrams_over_limit")
+            return
+        self._datagrams.append((data, to))
+
+    def respond(self, incoming: Incoming, response: Response, now_s: float) -> None:
+        if response.status > 100 and "Server" not in response.headers:
+            response.headers.add("Server", self.settings.user_agent)
+        if not self._layer.respond(incoming.key, response, now_s):
+            self.count("response_too_late")
+        self._pump_output()
+
+    def reply(
+        self,
+        incoming: Incoming,
+        status: int,
+        now_s: float,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        reason: str | None = None,
+        tag: str | None = None,
+    ) -> None:
+        """A final response that no call is needed for."""
+        response = make_response(incoming.request, status, reason, to_tag=tag or self._ids.tag(), headers=headers)
+        self.respond(incoming, response, now_s)
+
+    def forget(self, key: str, now_s: float) -> None:
+        self._layer.abandon(key, now_s)
+        self._pump(now_s)
+
+    def own(self, key: str, call: str) -> None:
+        self._owners[key] = call
+
+    def set_timer(self, call: str, name: str, at_s: float | None) -> None:
+        self._touched.add(call)
+        self._deadlines.set((call, name), at_s)
+
+    def bind(self, key: DialogKey, call: str) -> None:
+        self._dialogs[key] = call
+
+    def unbind(self, key: DialogKey) -> None:
+        self._dialogs.pop(key, None)
+
+    def emit(self, event: SipEvent) -> None:
+        self._touched.add(event.call)
+        self._events.append(event)
+
+    def count(self, name: str) -> None:
+        self.counters[name] += 1
+
+    def contact(self, to: Peer) -> str:
+        return own_contact(to.transport, self._address_towards(to), self.settings.contact_user)
+
+    def nonce(self) -> str:
+        return self._ids.nonce()
+
+    def up_to(self, most: int) -> int:
+        """A number from 0 to `most`, drawn from the source of identifiers."""
+        return self._ids.rtp_sequence() % (most + 1)
+
+    # ── what the agent asks ─────────────────────────────────────────────────────
+
+    @property
+    def open_transactions(self) -> int:
+        return self._layer.open_transactions
+
+    @property
+    def open_dialogs(self) -> int:
+        return len(self._dialogs)
+
+    def call_bound_to(self, key: DialogKey) -> str | None:
+        return self._dialogs.get(key)
+
+    def owner_of(self, key: str) -> str | None:
+        """The call whose transaction this is."""
+        return self._owners.get(key)
+
+    # ── inside ──────────────────────────────────────────────────────────────────
+
+    def _address_towards(self, to: Peer) -> Address:
+        address = self.addresses.towards(to)
+        if address is None:
+            raise ValueError(f"no address of ours for {to.transport}: set_address({to.transport!r}, host, port) first")
+        return address
+
+    def _dress(self, request: Request, to: Peer) -> None:
+        """What the transport and the user agent add: Via with a new branch, Contact where it belongs."""
+        headers = request.headers
+        headers.remove("Via")
+        headers.insert_first("Via", own_via(to.transport, self._address_towards(to), self._ids.branch()))
+        if request.method in ("INVITE", "UPDATE") and "Contact" not in headers:
+            headers.add("Contact", self.contact(to))
+        if "User-Agent" not in headers:
+            headers.add("User-Agent", self.settings.user_agent)
+
+    def _unreadable(self, wrong: SipError, source: Peer) -> None:
+        self.count(f"malformed_{wrong.kind}")
+        response = error_response(wrong, to_tag=self._ids.tag())
+        if response is None:
+            return
+        try:
+            to = response_peer(response.top_via, source)
+        except SipError:
+            return  # nobody could match the answer to anything
+        self.send_again(response.serialize(), to)
+
+    def _pump_output(self) -> None:
+        for data, to in self._layer.take_output():
+            self.send_again(data, to)
+
+    def _pump(self, now_s: float) -> None:
+        """Move what the transactions made to where it belongs."""
+        self._pump_output()
+        for event in self._layer.take_events():
+            match event:
+                case RequestReceived():
+                    self._on_request(event, now_s)
+                case AckReceived():
+                    self._upstairs.on_request(Incoming("", event.request, event.source), now_s)
+                case ResponseReceived():
+                    owner = self._owner_of(event.transaction)
+                    if owner is not None:
+                        owner.on_response(event.transaction, event.response, now_s)
+                case TimedOut():
+                    self._ended_badly(event.transaction, now_s, 408, "no response")
+                case TransportFailed():
+                    self._ended_badly(event.transaction, now_s, 503, event.why)
+                case NoAck():
+                    self.count("failure_not_acknowledged")
+                case Terminated():
+                    self._on_terminated(event.transaction)
+        self._pump_output()
+
+    def _on_request(self, event: RequestReceived, now_s: float) -> None:
+        incoming = Incoming(event.transaction, event.request, event.source, event.cancels)
+        if event.merged:
+            self.count("merged")
+            self.reply(incoming, 482, now_s)
+            return
+        self._upstairs.on_request(incoming, now_s)
+
+    def _owner_of(self, key: str) -> Owner | None:
+        name = self._owners.get(key)
+        return self._upstairs.owner(name) if name is not None else None
+
+    def _ended_badly(self, key: str, now_s: float, status: int, why: str) -> None:
+        owner = self._owner_of(key)
+        if owner is not None:
+            owner.on_timeout(key, now_s, status, why)
+
+    def _on_terminated(self, key: str) -> None:
+        owner = self._owner_of(key)
+        if owner is not None:
+            owner.transactions.discard(key)
+        name = self._owners.pop(key, None)
+        if name is not None:
+            self._touched.add(name)
+        self._invites.pop(key, None)

@@ -1,0 +1,144 @@
+"""Offers inside a call: re-INVITE (RFC 3261 section 14.2) and UPDATE (RFC 3311), as the one who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from kallglot_media.sip.call import Incoming, OkUntilAck, Wire, sdp_of
+from kallglot_media.sip.events import CallConfirmed, MediaOffered
+from kallglot_media.sip.message import Request, Response, make_response
+
+_OK = "re-ok"
+_END_OF_OFFER = "offer"
+
+
+class Stage(StrEnum):
+    """IDLE → ASKED (the user has to answer) → AWAIT_ACK (re-INVITE only) → IDLE."""
+
+    IDLE = "idle"
+    ASKED = "asked"
+    AWAIT_ACK = "await ack"
+
+
+class Offers:
+    """At most one offer of the peer at a time; a second one is sent away."""
+
+    def __init__(self, call: str, wire: Wire) -> None:
+        self.stage = Stage.IDLE
+        self._call = call
+        self._wire = wire
+        self._incoming: Incoming | None = None
+        self._ok: OkUntilAck | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The server transaction that waits for the user, for a CANCEL to find."""
+        return self._incoming.key if self._incoming is not None and self.stage is Stage.ASKED else None
+
+    def open(self, incoming: Incoming, now_s: float) -> None:
+        """A re-INVITE or UPDATE came. Told to the user, or answered at once while another one is open."""
+        if self.stage is Stage.ASKED:
+            # "MUST return a 500 … and MUST include a Retry-After header field with a
+            #  randomly chosen value of between 0 and 10 seconds."
+            self._wire.count("offer_while_one_is_open")
+            refuse(self._wire, incoming, 500, now_s, headers=[("Retry-After", str(self._wire.up_to(10)))])
+            return
+        if self.stage is Stage.AWAIT_ACK and self._awaits_answer():
+            # Our own offer is in the 200 whose ACK is still missing: two offers cannot be open. RFC 5407 3.1.4.
+            self._wire.count("offer_while_ours_is_open")
+            refuse(self._wire, incoming, 491, now_s)
+            return
+        self._stop_ok()
+        self.stage = Stage.ASKED
+        self._incoming = incoming
+        if incoming.request.method == "INVITE":
+            self._wire.own(incoming.key, self._call)
+            self._wire.respond(incoming, make_response(incoming.request, 100), now_s)
+        self._wire.set_timer(self._call, _END_OF_OFFER, now_s + self._wire.settings.longest_offer_s)
+        self._wire.emit(MediaOffered(self._call, incoming.request, sdp_of(incoming.request)))
+
+    def answer(self, sdp: bytes, now_s: float, headers: Iterable[tuple[str, str]] = ()) -> bool:
+        """200 with `sdp`; False when there is nothing to answer any more."""
+        incoming = self._take()
+        if incoming is None:
+            return False
+        response = make_response(incoming.request, 200, body=sdp, content_type="application/sdp")
+        with_headers(response, [("Contact", self._wire.contact(incoming.source))], headers)
+        if incoming.request.method == "INVITE":
+            self.stage = Stage.AWAIT_ACK
+            self._incoming = incoming
+            self._ok = OkUntilAck(self._wire, self._call, incoming, response, now_s, timer=_OK)
+        else:
+            self._wire.respond(incoming, response, now_s)
+        return True
+
+    def refuse(
+        self, status: int, now_s: float, reason: str | None = None, headers: Iterable[tuple[str, str]] = ()
+    ) -> bool:
+        """A final response of 300–699; the call goes on as it was. False when nothing is open."""
+        incoming = self._take()
+        if incoming is None:
+            return False
+        refuse(self._wire, incoming, status, now_s, reason=reason, headers=headers)
+        return True
+
+    def on_ack(self, request: Request) -> None:
+        if self._ok is None or request.cseq.number != self._ok.cseq:
+            return  # the ACK of a 200 that was acknowledged before
+        told = sdp_of(request) if self._awaits_answer() else None
+        self._stop_ok()
+        self._wire.emit(CallConfirmed(self._call, told))
+
+    def on_timer(self, name: str, now_s: float) -> bool:
+        """False when a 200 of ours was never acknowledged: the call has to end."""
+        if name == _END_OF_OFFER:
+            self._wire.count("offer_not_answered_by_us")
+            self.refuse(500, now_s)
+        elif name == _OK and self._ok is not None and not self._ok.on_time(now_s):
+            self._stop_ok()
+            return False
+        return True
+
+    def close(self, now_s: float) -> None:
+        """The call ends: "the UAS MUST still respond to any pending requests … a 487". RFC 3261 15.1.2."""
+        self.refuse(487, now_s)
+        self._stop_ok()
+
+    def _awaits_answer(self) -> bool:
+        return self._incoming is not None and sdp_of(self._incoming.request) is None
+
+    def _take(self) -> Incoming | None:
+        if self.stage is not Stage.ASKED:
+            return None
+        incoming, self._incoming = self._incoming, None
+        self.stage = Stage.IDLE
+        self._wire.set_timer(self._call, _END_OF_OFFER, None)
+        return incoming
+
+    def _stop_ok(self) -> None:
+        if self._ok is not None:
+            self._ok.stop()
+            self._ok = None
+            self._incoming = None
+            self.stage = Stage.IDLE
+
+
+def refuse(
+    wire: Wire,
+    incoming: Incoming,
+    status: int,
+    now_s: float,
+    *,
+    reason: str | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Answer a request inside a dialog with a final response."""
+    wire.respond(incoming, with_headers(make_response(incoming.request, status, reason), [], headers), now_s)
+
+
+def with_headers(response: Response, ours: Iterable[tuple[str, str]], users: Iterable[tuple[str, str]]) -> Response:
+    """The same response with our headers and then the user's."""
+    for name, value in (*ours, *users):
+        response.headers.add(name, value)
+    return response

@@ -1,0 +1,122 @@
+"""Transport rules without a transport, RFC 3261 section 18 with RFC 3581: where messages
+came from, where they go, and what our own Via and Contact say."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kallglot_media.sip.events import Peer
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.uri import Uri
+from kallglot_media.sip.via import Via
+
+DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "ws": 80, "tls": 5061, "wss": 443}
+RELIABLE = frozenset({"tcp", "tls", "ws", "wss"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where peers reach us over one transport; host as they must write it (never 0.0.0.0)."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Addresses:
+    """Our own addresses, one for each transport and IP version."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[tuple[str, bool], Address] = {}
+
+    def set(self, transport: str, host: str, port: int) -> None:
+        self._by_kind[transport, ":" in host] = Address(host, port)
+
+    def towards(self, peer: Peer) -> Address | None:
+        """The address that this peer must use for us; None when we do not speak its transport."""
+        is_ipv6 = ":" in peer.host
+        kinds = self._by_kind
+        return kinds.get((peer.transport, is_ipv6)) or kinds.get((peer.transport, not is_ipv6))
+
+    def has(self, via: Via) -> bool:
+        """RFC 3261 18.1.2: a response whose sent-by is not what we put there "MUST be silently discarded"."""
+        address = self._by_kind.get((via.transport.lower(), ":" in via.host))
+        return address is not None and same_host(via.host, address.host) and port_of(via) == address.port
+
+
+def port_of(via: Via) -> int:
+    """The port of sent-by, or the transport's own."""
+    return via.port or DEFAULT_PORTS.get(via.transport.lower(), 5060)
+
+
+def own_via(transport: str, address: Address, branch: str) -> str:
+    """The Via of our requests: "SIP/2.0/UDP 192.0.2.1:5060;branch=…;rport"."""
+    asks_port = ";rport" if transport == "udp" else ""
+    return f"SIP/2.0/{transport.upper()} {address};branch={branch}{asks_port}"
+
+
+def own_contact(transport: str, address: Address, user: str) -> str:
+    """Our Contact: UDP is what a SIP URI means without a transport parameter."""
+    parameter = "" if transport == "udp" else f";transport={transport}"
+    return f"<sip:{user}@{address}{parameter}>"
+
+
+def peer_of(uri: Uri, flow: Peer) -> Peer | None:
+    """The peer that a URI with an address literal means; None for a name (somebody must resolve it).
+
+    flow  where this dialog's messages went so far: its transport counts when the URI names none
+    """
+    host = literal(uri.param("maddr") or uri.host)
+    if host is None:
+        return None
+    transport = "tls" if uri.scheme == "sips" else (uri.param("transport") or "").lower()
+    if transport not in DEFAULT_PORTS:
+        transport = flow.transport if same_host(host, flow.host) else "udp"
+    return Peer(transport, host, uri.port or DEFAULT_PORTS[transport])
+
+
+def in_dialog_peer(uri: Uri, flow: Peer, *, behind_nat: bool) -> Peer:
+    """Where a request inside a dialog goes.
+
+    A Contact from behind a NAT names an address that nobody reaches, a name cannot be
+    resolved here, and a stream to the same host is already open: all three keep the flow.
+    """
+    named = peer_of(uri, flow)
+    if named is None or behind_nat:
+        return flow
+    if flow.transport in RELIABLE and named.transport == flow.transport and same_host(named.host, flow.host):
+        return flow
+    return named
+
+
+def is_behind_nat(request: Request, source: Peer) -> bool:
+    """Whether the sender itself (no proxy between) does not know its own address."""
+    if len(request.vias) != 1 or "Record-Route" in request.headers:
+        return False
+    via = request.top_via
+    if source.transport in RELIABLE:
+        return not same_host(via.host, source.host)
+    return not (same_host(via.host, source.host) and port_of(via) == source.port)
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two hosts are the same address, however written; names compare without case."""
+    if one == other:
+        return True
+    first, second = literal(one), literal(other)
+    if first is None or second is None:
+        return one.lower() == other.lower()
+    return first == second
+
+
+@lru_cache(maxsize=4096)
+def literal(host: str) -> str | None:
+    """The address in its one usual spelling when `host` is one; None for a name."""
+    try:
+        return str(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        return None

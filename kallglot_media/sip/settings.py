@@ -1,0 +1,81 @@
+"""What a SIP agent is told once: names, limits, and who may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kallglot_media.sip.events import Peer
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.timers import Timers
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """For 401 and 407 to our own requests."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Let the request in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Answer with this status (300–699)."""
+
+    status: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Say nothing, as if nobody were here. What scanners get."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Let the request in when it is signed for `realm` by somebody whose password `lookup` knows.
+
+    lookup  user name → password, None for a stranger
+    """
+
+    realm: str
+    lookup: Callable[[str], str | None]
+
+
+Decision = Accept | Reject | Ignore | Challenge
+
+
+def accept_all(request: Request, source: Peer) -> Decision:
+    """The policy when none is set: everybody may call. Bind to a trusted address."""
+    return Accept()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """user_agent   User-Agent and Server headers
+    contact_user         the user part of our Contact
+    timers               T1, T2, T4 and what follows from them
+    max_calls            calls in both directions; an INVITE beyond it gets 503 with Retry-After
+    max_transactions     server and client; a request beyond it is dropped and counted
+    max_forks            dialogs that one INVITE of ours may make; more are counted and left alone
+    max_datagrams        waiting to be taken; what is beyond is dropped and counted
+    longest_ring_s       a call neither answered nor refused is given up after this
+    longest_offer_s      a re-INVITE that nobody answers is refused after this
+    accept               asked for each request outside a dialog, by source address or by signature
+    """
+
+    user_agent: str = "kallglot"
+    contact_user: str = "kallglot"
+    timers: Timers = field(default_factory=Timers)
+    max_calls: int = 500
+    max_transactions: int = 20_000
+    max_forks: int = 8
+    max_datagrams: int = 20_000
+    longest_ring_s: float = 300.0
+    longest_offer_s: float = 10.0
+    accept: Callable[[Request, Peer], Decision] = accept_all

@@ -1,0 +1,321 @@
+"""Calls that we make, RFC 3261 section 13.2: INVITE, forks, CANCEL, credentials."""
+
+from __future__ import annotations
+
+from kallglot_media.sip.call import (
+    CALLER,
+    Do,
+    Incoming,
+    On,
+    State,
+    Wire,
+    reason_header,
+    sdp_of,
+)
+from kallglot_media.sip.dialog import Dialog
+from kallglot_media.sip.digest import DigestClient
+from kallglot_media.sip.errors import SipError
+from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Peer
+from kallglot_media.sip.message import Request, Response
+from kallglot_media.sip.offers import Offers
+from kallglot_media.sip.routing import in_dialog_peer
+from kallglot_media.sip.settings import Credentials
+
+_END_OF_RING = "ring"
+_END_OF_CANCEL = "cancel"
+_MOST_SIGNED = 4
+"""A proxy and the far end may each ask once, and each find its nonce stale once."""
+
+
+class OutgoingCall:
+    """One INVITE of ours and every dialog that it makes.
+
+    flow  the peer that the INVITE went to; requests inside the dialog stay on it when they can
+    """
+
+    def __init__(
+        self,
+        name: str,
+        wire: Wire,
+        invite: Request,
+        destination: Peer,
+        now_s: float,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self.name = name
+        self.state = State.CALLING
+        self.flow = destination
+        self.dialog: Dialog | None = None
+        self.offers = Offers(name, wire)
+        self.transactions: set[str] = set()
+        self._wire = wire
+        self._invite = invite
+        self._digest = DigestClient(credentials.username, credentials.password) if credentials else None
+        self._signed = 0
+        self._early: dict[str, Dialog] = {}
+        self._new_dialog: Dialog | None = None
+        self._left: dict[str, bytes] = {}
+        self._ack: tuple[bytes, Peer] | None = None
+        self._bye: tuple[Request, str] | None = None
+        self._why: tuple[EndedBy, int, str] = (EndedBy.ERROR, 500, "")
+        self._hangup_headers: tuple[tuple[str, str], ...] = ()
+        self._response: Response | None = None
+        self._invite_key = self._send(invite, destination, now_s)
+        wire.set_timer(name, _END_OF_RING, now_s + wire.settings.longest_ring_s)
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing of this call can come any more."""
+        return self.state is State.ENDED and not self.transactions
+
+    # ── what happens ────────────────────────────────────────────────────────────
+
+    def hangup(self, now_s: float, reason: str | None = None) -> None:
+        """CANCEL, BYE, or a note to do so as soon as it is allowed."""
+        if self.state in (State.CALLING, State.PROCEEDING):
+            self._why = (EndedBy.LOCAL, 487, reason or "cancelled")
+        elif self.state is State.CONFIRMED:
+            self._why = (EndedBy.LOCAL, 200, reason or "hung up")
+        self._hangup_headers = reason_header(reason)
+        self._fire(On.HANGUP, now_s)
+
+    def on_response(self, key: str, response: Response, now_s: float) -> None:
+        if key == self._invite_key:
+            self._on_invite_response(response, now_s)
+        elif self._is_bye(key) and response.status >= 200 and not self._sign_bye(response, now_s):
+            self._fire(On.BYE_DONE, now_s)
+
+    def on_timeout(self, key: str, now_s: float, status: int, why: str) -> None:
+        """A client transaction ended without a final response: 408 nobody answered, 503 nobody reached."""
+        if key == self._invite_key:
+            if self.state in (State.CALLING, State.PROCEEDING):
+                self._why = (EndedBy.TIMEOUT if status == 408 else EndedBy.ERROR, status, why)
+            self._fire(On.NO_RESPONSE if status == 408 else On.UNREACHABLE, now_s)
+        elif self._is_bye(key):
+            self._fire(On.BYE_DONE, now_s)
+
+    def on_bye(self, incoming: Incoming, now_s: float, why: str) -> None:
+        self.offers.close(now_s)
+        if self.state is State.CONFIRMED:
+            self._why = (EndedBy.REMOTE, 200, why)
+        self._fire(On.BYE, now_s)
+
+    def on_no_ack(self, now_s: float) -> None:
+        """Our 200 to a re-INVITE was never acknowledged: "it SHOULD generate a BYE". RFC 3261 14.2."""
+        self._why = (EndedBy.TIMEOUT, 408, "no ACK for our answer to a re-INVITE")
+        self._fire(On.NO_ACK, now_s)
+
+    def on_ack(self, request: Request, now_s: float) -> None:
+        self.offers.on_ack(request)
+
+    def on_timer(self, name: str, now_s: float) -> None:
+        if name == _END_OF_RING:
+            if self.state in (State.CALLING, State.PROCEEDING):
+                self._why = (EndedBy.TIMEOUT, 408, f"not answered for {self._wire.settings.longest_ring_s:g} s")
+            self._fire(On.TOO_LONG, now_s)
+        elif name == _END_OF_CANCEL:
+            self._fire(On.CANCEL_LOST, now_s)
+        elif not self.offers.on_timer(name, now_s):
+            self.on_no_ack(now_s)
+
+    def dialog_of(self, remote_tag: str) -> Dialog | None:
+        """The dialog, early ones included, with this tag."""
+        if self.dialog is not None and (self.dialog.remote.tag or "") == remote_tag:
+            return self.dialog
+        return self._early.get(remote_tag)
+
+    # ── responses to INVITE ─────────────────────────────────────────────────────
+
+    def _on_invite_response(self, response: Response, now_s: float) -> None:
+        try:
+            kind = self._kind_of(response)
+        except SipError:  # a Contact or Record-Route that no dialog can be made of
+            self._wire.count("response_unreadable")
+            if response.status < 200:
+                kind = On.PROGRESS  # it rings all the same
+            elif self.dialog is not None:
+                return
+            else:  # it cannot be acknowledged; the far end gives up after 64*T1
+                self._why = (EndedBy.ERROR, 502, "the answer cannot be read")
+                kind = On.REFUSED
+        self._response = response
+        self._fire(kind, now_s)
+
+    def _kind_of(self, response: Response) -> On:
+        """Which event this is; the dialog that an ACK would need is made here, where it may still fail."""
+        if response.status == 100:
+            return On.TRYING
+        if response.status < 200:
+            self._remember_early(response)
+            return On.PROGRESS
+        if response.status < 300:
+            if self.dialog is not None and response.to.tag == self.dialog.remote.tag:
+                return On.OK_AGAIN
+            self._new_dialog = Dialog.as_client(self._invite, response)
+            return On.OK if self.dialog is None else On.OK_ELSEWHERE
+        if self._can_sign(response):
+            return On.CHALLENGED
+        if self.state in (State.CALLING, State.PROCEEDING):
+            self._why = (EndedBy.REMOTE, response.status, response.reason)
+        return On.REFUSED
+
+    def _remember_early(self, response: Response) -> None:
+        """12.1.2: a provisional response with a To tag makes an early dialog; each fork makes its own."""
+        tag = response.to.tag
+        if not tag or tag in self._early or self.dialog is not None or response.contact is None:
+            return
+        if len(self._early) >= self._wire.settings.max_forks:
+            self._wire.count("forks_over_limit")
+            return
+        dialog = Dialog.as_client(self._invite, response)
+        self._early[tag] = dialog
+        self._wire.bind(dialog.key, self.name)
+
+    # ── the table ───────────────────────────────────────────────────────────────
+
+    def _fire(self, event: On, now_s: float) -> None:
+        step = CALLER.get((self.state, event))
+        if step is None:
+            return
+        before, (self.state, actions) = self.state, step
+        for action in actions:
+            self._do(action, now_s)
+        if self.state is not before and self.state not in (State.CALLING, State.CANCEL_WAITING, State.PROCEEDING):
+            self._wire.set_timer(self.name, _END_OF_RING, None)
+        if self.state is State.ENDED:
+            self._close(now_s)
+
+    def _do(self, action: Do, now_s: float) -> None:
+        match action:
+            case Do.ACKNOWLEDGE:
+                self._acknowledge()
+            case Do.ACKNOWLEDGE_AGAIN:
+                if self._ack is not None:
+                    self._wire.send_again(*self._ack)
+            case Do.LEAVE_FORK:
+                self._leave_fork(now_s)
+            case Do.RETRY:
+                self._retry(now_s)
+            case Do.SEND_CANCEL:
+                self._wire.send_cancel(self.name, self._invite_key, now_s, self._hangup_headers)
+                give_up_s = now_s + self._wire.settings.timers.give_up_s
+                self._wire.set_timer(self.name, _END_OF_CANCEL, give_up_s)
+            case Do.SEND_BYE:
+                self.offers.close(now_s)
+                self._send_bye(now_s)
+            case Do.GIVE_UP:
+                self._wire.forget(self._invite_key, now_s)
+            case _:
+                self._tell(action)
+
+    def _tell(self, action: Do) -> None:
+        response, (by, status, reason) = self._response, self._why
+        if action is Do.TELL_PROGRESS and response is not None:
+            self._wire.emit(CallProgress(self.name, response, sdp_of(response)))
+        elif action is Do.TELL_ANSWERED and response is not None:
+            self._wire.emit(CallAnswered(self.name, response, sdp_of(response)))
+        elif action is Do.TELL_FAILED:
+            final = response if response is not None and response.status >= 200 else None
+            self._wire.emit(CallFailed(self.name, status, reason, final))
+        elif action is Do.TELL_ENDED:
+            self._wire.emit(CallEnded(self.name, by, status, reason))
+
+    def _is_bye(self, key: str) -> bool:
+        return self._bye is not None and key == self._bye[1]
+
+    # ── what goes out ───────────────────────────────────────────────────────────
+
+    def _send(self, request: Request, to: Peer, now_s: float) -> str:
+        key = self._wire.send_request(self.name, request, to, now_s)
+        self.transactions.add(key)
+        return key
+
+    def _acknowledge(self) -> None:
+        """The 2xx makes the dialog, or confirms an early one "recomputed based on the 2xx response" (13.2.2.4)."""
+        dialog = self._new_dialog
+        assert dialog is not None
+        early = self._early.pop(dialog.remote.tag or "", None)
+        if early is not None:
+            dialog.remote_cseq = early.remote_cseq
+        for other in self._early.values():
+            self._wire.unbind(other.key)
+        self._early.clear()
+        self.dialog = dialog
+        self._wire.bind(dialog.key, self.name)
+        self._ack = self._send_ack(dialog)
+
+    def _send_ack(self, dialog: Dialog) -> tuple[bytes, Peer]:
+        """13.2.2.4: the ACK has the INVITE's number and "MUST contain the same credentials"."""
+        signed = [
+            (name, value)
+            for name, value in self._invite.headers
+            if name.lower() in ("authorization", "proxy-authorization")
+        ]
+        ack = dialog.request("ACK", cseq=self._invite.cseq.number, headers=signed)
+        to = in_dialog_peer(dialog.next_hop, self.flow, behind_nat=False)
+        return self._wire.send_ack(ack, to), to
+
+    def _leave_fork(self, now_s: float) -> None:
+        """13.2.2.4: each 2xx makes a dialog; those that are not wanted are acknowledged, then ended."""
+        dialog = self._new_dialog
+        assert dialog is not None
+        tag = dialog.remote.tag or ""
+        if tag in self._left:
+            self._wire.send_again(self._left[tag], in_dialog_peer(dialog.next_hop, self.flow, behind_nat=False))
+            return
+        if len(self._left) >= self._wire.settings.max_forks:
+            self._wire.count("forks_over_limit")
+            return
+        self._wire.count("forks_left")
+        self._left[tag], to = self._send_ack(dialog)
+        self._send(dialog.request("BYE", headers=reason_header("another fork answered")), to, now_s)
+
+    def _send_bye(self, now_s: float) -> None:
+        assert self.dialog is not None
+        bye = self.dialog.request("BYE", headers=self._hangup_headers)
+        if self._digest is not None:
+            self._digest.sign(bye)  # with what the INVITE was asked for, if it was
+        to = in_dialog_peer(self.dialog.next_hop, self.flow, behind_nat=False)
+        self._bye = (bye, self._send(bye, to, now_s))
+
+    # ── credentials ─────────────────────────────────────────────────────────────
+
+    def _can_sign(self, response: Response) -> bool:
+        """Whether to send again with credentials: not when what we have was refused already."""
+        if response.status not in (401, 407) or self._digest is None or self._signed >= _MOST_SIGNED:
+            return False
+        return self._digest.challenged(response, self._wire.nonce())
+
+    def _sign(self, request: Request, cseq: int) -> Request:
+        """The same request with credentials: "the UAC … MUST increment the CSeq header field value" (22.2)."""
+        assert self._digest is not None
+        self._signed += 1
+        again = Request(request.method, request.uri, request.headers.copy(), request.body)
+        again.headers.set("CSeq", f"{cseq} {request.method}")
+        self._digest.sign(again)
+        return again
+
+    def _retry(self, now_s: float) -> None:
+        for dialog in self._early.values():
+            self._wire.unbind(dialog.key)
+        self._early.clear()
+        self._invite = self._sign(self._invite, self._invite.cseq.number + 1)
+        self._invite_key = self._send(self._invite, self.flow, now_s)
+
+    def _sign_bye(self, response: Response, now_s: float) -> bool:
+        """Send our challenged BYE again with credentials; False when that cannot be done."""
+        if self._bye is None or self.dialog is None or not self._can_sign(response):
+            return False
+        self.dialog.local_cseq += 1
+        again = self._sign(self._bye[0], self.dialog.local_cseq)
+        to = in_dialog_peer(self.dialog.next_hop, self.flow, behind_nat=False)
+        self._bye = (again, self._send(again, to, now_s))
+        return True
+
+    def _close(self, now_s: float) -> None:
+        self.offers.close(now_s)
+        for timer in (_END_OF_RING, _END_OF_CANCEL):
+            self._wire.set_timer(self.name, timer, None)
+        for dialog in (*self._early.values(), *([self.dialog] if self.dialog else [])):
+            self._wire.unbind(dialog.key)
+        self._early.clear()

@@ -1,0 +1,225 @@
+"""Calls that we get, RFC 3261 section 13.3: ring, answer, refuse, and the 200 that is sent until the ACK."""
+
+from __future__ import annotations
+
+from kallglot_media.sip.call import (
+    CALLEE,
+    Do,
+    Incoming,
+    OkUntilAck,
+    On,
+    State,
+    Wire,
+    reason_header,
+    sdp_of,
+)
+from kallglot_media.sip.dialog import Dialog
+from kallglot_media.sip.events import CallConfirmed, CallEnded, EndedBy
+from kallglot_media.sip.message import Request, Response, make_response
+from kallglot_media.sip.offers import Offers, with_headers
+from kallglot_media.sip.routing import in_dialog_peer, is_behind_nat
+
+_END_OF_RING = "ring"
+_STILL_RINGING = "still"
+_STILL_RINGING_S = 60.0
+_OK = "ok"
+
+
+class IncomingInvite:
+    """One INVITE that we got, and its dialog. Raises SipError when no dialog can be made of it."""
+
+    def __init__(self, name: str, wire: Wire, incoming: Incoming, tag: str, now_s: float) -> None:
+        self.name = name
+        self.state = State.ALERTING
+        self.flow = incoming.source
+        self.offers = Offers(name, wire)
+        self.transactions: set[str] = set()
+        self.dialog = Dialog.as_server(incoming.request, tag)
+        self._wire = wire
+        self._incoming = incoming
+        self.tag = tag
+        self._nat = is_behind_nat(incoming.request, incoming.source)
+        self._ok: OkUntilAck | None = None
+        self._bye_key: str | None = None
+        self._last_1xx: Response | None = None
+        self._response: Response | None = None
+        self._ack: Request | None = None
+        self._hangup_headers: tuple[tuple[str, str], ...] = ()
+        self._why: tuple[EndedBy, int, str] = (EndedBy.ERROR, 500, "")
+        wire.own(incoming.key, name)
+        wire.bind(self.dialog.key, name)
+        wire.set_timer(name, _END_OF_RING, now_s + wire.settings.longest_ring_s)
+        self._respond(make_response(incoming.request, 100), now_s)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state is State.ENDED and not self.transactions
+
+    @property
+    def key(self) -> str:
+        """The server transaction of the INVITE."""
+        return self._incoming.key
+
+    # ── verbs ───────────────────────────────────────────────────────────────────
+
+    def ring(self, now_s: float, status: int, sdp: bytes | None, headers: tuple[tuple[str, str], ...]) -> None:
+        self._response = self._make(status, None, sdp, headers)
+        self._fire(On.RING, now_s)
+
+    def answer(self, sdp: bytes, now_s: float, headers: tuple[tuple[str, str], ...]) -> None:
+        self._response = self._make(200, None, sdp, headers)
+        self._fire(On.ANSWER, now_s)
+
+    def reject(self, status: int, now_s: float, reason: str | None, headers: tuple[tuple[str, str], ...]) -> None:
+        self._refuse(On.REJECT, (EndedBy.LOCAL, status, reason or "refused"), now_s, reason, headers)
+
+    def hangup(self, now_s: float, reason: str | None = None) -> None:
+        """480 before the answer, BYE after it, and after the ACK only."""
+        self._hangup_headers = reason_header(reason)
+        if self.state is State.ALERTING:
+            self._refuse(On.HANGUP, (EndedBy.LOCAL, 480, reason or "hung up"), now_s, None, self._hangup_headers)
+            return
+        if self.state in (State.ANSWERED, State.CONFIRMED):
+            self._why = (EndedBy.LOCAL, 200, reason or "hung up")
+        self._fire(On.HANGUP, now_s)
+
+    # ── what happens ────────────────────────────────────────────────────────────
+
+    def on_cancel(self, request: Request, now_s: float) -> None:
+        why = request.headers.first("Reason") or "cancelled"
+        self._refuse(On.CANCEL, (EndedBy.REMOTE, 487, why), now_s, None, ())
+
+    def on_ack(self, request: Request, now_s: float) -> None:
+        if self._ok is not None and request.cseq.number == self._ok.cseq:
+            self._ack = request
+            self._fire(On.ACK, now_s)
+        else:
+            self.offers.on_ack(request)
+
+    def on_overtaken(self, now_s: float) -> None:
+        """A later request of the caller came before its ACK: our 200 has arrived all the same."""
+        if self._ok is not None and sdp_of(self._incoming.request) is not None:
+            self._ack = None
+            self._fire(On.ACK, now_s)
+
+    def on_bye(self, incoming: Incoming, now_s: float, why: str) -> None:
+        self.offers.close(now_s)
+        if self.state is State.ALERTING:
+            self._refuse(On.BYE, (EndedBy.REMOTE, 487, why), now_s, None, ())
+            return
+        if self.state in (State.ANSWERED, State.CONFIRMED):
+            self._why = (EndedBy.REMOTE, 200, why)
+        self._fire(On.BYE, now_s)
+
+    def on_response(self, key: str, response: Response, now_s: float) -> None:
+        if key == self._bye_key and response.status >= 200:
+            self._fire(On.BYE_DONE, now_s)
+
+    def on_timeout(self, key: str, now_s: float, status: int, why: str) -> None:
+        if key == self._bye_key:
+            self._fire(On.BYE_DONE, now_s)
+        elif key == self._incoming.key:
+            if self.state is State.ALERTING:
+                self._why = (EndedBy.ERROR, status, why)
+            self._fire(On.UNREACHABLE, now_s)
+
+    def on_no_ack(self, now_s: float) -> None:
+        if self.state in (State.ANSWERED, State.CONFIRMED):
+            self._why = (EndedBy.TIMEOUT, 408, "no ACK for our answer")
+        self._fire(On.NO_ACK, now_s)
+
+    def on_timer(self, name: str, now_s: float) -> None:
+        if name == _OK and self._ok is not None:
+            if not self._ok.on_time(now_s):
+                self.on_no_ack(now_s)
+        elif name == _END_OF_RING:
+            why = f"not answered for {self._wire.settings.longest_ring_s:g} s"
+            self._refuse(On.TOO_LONG, (EndedBy.TIMEOUT, 480, why), now_s, None, ())
+        elif name == _STILL_RINGING:
+            # 13.3.1.1: "the UAS … MUST send a non-100 provisional response at every minute"
+            self._response = self._last_1xx
+            self._fire(On.RING, now_s)
+        elif not self.offers.on_timer(name, now_s):
+            self.on_no_ack(now_s)
+
+    def dialog_of(self, remote_tag: str) -> Dialog | None:
+        return self.dialog if (self.dialog.remote.tag or "") == remote_tag else None
+
+    # ── the table ───────────────────────────────────────────────────────────────
+
+    def _refuse(
+        self,
+        event: On,
+        why: tuple[EndedBy, int, str],
+        now_s: float,
+        phrase: str | None,
+        headers: tuple[tuple[str, str], ...],
+    ) -> None:
+        if (self.state, event) in CALLEE and self.state is State.ALERTING:
+            self._why = why
+            self._response = self._make(why[1], phrase, None, headers)
+        self._fire(event, now_s)
+
+    def _fire(self, event: On, now_s: float) -> None:
+        step = CALLEE.get((self.state, event))
+        if step is None:
+            return
+        self.state, actions = step
+        for action in actions:
+            self._do(action, now_s)
+        if self.state is not State.ALERTING:
+            for timer in (_END_OF_RING, _STILL_RINGING):
+                self._wire.set_timer(self.name, timer, None)
+        if self.state is State.ENDED:
+            self.offers.close(now_s)
+            self._wire.unbind(self.dialog.key)
+
+    def _do(self, action: Do, now_s: float) -> None:
+        by, status, reason = self._why
+        match action:
+            case Do.SEND_PROVISIONAL if self._response is not None:
+                self._last_1xx = self._response
+                self._respond(self._response, now_s)
+                self._wire.set_timer(self.name, _STILL_RINGING, now_s + _STILL_RINGING_S)
+            case Do.SEND_FINAL if self._response is not None:
+                self._respond(self._response, now_s)
+            case Do.SEND_OK if self._response is not None:
+                self.dialog.is_early = False
+                self._ok = OkUntilAck(self._wire, self.name, self._incoming, self._response, now_s)
+            case Do.GIVE_UP:
+                self._wire.forget(self._incoming.key, now_s)
+            case Do.STOP_OK if self._ok is not None:
+                self._ok.stop()
+                self._ok = None
+            case Do.SEND_BYE:
+                self.offers.close(now_s)
+                self._send_bye(now_s)
+            case Do.TELL_CONFIRMED:
+                self._wire.emit(CallConfirmed(self.name, sdp_of(self._ack) if self._ack is not None else None))
+            case Do.TELL_ENDED:
+                self._wire.emit(CallEnded(self.name, by, status, reason))
+
+    # ── what goes out ───────────────────────────────────────────────────────────
+
+    def _make(
+        self, status: int, reason: str | None, sdp: bytes | None, headers: tuple[tuple[str, str], ...]
+    ) -> Response:
+        response = make_response(
+            self._incoming.request,
+            status,
+            reason,
+            to_tag=self.tag,
+            body=sdp or b"",
+            content_type="application/sdp" if sdp else None,
+        )
+        fields = [("Contact", self._wire.contact(self._incoming.source))] if status < 300 else []
+        return with_headers(response, fields, headers)
+
+    def _respond(self, response: Response, now_s: float) -> None:
+        self._wire.respond(self._incoming, response, now_s)
+
+    def _send_bye(self, now_s: float) -> None:
+        bye = self.dialog.request("BYE", headers=self._hangup_headers)
+        to = in_dialog_peer(self.dialog.next_hop, self.flow, behind_nat=self._nat)
+        self._bye_key = self._wire.send_request(self.name, bye, to, now_s)
+        self.transactions.add(self._bye_key)

@@ -1,0 +1,109 @@
+"""Valid dialogs with their messages damaged, doubled, delayed and mixed: nothing is raised, nothing stays open."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from kallglot_media.sip.settings import AgentSettings
+from tests.support.call_ladder import FAR, Ladder
+
+STEPS = [
+    "<- INVITE",
+    "<- re-INVITE",
+    "<- re-INVITE nosdp",
+    "<- ACK",
+    "<- ACK sdp",
+    "<- ACK failure",
+    "<- BYE",
+    "<- CANCEL",
+    "<- UPDATE",
+    "<- INFO",
+    "<- OPTIONS",
+    "<- PRACK",
+    "<- BYE cseq=0",
+    "<- ACK to=other",
+    "-- ring",
+    "-- ring 183",
+    "-- answer",
+    "-- reject 486",
+    "-- hangup",
+    "-- answer_offer",
+    "-- refuse_offer 488",
+    "-- transport_failed",
+]
+CALLER_STEPS = [
+    "<- 100",
+    "<- 180",
+    "<- 180 tag=x",
+    "<- 183 sdp tag=y",
+    "<- 200",
+    "<- 200 tag=x",
+    "<- 200 nosdp",
+    "<- 302",
+    "<- 486",
+    "<- 487",
+    '<- 401 WWW-Authenticate:Digest_realm="r",nonce="n"',
+    '<- 407 Proxy-Authenticate:Digest_realm="r",nonce="n",qop="auth"',
+    "<- 408",
+    "<- 200 Record-Route:<sip:p;lr>,<",
+    "<- 180 Record-Route:nonsense",
+    "<- BYE",
+    "<- re-INVITE",
+    "<- re-INVITE nosdp",
+    "<- UPDATE",
+    "<- ACK",
+    "-- hangup",
+    "-- answer_offer",
+    "-- transport_failed",
+]
+DAMAGE = some.tuples(some.integers(0, 700), some.integers(0, 12), some.binary(max_size=6))
+GAPS = some.sampled_from([0.0, 0.0, 0.1, 0.7, 3.0, 40.0])
+
+
+def act(ladder: Ladder, step: str, now_s: float, damage: tuple[int, int, bytes] | None) -> None:
+    arrow, *words = step.split()
+    if arrow == "--":
+        ladder.act(words, now_s)
+    else:
+        try:
+            data = ladder.far.make(words)
+        except KeyError:
+            return  # an answer to something that we have not sent
+        if damage is not None:
+            at, cut, junk = damage
+            data = data[:at] + junk + data[at + cut :]
+        ladder.agent.receive(data, FAR, now_s)
+    ladder.collect(now_s)
+
+
+def play_all(first: str, steps: list[tuple[str, float, tuple[int, int, bytes] | None]]) -> None:
+    ladder = Ladder(AgentSettings(longest_ring_s=100))
+    now_s = 0.0
+    for step, gap_s, damage in [(first, 0.0, None), *steps]:
+        now_s += gap_s
+        ladder.advance(now_s)
+        act(ladder, step, now_s, damage)
+    for call in {event.call for event in ladder.events} | {ladder.call}:
+        ladder.agent.hangup(call, now_s)
+        ladder.collect(now_s)
+    ladder.advance(now_s + 300)
+    agent = ladder.agent
+    assert (agent.open_calls, agent.open_dialogs, agent.open_transactions) == (0, 0, 0)
+    assert agent._calls == {}
+    assert agent.next_time_s() is None
+
+
+COMMON = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@COMMON
+@given(some.lists(some.tuples(some.sampled_from(STEPS), GAPS, some.none() | DAMAGE), max_size=14))
+def test_calls_to_us(steps: list[tuple[str, float, tuple[int, int, bytes] | None]]) -> None:
+    play_all("<- INVITE", steps)
+
+
+@COMMON
+@given(some.lists(some.tuples(some.sampled_from(CALLER_STEPS), GAPS, some.none() | DAMAGE), max_size=14))
+def test_calls_of_ours(steps: list[tuple[str, float, tuple[int, int, bytes] | None]]) -> None:
+    play_all("-- invite credentials", steps)
