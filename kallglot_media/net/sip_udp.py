@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from kallglot_media.sip.events import Peer
 
 _MOST_WAITING_BYTES = 4 * 1024 * 1024
+_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+"""For a burst of calls while the loop is busy; the kernel gives what net.core.rmem_max allows."""
 
 
 class Owner(Protocol):
@@ -33,9 +36,12 @@ class SipUdp(asyncio.DatagramProtocol):
         """Raises OSError naming the address."""
         loop = asyncio.get_running_loop()
         try:
-            _, protocol = await loop.create_datagram_endpoint(lambda: cls(owner), local_addr=(host, port))
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+            # Bound by ourselves: uvloop leaves its transport behind when its own bind fails.
+            bound = _bound(found[0][0], found[0][4])
         except OSError as wrong:
             raise OSError(wrong.errno, f"cannot listen on udp {host}:{port}: {wrong.strerror or wrong}") from wrong
+        _, protocol = await loop.create_datagram_endpoint(lambda: cls(owner), sock=bound)
         return protocol
 
     @property
@@ -75,3 +81,17 @@ class SipUdp(asyncio.DatagramProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._closed.done():
             self._closed.set_result(None)
+
+
+def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
