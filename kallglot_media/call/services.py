@@ -41,6 +41,7 @@ class Service:
         self._caller = caller
         self._answer_sdp = answer_sdp
         self._rules = rules
+        self._interrupted = False
 
     async def run(self) -> tuple[EndReason, str]:
         """The whole call."""
@@ -51,7 +52,7 @@ class Service:
         if self._rules.languages is None:
             self._session.set_plan(ECHO, _FULL)
         else:
-            await self._start_interpreter(self._rules.languages)
+            self._start_interpreter(self._rules.languages)
         waiting: set[asyncio.Future[Any]] = {self._caller.ended, self._session.stop}
         await asyncio.wait(waiting, timeout=self._rules.max_call_s, return_when=asyncio.FIRST_COMPLETED)
         if self._caller.ended.done():
@@ -60,15 +61,27 @@ class Service:
             return self._session.stop.result()
         return EndReason.TIMEOUT, f"limits.max_call_s: {self._rules.max_call_s:g} s are over"
 
-    async def _start_interpreter(self, languages: tuple[str, str]) -> None:
-        """Say in both languages what this is, then listen."""
+    def _start_interpreter(self, languages: tuple[str, str]) -> None:
+        """Listen at once, and say in both languages what this is until the caller starts to speak."""
         self._session.set_plan(INTERPRETER, _NOT_HEARD)
+        direction = Direction(Party.CUSTOMER, Party.CUSTOMER, None, languages[1], pair=languages)
+        self._session.interpret([direction], self._rules.segment)
+        self._session.on_speech_started = self._caller_speaks
+        self._session.own(self._explain(languages), "explain")
+
+    async def _explain(self, languages: tuple[str, str]) -> None:
         names = ["interpreter", "starter_only"] if self._rules.only_starter else ["interpreter"]
         for language in languages:
             for name in names:
+                if self._interrupted:
+                    return
                 text = self._rules.announcements.text(name, language)
                 await self._session.say(
                     Party.CUSTOMER, await self._session.world.announcer.speech(text, language, None)
                 )
-        direction = Direction(Party.CUSTOMER, Party.CUSTOMER, None, languages[1], pair=languages)
-        self._session.interpret([direction], self._rules.segment)
+
+    def _caller_speaks(self, party: Party) -> None:
+        """Whoever starts to speak has understood: the explanation stops in mid-word."""
+        if not self._interrupted:
+            self._interrupted = True
+            self._session.hush(party)

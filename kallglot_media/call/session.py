@@ -83,6 +83,7 @@ class Session:
         self.stop: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
         self.log = CallLog(session_id)
         self.on_through: Callable[[Party, bool], None] = lambda talker, on: None
+        self.on_speech_started: Callable[[Party], None] = lambda party: None
         self._facts = facts
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
@@ -149,6 +150,10 @@ class Session:
         """Loop a call-progress tone to a party, or stop it (None)."""
         leg_id = self.legs[party].leg_id
         self.world.media.send(m.PlayTone(leg_id, name) if name else m.StopTone(leg_id))
+
+    def hush(self, party: Party) -> None:
+        """Throw away what a party has not yet heard."""
+        self.world.media.send(m.Clear(self.legs[party].leg_id))
 
     async def say(self, party: Party, speech: Speech | None) -> None:
         """Play an announcement to a party and wait until it was heard; returns early when the party is gone."""
@@ -270,7 +275,9 @@ class Session:
         elif isinstance(event, m.PlayoutFinished):
             self._on_playout_finished(event)
         elif isinstance(event, m.SpeechStarted):
-            self.event("speech.started", event.at_sample, speaker=self._party(event.leg_id))
+            party = self._party(event.leg_id)
+            self.event("speech.started", event.at_sample, speaker=party)
+            self.on_speech_started(party)
         elif isinstance(event, m.Dtmf):
             # The key itself may be part of a card number: it is written down, never logged.
             self._journal.event(
