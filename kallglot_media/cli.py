@@ -20,6 +20,7 @@ from kallglot_media.errors import SetupError
 from kallglot_media.speech.errors import SpeechSetupError
 
 DEFAULT_CONFIG = Path("configs/server.yaml")
+DEMO_FOLDER = Path("demo-output")
 USER_ERROR = 2
 
 app = typer.Typer(
@@ -239,6 +240,76 @@ def _settings_for_models(config: Path) -> Any:
         return SpeechSettings()
     loaded: Config = load_config(config)
     return loaded.engines()
+
+
+@app.command()
+def phone(
+    uri: Annotated[str | None, typer.Argument(help="Who to call, e.g. sip:echo@127.0.0.1:5060.")] = None,
+    listen: Annotated[str | None, typer.Option(help="Wait to be called at HOST:PORT instead.")] = None,
+    script: Annotated[str | None, typer.Option(help="Steps, or a file with steps: see docs/phone.md.")] = None,
+    play: Annotated[list[Path] | None, typer.Option(help="Say this WAV file and listen; may be repeated.")] = None,
+    record: Annotated[Path | None, typer.Option(help="WAV file for what is heard.")] = None,
+    report: Annotated[Path | None, typer.Option(help="JSON file for what happened.")] = None,
+    local: Annotated[str, typer.Option(help="Our own address when calling.")] = "127.0.0.1",
+    transport: Annotated[str, typer.Option(help="udp or tcp.")] = "udp",
+    codec: Annotated[str, typer.Option(help="PCMU, PCMA, or both with a comma.")] = "PCMU,PCMA",
+    user: Annotated[str, typer.Option(help="The name before the @ of our own address.")] = "phone",
+    ring: Annotated[float, typer.Option(help="Seconds to ring before answering.")] = 0.0,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for a call, or for an answer.")] = 60.0,
+) -> None:
+    """A scripted softphone: call or be called, say WAV files, press keys, record what is heard."""
+    with plain_errors():
+        from kallglot_media.phone.cli import phone_command
+        from kallglot_media.phone.phone import PhoneSettings
+
+        host, port = _host_and_port(listen) if listen else (local, 0)
+        codecs = tuple(_one_of("--codec", name.strip().upper(), ("PCMU", "PCMA")) for name in codec.split(","))
+        settings = PhoneSettings(
+            user, host, port, _one_of("--transport", transport.lower(), ("udp", "tcp")), codecs, ring, wait
+        )
+        code = phone_command(
+            uri,
+            listen=listen is not None,
+            settings=settings,
+            script=script,
+            play=play or (),
+            record=record,
+            report=report,
+        )
+    raise typer.Exit(code)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise UserError(f"--listen: is '{text}'; write HOST:PORT, e.g. 127.0.0.1:5070")
+    return host.strip("[]"), int(port)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where recordings, logs and the plot go.")] = DEMO_FOLDER,
+    as_json: JsonOption = False,
+) -> None:
+    """Two phones, one interpreted call, all on this machine; fails when anything was not heard. Under 2 minutes."""
+    with plain_errors():
+        from kallglot_media.phone.cli import demo_command
+
+        code = demo_command(folder, as_json=as_json, console=err if as_json else None)
+    raise typer.Exit(code)
+
+
+@app.command()
+def plot(
+    session: Annotated[Path, typer.Argument(help="A session's folder: DATA_DIR/sessions/ID.")],
+    folder: Annotated[Path | None, typer.Option("--out", help="Where to draw; left out: into that folder.")] = None,
+) -> None:
+    """Draw a session: four tracks, the turns with their texts, and the lag of each; PNG and SVG."""
+    with plain_errors():
+        from kallglot_media.phone.cli import plot_command
+
+        code = plot_command(session, folder)
+    raise typer.Exit(code)
 
 
 def main() -> None:

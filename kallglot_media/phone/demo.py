@@ -34,6 +34,12 @@ READY_S = 30.0
 LIMIT_S = 110.0
 _LOOK_EVERY_S = 0.1
 _STOP_S = 10.0
+_NOTICE_S = 4.0
+"""How long after one phone has gone the other may stay."""
+
+_GONE_LOOKS = 5
+"""How often the end of a killed process group is looked for; a zombie that nobody reaps counts as there."""
+
 _RATE_HZ = 8000
 
 
@@ -78,29 +84,32 @@ async def _run(folder: Path, console: Console, limit_s: float) -> DemoOutcome:
         async with asyncio.timeout(limit_s), _process(setup, "server", _serve_command(setup)) as server:
             ready_s = await _until_ready(setup, server)
             console.print(f"server ready in {ready_s:.1f} s, at {setup.customer_calls}\n", style="dim")
-            await _converse(setup, console)
+            await _converse(setup, server, console)
             await _stop(server)
     except TimeoutError:
         raise DemoFailed(f"not over after {limit_s:.0f} s; look into {setup.folder}") from None
     return _outcome(setup, lines, ready_s)
 
 
-async def _converse(setup: DemoSetup, console: Console) -> None:
+async def _converse(setup: DemoSetup, server: asyncio.subprocess.Process, console: Console) -> None:
     """The call itself: both phones until they are done, and the session until it is on disk."""
     async with (
         _process(setup, "agent", _phone_command(setup, "agent")) as agent,
         _process_after(setup, agent, "customer") as customer,
     ):
-        over = asyncio.gather(agent.wait(), customer.wait())
         view: ConversationView | None = None
-        while not over.done():
-            view = view or _view(setup, console)
-            if view:
+        left_s = _NOTICE_S
+        while left_s > 0 and (agent.returncode is None or customer.returncode is None):
+            if server.returncode is not None:
+                raise DemoFailed(f"the server ended with {server.returncode} in the call:\n{tail(setup.log('server'))}")
+            if customer.returncode is not None or agent.returncode is not None:
+                left_s -= _LOOK_EVERY_S  # one side has gone; the other has this long to notice
+            if view := view or _view(setup, console):
                 view.update()
-            await asyncio.wait([over], timeout=_LOOK_EVERY_S)
-        await _until_written(setup)
-        if view := view or _view(setup, console):
-            view.finish()
+            await asyncio.sleep(_LOOK_EVERY_S)
+    await _until_written(setup)
+    if view := view or _view(setup, console):
+        view.finish()
 
 
 def _view(setup: DemoSetup, console: Console) -> ConversationView | None:
@@ -193,7 +202,9 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         pass
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            for _ in range(_GONE_LOOKS):
+                os.killpg(process.pid, signal.SIGKILL)
+                await asyncio.sleep(_LOOK_EVERY_S)
         await process.wait()
 
 
@@ -211,10 +222,11 @@ async def _until_ready(setup: DemoSetup, server: asyncio.subprocess.Process) -> 
 
 async def _until_written(setup: DemoSetup) -> None:
     """Wait until session.json says that the session has ended; what is missing then, the verdict will say."""
+    if (folder := session_folder(setup.data_dir)) is None:
+        return
     for _ in range(round(_STOP_S / _LOOK_EVERY_S)):
-        folder = session_folder(setup.data_dir)
         with contextlib.suppress(OSError, ValueError):
-            if folder and json.loads((folder / "session.json").read_text("utf-8")).get("status") == "ended":
+            if json.loads((folder / "session.json").read_text("utf-8")).get("status") == "ended":
                 return
         await asyncio.sleep(_LOOK_EVERY_S)
 

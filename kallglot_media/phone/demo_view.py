@@ -5,7 +5,6 @@ Lines are only ever added, so that it reads the same in a terminal, in a file an
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kallglot_media.audio.wav import read_wav
 from kallglot_media.phone.session_folder import STAGES, JsonLines, Turn, merge_timings
 from kallglot_media.phone.verdict import Verdict
 
@@ -120,10 +120,9 @@ def files_table(files: Sequence[Path], folder: Path) -> Table:
 
 
 def _sound_facts(path: Path) -> tuple[str, str]:
-    with wave.open(str(path), "rb") as sound:
-        seconds = sound.getnframes() / sound.getframerate()
-        channels = {1: "mono", 2: "left original, right translated"}.get(sound.getnchannels(), "")
-        return f"{seconds:.3f} s", f"{sound.getframerate()} Hz, {channels}"
+    pcm, rate_hz = read_wav(path.read_bytes())
+    channels = "mono" if pcm.ndim == 1 else "left original, right translated"
+    return f"{len(pcm) / rate_hz:.3f} s", f"{rate_hz} Hz, {channels}"
 
 
 def verdict_table(verdict: Verdict) -> Table:

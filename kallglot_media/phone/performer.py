@@ -87,11 +87,9 @@ class Performer:
         return Acts(self._silence, hang_up=True)
 
     def other_side_hung_up(self, now: int) -> None:
-        """The call ended: a wait for that is over, everything else that was left undone is missed."""
-        if not self.is_done and isinstance(self._steps[self._index], WaitHangup | HangUp):
-            self._index += 1
+        """The call ended: what was left to say, to press or to hear is missed; silence there is now."""
         for number, step in enumerate(self._steps[self._index :], start=self._index + 1):
-            if not isinstance(step, HangUp | WaitHangup):
+            if _needs_the_call(step):
                 self.missed.append(Missed(number, f"{describe(step)}: the call ended before", now))
         self._index = len(self._steps)
 
@@ -124,6 +122,10 @@ class Performer:
             quiet = min(self._ear.quiet_for(now), now - began_at) >= samples_of(step.silence_ms, self._ear.rate_hz)
             return quiet and (heard_since or not step.after_speech)
         return False
+
+
+def _needs_the_call(step: Step) -> bool:
+    return isinstance(step, PlayFile | Keys | WaitSpeech) or (isinstance(step, WaitSilence) and step.after_speech)
 
 
 def describe(step: Step) -> str:

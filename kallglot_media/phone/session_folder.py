@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import wave
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kallglot_media.audio.pcm import Pcm16
+from kallglot_media.audio.wav import WavError, read_wav
 from kallglot_media.errors import SetupError
 
 SPEAKERS = ("customer", "agent")
@@ -164,18 +164,14 @@ def merge_timings(turn: dict[str, Any], event: Mapping[str, Any]) -> None:
 def read_track(path: Path) -> Track:
     """Both channels of a dual-channel WAV file. Raises SessionFolderError."""
     try:
-        with wave.open(str(path), "rb") as sound:
-            if (sound.getnchannels(), sound.getsampwidth()) != (2, 2):
-                shape = f"{sound.getnchannels()} channels of {8 * sound.getsampwidth()} bits"
-                raise SessionFolderError(str(path), f"holds {shape}", "a recording has 2 channels of 16 bits")
-            both = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.int16).reshape(-1, 2)
-            return Track(both[:, 0].copy(), both[:, 1].copy(), sound.getframerate())
+        both, rate_hz = read_wav(path.read_bytes())
     except FileNotFoundError:
         raise SessionFolderError(str(path), "is not there", "was recording on for this session?") from None
-    except (wave.Error, EOFError) as wrong:
-        raise SessionFolderError(
-            str(path), f"is no WAV file: {wrong}", "start the server once: it repairs it"
-        ) from None
+    except WavError as wrong:
+        raise SessionFolderError(str(path), f"is no WAV file: {wrong}", "the server mends it when it starts") from None
+    if both.ndim != 2 or both.shape[1] != 2:
+        raise SessionFolderError(str(path), "is no dual-channel file", "left is the original, right the translation")
+    return Track(both[:, 0].copy(), both[:, 1].copy(), rate_hz)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

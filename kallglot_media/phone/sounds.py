@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import wave
 from pathlib import Path
 
 import numpy as np
 
 from kallglot_media.audio.pcm import Pcm16
+from kallglot_media.audio.resample import resample
+from kallglot_media.audio.wav import WavError, read_wav, wav_bytes
 from kallglot_media.phone.script import ScriptError
 
 
 def load_sound(path: Path, rate_hz: int) -> Pcm16:
-    """The samples of a 16 bit WAV file at `rate_hz`; of two channels the first. Raises ScriptError."""
+    """The samples of a 16 bit WAV file at `rate_hz`; of several channels the first. Raises ScriptError."""
     try:
-        with wave.open(str(path), "rb") as sound:
-            if sound.getsampwidth() != 2:
-                wrong = f"has samples of {8 * sound.getsampwidth()} bits"
-                raise ScriptError(str(path), wrong, f"convert it: sox {path.name} -b 16 -c 1 16bit.wav")
-            data = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").astype(np.int16)
-            pcm = data.reshape(-1, sound.getnchannels())[:, 0]
-            return np.ascontiguousarray(_resampled(pcm, sound.getframerate(), rate_hz))
+        pcm, from_hz = read_wav(path.read_bytes())
     except OSError as wrong:
         raise ScriptError(str(path), f"cannot be read: {wrong.strerror}", "give a WAV file") from None
-    except (wave.Error, EOFError) as wrong:
-        raise ScriptError(str(path), f"is no WAV file: {wrong}", "give a WAV file, 16 bit") from None
+    except WavError as wrong:
+        raise ScriptError(str(path), f"is no WAV file of 16 bit samples: {wrong}", "convert it with sox") from None
+    mono = pcm if pcm.ndim == 1 else np.ascontiguousarray(pcm[:, 0])
+    return resample(mono, from_hz, rate_hz)
 
 
 def save_sound(path: Path, pcm: Pcm16, rate_hz: int) -> None:
-    """Write mono 16 bit."""
-    with wave.open(str(path), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(rate_hz)
-        sound.writeframes(pcm.astype("<i2").tobytes())
-
-
-def _resampled(pcm: Pcm16, from_hz: int, to_hz: int) -> Pcm16:
-    if from_hz == to_hz:
-        return pcm
-    import soxr
-
-    resampled: Pcm16 = soxr.resample(pcm, from_hz, to_hz)
-    return resampled
+    """Write mono 16 bit, with the folder it stands in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(wav_bytes(pcm, rate_hz))

@@ -115,7 +115,7 @@ def test_the_other_side_may_end_a_wait_for_that(tmp_path: Path) -> None:
 
 
 def test_what_was_left_undone_when_the_call_ended_is_missed(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, "wait reply 1s; play a.wav; dtmf 1; wait hangup")
+    stage = Stage(tmp_path, "wait reply 1s; play a.wav; pause 1s; wait silence 1s; wait speech; dtmf 1; wait hangup")
     stage.ticks(5)
     stage.performer.other_side_hung_up(stage.now)
-    assert [step for step, _ in stage.missed()] == [1, 2, 3]
+    assert [step for step, _ in stage.missed()] == [1, 2, 5, 6]

@@ -77,7 +77,7 @@ def test_envelope_keeps_the_extremes_of_each_part() -> None:
         (lambda folder: (folder / "session.json").unlink(), "is not there", "one session"),
         (lambda folder: (folder / "session.json").write_text("{"), "is no JSON", "disk"),
         (lambda folder: (folder / "agent.wav").unlink(), "is not there", "recording"),
-        (lambda folder: (folder / "agent.wav").write_bytes(b"RIFF"), "no WAV file", "repairs"),
+        (lambda folder: (folder / "agent.wav").write_bytes(b"RIFF"), "no WAV file", "mends"),
         (lambda folder: (folder / "transcript.jsonl").write_text('{"sequence": 1}\n'), "speaker", "version"),
     ],
 )
