@@ -85,7 +85,10 @@ def _answer(operation: Operation, arguments: list[Any]) -> dict[str, Any]:
 def main(argument: str) -> int:
     """Run one worker. Returns the exit status: 0 when the pool closed the socket, 2 when loading failed."""
     said = json.loads(argument)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server: it ends its workers in order
+    # Ctrl-C goes to the terminal's whole group, and systemd's SIGTERM to every process of the service: both
+    # are for the server, which lets live calls finish and then ends its workers in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_parent()
     os.nice(said["niceness"])
     kind = EngineKind(said["kind"])

@@ -85,9 +85,10 @@ async def test_a_recognizer_killed_at_work_is_back_for_the_next_utterance(
     assert [changes.get_nowait() for _ in range(2)] == [(EngineKind.RECOGNIZER, False), (EngineKind.RECOGNIZER, True)]
 
 
-async def test_ctrl_c_at_the_terminal_does_not_reach_the_workers(pool: SpeechPool) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_what_stops_the_server_does_not_stop_the_workers(pool: SpeechPool, number: signal.Signals) -> None:
     for status in pool.status().values():
-        os.kill(status.pids[0], signal.SIGINT)
+        os.kill(status.pids[0], number)
     assert (await pool.translate("Ja, bitte.", "de", "en", deadline_s=SOON_S)).text
     assert (await pool.synthesize("Yes.", "en", None, deadline_s=SOON_S)).rate_hz == 16_000
 
