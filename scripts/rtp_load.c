@@ -69,7 +69,7 @@ static void speak(struct leg *leg, uint32_t ssrc, const unsigned char *sound, si
     memcpy(packet + 8, &source, 4);
     memcpy(packet + HEADER, sound + leg->at, FRAME);
     leg->at = leg->at + 2 * FRAME > size ? 0 : leg->at + FRAME;
-    if (sendto(leg->fd, packet, sizeof packet, 0, (struct sockaddr *)&leg->to, sizeof leg->to) == sizeof packet) sent++;
+    if (send(leg->fd, packet, sizeof packet, 0) == sizeof packet) sent++;
 }
 
 static void hear(struct leg *leg) {
@@ -132,6 +132,7 @@ int main(int count, char **words) {
         all[n].to = (struct sockaddr_in){
             .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
         all[n].at = ((size_t)n * 7919 * FRAME) % size;
+        if (connect(all[n].fd, (struct sockaddr *)&all[n].to, sizeof all[n].to) < 0) die("connect"); /* no strays */
     }
     int64_t start_ns = now_ns(), end_ns = start_ns + (int64_t)(seconds * 1e9);
     for (int64_t step = 0; now_ns() < end_ns; step++) {

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kallglot_media.audio.conceal import Concealer
+from kallglot_media.audio.conceal import Concealer, history_samples
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.segment import Ended, SegmentEvent, Started
+from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.leg import MOST_MADE_UP_FRAMES, Leg
 from kallglot_media.media.messages import FromMedia, SpeechStarted, Utterance
 from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, SILENCE, Rows
 
 _QUIET_DBFS = -50.0  # softer: the jitter buffer may drop or add a frame unheard
-_DIGITAL_SILENCE_DBFS = -90.0  # nothing in it for a voice detector to learn from
+_LOOK_BACK_FRAMES = -(-history_samples(RATE_HZ) // FRAME_SAMPLES)
 _FRAME_BYTES = 2 * FRAME_SAMPLES
 
 
@@ -34,7 +35,7 @@ class Ears:
         by_slot = {leg.slot: leg for leg in legs}
         self._hearing = [leg for leg in by_slot.values() if leg.receives]
         self._deaf = [leg.slot for leg in by_slot.values() if not leg.receives]
-        self._listening = [leg for leg in by_slot.values() if leg.segmenter is not None]
+        self._listening = [leg for leg in by_slot.values() if leg.cutter is not None]
         self._silences = [by_slot[row].silence if row in by_slot else SILENCE[0] for row in range(self._rows.high)]
         self._quiet += [False] * (self._rows.high - len(self._quiet))
 
@@ -64,6 +65,7 @@ class Ears:
         for leg in self._hearing:
             for _ in range(min(frames, 2 * leg.jitter.waiting)):
                 leg.jitter.pop()
+        self._rows.forget()
 
     def cut(self, heard: Pcm16, tick: int) -> list[FromMedia]:
         """SpeechStarted and Utterance of the legs that are listened to."""
@@ -73,17 +75,28 @@ class Ears:
         levels = self._levels
         sound = heard.tobytes()
         for leg in self._listening:
-            assert leg.vad is not None
-            assert leg.segmenter is not None
             slot, level = leg.slot, levels[leg.slot]
+            cutter = leg.cutter
+            assert cutter is not None
+            if cutter.asleep:
+                if level < cutter.floor_dbfs:
+                    continue
+                self._wake(leg, cutter, tick)
             start = slot * _FRAME_BYTES
-            is_speech = level > _DIGITAL_SILENCE_DBFS and leg.vad.is_speech(
+            is_speech = level >= cutter.floor_dbfs and cutter.vad.is_speech(
                 sound[start : start + _FRAME_BYTES], RATE_HZ
             )
-            cut = leg.segmenter.push(heard[slot], is_speech, leg.session.position(tick), level)
+            cut = cutter.push(heard[slot], is_speech, leg.session.position(tick), level, tick)
             if cut:
                 events += [event for piece in cut for event in as_messages(leg, piece)]
         return events
+
+    def _wake(self, leg: Leg, cutter: Cutter, tick: int) -> None:
+        """What was not looked at while all was quiet may be an utterance's lead-in."""
+        count = cutter.wake(tick)
+        first_sample = leg.session.position(tick - count)
+        for n, frame in enumerate(self._rows.last_frames(leg.slot, tick, count)):
+            cutter.segmenter.push(frame, False, first_sample + n * FRAME_SAMPLES)
 
     def _mend(self, leg: Leg, came: bool, tick: int) -> None:
         """Make a frame up where none came, and join the first real one to what was made up.
@@ -112,7 +125,7 @@ class Ears:
     def _concealer_of(self, leg: Leg, tick: int) -> Concealer:
         """One that knows what was heard last."""
         concealer = Concealer()
-        for frame in self._rows.last_frames(leg.slot, tick):
+        for frame in self._rows.last_frames(leg.slot, tick, _LOOK_BACK_FRAMES):
             concealer.good(frame)
         return concealer
 

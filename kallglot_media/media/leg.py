@@ -7,21 +7,21 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-import webrtcvad
 
 from kallglot_media.audio import g711
 from kallglot_media.audio.conceal import Concealer
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.playout import PlayoutQueue
-from kallglot_media.audio.segment import Segmenter, SegmentRules
+from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.messages import LegStats, SetRemote
 from kallglot_media.media.reports import Reports
 from kallglot_media.media.rows import LAWS, SILENCE
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address, SourceLock
 from kallglot_media.modes.plan import Party
-from kallglot_media.rtp.dtmf import DtmfPress, DtmfReceiver
-from kallglot_media.rtp.jitter import JitterBuffer
+from kallglot_media.rtp.dtmf import DtmfPress, DtmfReceiver, DtmfStats
+from kallglot_media.rtp.jitter import JitterBuffer, JitterStats
 from kallglot_media.rtp.packet import RtpError, RtpPacket, is_rtcp
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ COMFORT_NOISE = 13
 """Static payload type of RFC 3389: the peer says that it is silent."""
 
 
+_JITTER_COUNTERS = tuple(field.name for field in dataclasses.fields(JitterStats))
+_DTMF_COUNTERS = tuple(field.name for field in dataclasses.fields(DtmfStats))
 _KEY_TICKS = 150  # a key's packets may be repeated for so long
 
 MOST_MADE_UP_FRAMES = 5
@@ -56,8 +58,7 @@ class Leg:
         self.playout = PlayoutQueue()
         self.tone: Pcm16 | None = None
         self.tone_at = 0
-        self.vad: webrtcvad.Vad | None = None
-        self.segmenter: Segmenter | None = None
+        self.cutter: Cutter | None = None
         self.counters: Counter[str] = Counter()
         self.first_sequence = 0
         self.last_rtp_s = 0.0
@@ -103,8 +104,7 @@ class Leg:
 
     def listen(self, rules: SegmentRules | None) -> None:
         """Start cutting into utterances by these rules, or stop. What is under way must be flushed before."""
-        self.vad = None if rules is None else webrtcvad.Vad(rules.aggressiveness)
-        self.segmenter = None if rules is None else Segmenter(rules)
+        self.cutter = None if rules is None else Cutter(rules)
 
     def receive(self, datagram: bytes, source: Address, now_s: float) -> bool:
         """One datagram from the RTP port; True when it belongs to a pressed key. Never raises for what is in it."""
@@ -164,9 +164,9 @@ class Leg:
     def stats(self) -> LegStats:
         """Counters and gauges of now."""
         counters = dict(self.counters)
-        counters |= dataclasses.asdict(self.jitter.stats)
+        counters |= {name: getattr(self.jitter.stats, name) for name in _JITTER_COUNTERS}
         counters |= self.reports.counters()
-        counters |= {f"dtmf_{name}": count for name, count in dataclasses.asdict(self.dtmf.stats).items()}
+        counters |= {f"dtmf_{name}": getattr(self.dtmf.stats, name) for name in _DTMF_COUNTERS}
         counters["latched"] = self.lock.latched
         counters["delay_ms"] = self.jitter.depth_ms
         return LegStats(self.leg_id, counters, self.reports.jitter_ms, self.reports.loss_ratio)

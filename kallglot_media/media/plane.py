@@ -359,8 +359,8 @@ class MediaPlane:
 
     def _flush(self, leg: Leg) -> None:
         """End the utterance under way, if there is one."""
-        if leg.segmenter is not None:
-            for piece in leg.segmenter.flush():
+        if leg.cutter is not None:
+            for piece in leg.cutter.segmenter.flush():
                 self._events += as_messages(leg, piece)
 
     def _arrange(self) -> None:

@@ -13,8 +13,8 @@ RATE_HZ = 8000
 FRAME_SAMPLES = 160
 HEADER_BYTES = 12
 PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
-PAST_FRAMES = 3
-"""Frames kept of each leg, for concealment to look back on."""
+PAST_FRAMES = 16
+"""Frames kept of each leg: concealment looks back on 3, an utterance on its lead-in."""
 
 LAWS = ("PCMU", "PCMA")
 SILENCE = tuple(bytes([g711.SILENCE[law]]) * FRAME_SAMPLES for law in LAWS)
@@ -81,15 +81,22 @@ class Rows:
         heard[0] = 0
         return heard
 
-    def last_frames(self, row: int, tick: int) -> npt.NDArray[np.int16]:
-        """int16[3, 160]: the leg's frames before this tick, oldest first; for use after `decode` of `tick`."""
-        return np.stack([self.past[(tick + 1 + n) % PAST_FRAMES, row] for n in range(PAST_FRAMES)])
+    def last_frames(self, row: int, tick: int, count: int) -> npt.NDArray[np.int16]:
+        """int16[count, 160]: the leg's frames before this tick, oldest first; for use after `decode` of `tick`."""
+        frames: npt.NDArray[np.int16] = self.past[np.arange(tick + 1 - count, tick + 1) % PAST_FRAMES, row]
+        return frames
+
+    def forget(self) -> None:
+        """Ticks were skipped: what was heard before them is not what came before the next."""
+        self.past[:] = 0
 
     def encode(self, said: npt.NDArray[np.float32], sending: npt.NDArray[np.intp]) -> bytes:
-        """One packet per row in `sending`, back to back; all RTP clocks move on. said: float32[high, 160]."""
+        """One packet per row in `sending`, back to back; all RTP clocks move on. said: float32[high, 160], used up."""
         high = self.high
         packets = self.packets
-        pcm = np.clip(np.rint(said), -32768, 32767).astype(np.int16)
+        np.rint(said, out=said)
+        np.minimum(said, 32767, out=said)
+        pcm = np.maximum(said, -32768, out=said).astype(np.int16)
         index = pcm.view(np.uint16) + (self.law[:high, None] << 16)
         packets[:high, HEADER_BYTES:] = _ENCODE.take(index, mode="clip")
         self._write_headers(high)

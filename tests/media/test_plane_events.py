@@ -28,7 +28,7 @@ from kallglot_media.rtp.rtcp import (
     middle_of_ntp,
     parse_compound,
 )
-from tests.support.studio import DTMF_TYPE, FRAME, SILENCE, Pcm16, Peer, Studio, tone
+from tests.support.studio import DTMF_TYPE, FRAME, SILENCE, Pcm16, Peer, Studio, exact, tone
 
 C, A = Party.CUSTOMER, Party.AGENT
 
@@ -76,6 +76,18 @@ def test_an_utterance_has_lead_tail_and_its_place_on_the_clock() -> None:
     assert said.first_sample + len(pcm) == said.speech_end_sample + 200 * 8
     onset = said.first_sample + int(np.flatnonzero(np.abs(pcm) > 500)[0])
     assert abs(onset - begin) < 80
+
+
+def test_the_lead_in_is_what_was_really_heard_after_a_long_silence() -> None:
+    """While all is quiet nothing is looked at; the quiet "p" before a word is in the utterance all the same."""
+    studio, _ = one_leg(listen=SegmentRules(lead_ms=240))
+    quiet = np.concatenate([np.full(FRAME, exact(8 + n), np.int16) for n in range(40)])  # under −50 dBFS
+    sound = np.concatenate([np.zeros(100 * FRAME, np.int16), quiet, vowel(30), np.zeros(40 * FRAME, np.int16)])
+    studio.say({"c": np.concatenate([sound, sound])})
+    first, second = (np.frombuffer(said.pcm, "<i2") for said in studio.take(Utterance) if isinstance(said, Utterance))
+    wanted = quiet[-12 * FRAME :]
+    assert first[: len(wanted)].tolist() == wanted.tolist()
+    assert second[: len(wanted)].tolist() == wanted.tolist()
 
 
 def test_closing_flushes_the_utterance_before_leg_closed() -> None:
