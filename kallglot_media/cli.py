@@ -17,7 +17,6 @@ from rich.table import Table
 from kallglot_media import __version__
 from kallglot_media.config import Config, ConfigErrors, check_file, load_config
 from kallglot_media.errors import SetupError
-from kallglot_media.speech.errors import SpeechSetupError
 
 DEFAULT_CONFIG = Path("configs/server.yaml")
 DEMO_FOLDER = Path("demo-output")
@@ -53,7 +52,7 @@ def plain_errors() -> Iterator[None]:
     except ConfigErrors as errors:
         show_config_errors(errors)
         raise typer.Exit(USER_ERROR) from None
-    except (SetupError, SpeechSetupError) as error:
+    except SetupError as error:
         err.print(f"[red]{escape(error.where)}[/]: {escape(error.wrong)}; {escape(error.mend)}")
         raise typer.Exit(USER_ERROR) from None
     except UserError as error:
@@ -93,10 +92,11 @@ def serve(
         loaded = load_config(config)
         level = _one_of("--log-level", log_level or loaded.server.log.level, ("debug", "info", "warning", "error"))
         style = _one_of("--log-format", log_format or loaded.server.log.format, ("auto", "console", "json"))
-        from kallglot_media import log, server
+        from kallglot_media import log
+        from kallglot_media.server import serve as serve_calls
 
         log.configure(level, style)
-        _run_async(lambda: server.serve(loaded))
+        _run_async(lambda: serve_calls(loaded))
 
 
 def _one_of(option: str, value: str, choices: tuple[str, ...]) -> str:
@@ -113,7 +113,7 @@ def _run_async(main: Callable[[], Any]) -> None:
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except BaseExceptionGroup as group:
-        mendable, _ = group.split((SetupError, SpeechSetupError))
+        mendable, _ = group.split(SetupError)
         if mendable is None:
             raise
         raise _first(mendable) from None
@@ -223,7 +223,7 @@ def models_check(config: ConfigArgument = DEFAULT_CONFIG) -> None:
         for model in find_models(_settings_for_models(config)).models:
             try:
                 check_model(model)
-            except (SetupError, SpeechSetupError) as why:
+            except SetupError as why:
                 broken += 1
                 err.print(f"[red]{escape(why.where)}[/]: {escape(why.wrong)}; {escape(why.mend)}")
             else:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from kallglot_media.config import Config, Listen
 from kallglot_media.errors import SetupError
-from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.model_check import check as check_model
 from kallglot_media.speech.models import Installed, find_models
 from kallglot_media.speech.settings import EngineKind
@@ -133,14 +132,14 @@ def check_models(config: Config) -> Iterator[Finding]:
     try:
         installed = find_models(settings)
         used = installed.used(settings)
-    except (SetupError, SpeechSetupError) as why:
+    except SetupError as why:
         yield Finding("models", State.BAD, f"{why.where}: {why.wrong}", why.mend)
         return
     for model in used:
         name = f"{model.kind} {model.name}"
         try:
             check_model(model)
-        except (SetupError, SpeechSetupError) as why:
+        except SetupError as why:
             yield Finding("models", State.BAD, f"{name}: {why.where}: {why.wrong}", why.mend)
             continue
         if not model.starter:

@@ -36,7 +36,16 @@ def test_version() -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for words in (["serve"], ["check"], ["doctor"], ["models", "list"], ["models", "check"]):
+    for words in (
+        ["serve"],
+        ["check"],
+        ["doctor"],
+        ["models", "list"],
+        ["models", "check"],
+        ["phone"],
+        ["demo"],
+        ["plot"],
+    ):
         assert run(*words, "--help").exit_code == 0
 
 
