@@ -72,13 +72,15 @@ class DemoOutcome:
         return (first_s - end_s) * 1000.0
 
 
-def run_demo(folder: Path, console: Console, *, limit_s: float = LIMIT_S) -> DemoOutcome:
-    """One whole call. Raises DemoFailed, or SetupError when it could not even begin."""
-    return asyncio.run(_run(folder, console, limit_s))
+def run_demo(folder: Path, console: Console, *, limit_s: float = LIMIT_S, line_count: int | None = None) -> DemoOutcome:
+    """One call with the demo's lines, or only the first `line_count` of them.
+
+    Raises DemoFailed when it cannot be judged, or SetupError when it could not even begin.
+    """
+    return asyncio.run(_run(folder, console, limit_s, load_lines(UTTERANCES, _RATE_HZ)[:line_count]))
 
 
-async def _run(folder: Path, console: Console, limit_s: float) -> DemoOutcome:
-    lines = load_lines(UTTERANCES, _RATE_HZ)
+async def _run(folder: Path, console: Console, limit_s: float, lines: Sequence[Line]) -> DemoOutcome:
     setup = prepare(folder, lines)
     try:
         async with asyncio.timeout(limit_s), _process(setup, "server", _serve_command(setup)) as server:

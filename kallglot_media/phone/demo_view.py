@@ -84,8 +84,8 @@ def turn_text(turn: Turn) -> Text:
     text.append(f"{turn.start_ms / 1000:6.1f} s  ", "dim")
     text.append(f"{turn.speaker:<9}", _SPEAKER_COLOURS.get(turn.speaker, "bold"))
     text.append(f" {turn.language}  {turn.text}\n")
-    text.append(f"          → {other:<8}", "dim")
-    text.append(f"{turn.translation_language or '--'}  {turn.translation or '(no translation)'}\n", "italic")
+    text.append(f"        → {other:<9}", "dim")
+    text.append(f" {turn.translation_language or '--'}  {turn.translation or '(no translation)'}\n", "italic")
     text.append_text(_timing_line(turn))
     return text
 
@@ -93,8 +93,8 @@ def turn_text(turn: Turn) -> Text:
 def _timing_line(turn: Turn) -> Text:
     total_ms = turn.timings.to_first_ms
     if total_ms is None:
-        return Text("            never played\n", "red")
-    text = Text(f"            {total_ms:5.0f} ms  ", "bold")
+        return Text("                   never played\n", "red")
+    text = Text(f"                   {total_ms:.0f} ms  ", "bold")
     parts = [(stage, turn.timings.stages.get(stage) or 0.0) for stage in STAGES]
     for stage, value_ms in parts:
         text.append("█" * round(value_ms / _BAR_MS), _STAGE_COLOURS[stage])

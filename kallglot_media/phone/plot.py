@@ -101,13 +101,13 @@ def _draw_row(axis: Axes, row: Row, session: Session, peak: float) -> None:
     for label in labels(row, session):
         columns = max(10, int(label.room_s * _inches_per_second(session) / _INCHES_PER_CHARACTER))
         words = textwrap.fill(label.text, columns, max_lines=_TEXT_LINES, placeholder=" …")
-        axis.text(label.start_s, 2.5, words, va="top", ha="left", color=_INK, fontsize=_TEXT_PT,
+        axis.text(label.start_s, 2.05, words, va="top", ha="left", color=_INK, fontsize=_TEXT_PT,
                   style="italic" if row.made else "normal", linespacing=1.15, parse_math=False)  # fmt: skip
     _dress(axis, row, colour)
 
 
 def _dress(axis: Axes, row: Row, colour: str) -> None:
-    axis.set_ylim(-1.05, 2.6)
+    axis.set_ylim(-1.05, 2.1)
     axis.set_yticks([])
     axis.set_title(row.label, loc="left", fontsize=9, color=colour, fontweight="bold", pad=3)
     axis.grid(axis="x", color=_GRID, linewidth=0.6)

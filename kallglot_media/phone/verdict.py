@@ -16,14 +16,14 @@ from statistics import median
 
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.pcm import Pcm16
-from kallglot_media.phone.match import Found, find, sound_end
+from kallglot_media.phone.match import Found, FoundInPieces, find, find_in_pieces, sound_end
 from kallglot_media.phone.session_folder import PlaySpan, Session, Turn, plays
 from kallglot_media.phone.sounds import load_sound
 
 HEARD_CORRELATION = 0.9
 HEARD_DBFS = -40.0
-SAID_CORRELATION = 0.6
-"""Lower than HEARD_CORRELATION: a jitter buffer that moves by a frame within a line halves it."""
+SAID_CORRELATION = 0.8
+"""The median over half seconds: concealment may spoil one of them."""
 
 LAG_SPREAD_MS = 150
 """A translation must lie where the listener's other translations say that it should, within this."""
@@ -69,7 +69,7 @@ class LineResult:
     """
 
     line: Line
-    said: Found
+    said: FoundInPieces
     said_end_s: float
     turn: Turn | None
     play: PlaySpan | None
@@ -163,16 +163,17 @@ def _follow_lines(session: Session, lines: Sequence[Line], heard: Mapping[str, P
     results = []
     spoken_until = dict.fromkeys(session.tracks, 0)
     for line in lines:
-        said = find(line.sound, session.tracks[line.speaker].original, first=spoken_until[line.speaker])
+        track = session.tracks[line.speaker].original
+        said = find_in_pieces(line.sound, track, session.rate_hz, first=spoken_until[line.speaker])
         if said.correlation >= SAID_CORRELATION:
             spoken_until[line.speaker] = said.at_sample + len(line.sound)
         results.append(_follow(session, line, said, heard[line.listener]))
     return results
 
 
-def _follow(session: Session, line: Line, said: Found, listener_heard: Pcm16) -> LineResult:
+def _follow(session: Session, line: Line, said: FoundInPieces, listener_heard: Pcm16) -> LineResult:
     rate_hz = session.rate_hz
-    end_s = (said.at_sample + sound_end(line.sound, rate_hz)) / rate_hz
+    end_s = (said.at_sample + said.end_shift + sound_end(line.sound, rate_hz)) / rate_hz
     turn = turn_over(session.turns, line.speaker, said.at_sample / rate_hz, end_s)
     play = next((play for play in plays(session, line.speaker) if turn and play.sequence == turn.sequence), None)
     if said.correlation < SAID_CORRELATION or play is None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from kallglot_media.phone import demo
 from kallglot_media.phone.cli import demo_command
-from kallglot_media.phone.demo import DemoFailed, run_demo
+from kallglot_media.phone.demo import DemoFailed, missed_steps, run_demo, show_outcome
 
 pytestmark = pytest.mark.loopback
 
@@ -98,3 +98,20 @@ def test_the_environments_models_are_not_the_demos(tmp_path: Path, monkeypatch: 
     with pytest.raises(DemoFailed, match="models: starter"):
         run_demo(tmp_path, console())
     assert os.environ["KALLGLOT_MODELS"] == "/somewhere"
+
+
+@pytest.mark.engines
+def test_the_first_two_lines_of_the_demo_pass(tmp_path: Path) -> None:
+    out = console()
+    outcome = run_demo(tmp_path, out, line_count=2)
+    assert outcome.verdict.passed, outcome.verdict.checks
+    assert len(outcome.verdict.lines) == 2
+    assert missed_steps(outcome) == []
+    show_outcome(outcome, out)
+    assert isinstance(out.file, io.StringIO)
+    text = out.file.getvalue()
+    for line in outcome.verdict.lines:
+        assert line.line.text in text
+        assert line.lag_ms is not None
+        assert 0 < line.lag_ms < outcome.mouth_to_ear_ms(line) + 200
+    assert (tmp_path / "session.png").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kallglot_media.phone.match import find, sound_end
+from kallglot_media.phone.match import find, find_in_pieces, sound_end
 from kallglot_media.phone.session_folder import read_session
 from kallglot_media.phone.verdict import Line, Verdict, judge, load_lines, word_ratio
 from tests.support.sessions import LINES, RATE_HZ, MadeUpCall, put, turn_of, voice, write_wav
@@ -182,6 +182,25 @@ def test_find_is_blind_to_gain_and_offset() -> None:
     assert find(np.zeros(100, np.int16), recording).correlation == 0.0
     assert find(sound, recording, first=10_400).correlation < 0.3
     assert find(sound, recording, last=9_600).correlation < 0.3
+
+
+def test_a_line_whose_second_half_was_moved_by_a_frame_is_still_found() -> None:
+    """What a jitter buffer does under load: the whole correlates at a half, its pieces as before."""
+    sound = voice(3.0, 5)
+    recording = np.zeros(40_000, np.int16)
+    put(recording, 0.5, sound[:12_000])
+    put(recording, 0.5 + 1.5 + 0.02, sound[12_000:])
+    assert find(sound, recording).correlation < 0.8
+    found = find_in_pieces(sound, recording, RATE_HZ)
+    assert found.correlation > 0.99
+    assert (found.at_sample, found.end_shift) == (4000, 160)
+
+
+def test_another_line_is_not_found_in_pieces() -> None:
+    recording = np.zeros(40_000, np.int16)
+    put(recording, 0.5, voice(3.0, 6))
+    assert find_in_pieces(voice(3.0, 5), recording, RATE_HZ).correlation < 0.3
+    assert find_in_pieces(voice(3.0, 5), recording[:100], RATE_HZ).correlation == 0.0
 
 
 def test_near_silence_of_the_same_shape_is_not_found() -> None:
