@@ -50,6 +50,9 @@ for _name in [*_KNOWN.split(), *_COMPACT.values()]:
 for _short, _name in _COMPACT.items():
     _KEYS.update({_short: _name, _short.upper(): _name})
 
+known_name = _KEYS.get
+"""The name used here for a usual spelling of a registered header, else None."""
+
 Item = tuple[str, str, str]
 """(key to compare by, name to write, value)"""
 
@@ -65,20 +68,26 @@ class Headers:
     expanded.
     """
 
-    __slots__ = ("_items", "_parsed")
+    __slots__ = ("_first", "_items", "_parsed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: list[Item] = []
         self._parsed: dict[str, object] = {}
+        self._first: dict[str, str] | None = None
+        """Key to the value of its first line, made when it is first wanted after a change."""
         for name, value in items:
             self.add(name, value)
 
     @classmethod
-    def of_items(cls, items: list[Item]) -> Headers:
-        """From ready (key, name, value) triples that are known to hold no line ends: the parser's way in."""
+    def of_items(cls, items: list[Item], first: dict[str, str] | None = None) -> Headers:
+        """From ready (key, name, value) triples that are known to hold no line ends: the parser's way in.
+
+        first  key to the value of its first line, when the caller has made it anyway
+        """
         self = cls.__new__(cls)
         self._items = items
         self._parsed = {}
+        self._first = first
         return self
 
     def add(self, name: str, value: str) -> None:
@@ -110,16 +119,17 @@ class Headers:
     def remove(self, name: str) -> None:
         """Remove all lines of this name; fine when there is none."""
         key = canonical(name)
-        self._parsed.pop(key, None)
+        self._changed(key)
         self._items = [item for item in self._items if item[0] != key]
 
     def first(self, name: str) -> str | None:
         """The value of the first line of this name, not split at commas."""
-        key = canonical(name)
-        for item in self._items:
-            if item[0] == key:
-                return item[2]
-        return None
+        first = self._first
+        if first is None:
+            first = self._first = {}
+            for key, _, value in self._items:
+                first.setdefault(key, value)
+        return first.get(_KEYS.get(name) or canonical(name))
 
     def all(self, name: str) -> list[str]:
         """One value per header line, not split at commas."""
@@ -141,11 +151,15 @@ class Headers:
 
     def parsed(self, name: str, parse: Callable[[Headers], T]) -> T:
         """`parse(self)`, remembered until a header of this name changes. `parse` must be the same for each name."""
-        key = canonical(name)
+        key = _KEYS.get(name) or canonical(name)
         found = self._parsed.get(key)
         if found is None:
             found = self._parsed[key] = parse(self)
         return found  # type: ignore[return-value]
+
+    def keep_parsed(self, name: str, value: object) -> None:
+        """Remember `value` as what parsed() would make of the lines of this name now."""
+        self._parsed[canonical(name)] = value
 
     def copy(self) -> Headers:
         """An independent copy."""
@@ -180,5 +194,9 @@ class Headers:
         if "\n" in value or "\r" in value or "\n" in name or "\r" in name:
             raise ValueError(f"a line end in header {name!r} would start another header")
         key = canonical(name)
-        self._parsed.pop(key, None)
+        self._changed(key)
         return (key, _KEYS.get(key, name), value.strip(LWS))
+
+    def _changed(self, key: str) -> None:
+        self._first = None
+        self._parsed.pop(key, None)

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from kallglot_media.sip.errors import SipError
-from kallglot_media.sip.headers import Headers, Item, canonical
+from kallglot_media.sip.headers import Headers, Item, canonical, known_name
 from kallglot_media.sip.params import LWS, TOKEN, parse_number, split_commas
 from kallglot_media.sip.reasons import reason_phrase
 from kallglot_media.sip.uri import NameAddr, Uri
@@ -211,14 +211,18 @@ def error_response(error: SipError, *, to_tag: str) -> Response | None:
 
 def mark_received(request: Request, host: str, port: int) -> None:
     """Write where a request really came from into its top Via. RFC 3261 section 18.2.1, RFC 3581 section 4."""
-    via = request.top_via
-    if not via.wants_rport and _same_host(via.host, host):
+    via, *later = request.vias
+    wants_rport = via.wants_rport
+    if not wants_rport and _same_host(via.host, host):
         return
-    via = via.with_param("received", host)
-    if via.wants_rport:
-        via = via.with_param("rport", str(port))
-    others = split_commas(request.headers.all("Via")[0])[1:]
+    params = [param for param in via.params if param[0].lower() not in ("received", "rport")]
+    params.append(("received", host))
+    if wants_rport:
+        params.append(("rport", str(port)))
+    via = Via(via.transport, via.host, via.port, tuple(params))
+    others = split_commas(request.headers.first("Via") or "")[1:]
     request.headers.replace_first("Via", ", ".join([str(via), *others]))
+    request.headers.keep_parsed("Via", [via, *later])
 
 
 def _serialize(start_line: str, headers: Headers, body: bytes) -> bytes:
@@ -262,21 +266,27 @@ def _split_head(head: str) -> tuple[str, Headers, SipError | None]:
         raise SipError("too_many_headers", f"{len(lines) - 1} header lines, the limit is {MAX_HEADERS}", status=513)
     problem: SipError | None = None
     items: list[Item] = []
-    single: set[str] = set()
+    first: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        name = name.rstrip(LWS)
-        if not colon or not _token(name):
-            problem = problem or SipError("bad_header", f"header line {len(items) + 1} is not name: value")
-            continue
-        key = canonical(name)
-        if key in _SINGLE:
-            if key in single:
-                problem = problem or SipError("repeated_header", f"{key} occurs more than once")
+        key = known_name(name)
+        if key is None or not colon:
+            name = name.rstrip(LWS)
+            if not colon or not _token(name):
+                problem = problem or SipError("bad_header", f"header line {len(items) + 1} is not name: value")
                 continue
-            single.add(key)
-        items.append((key, name if key.islower() else key, value.strip(LWS)))
-    return lines[0], Headers.of_items(items), problem
+            key = canonical(name)
+            name = known_name(key) or name
+        else:
+            name = key
+        value = value.strip(LWS)
+        if key not in first:
+            first[key] = value
+        elif key in _SINGLE:
+            problem = problem or SipError("repeated_header", f"{key} occurs more than once")
+            continue
+        items.append((key, name, value))
+    return lines[0], Headers.of_items(items, first), problem
 
 
 def _read_request(start_line: str, headers: Headers, body: bytes, stream: bool, problem: SipError | None) -> Request:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from kallglot_media.sip.errors import SipError
@@ -18,6 +19,11 @@ from kallglot_media.sip.params import (
     set_param,
     unquote,
 )
+
+REMEMBERED = 2048
+"""Texts whose value is kept, of each kind: those of a few hundred calls, at most 3 MB."""
+REMEMBERED_CHARACTERS = 256
+"""Longer texts are not kept."""
 
 HOST = r"\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._\-]++"
 
@@ -62,19 +68,7 @@ class Uri:
     @classmethod
     def parse(cls, text: str) -> Uri:
         """`sip:alice@example.com;transport=tcp`. Raises SipError."""
-        match = _SIP.fullmatch(text)
-        if match is None:
-            return _parse_other(text)
-        scheme, user, password, host, port, params, headers = match.groups()
-        return cls(
-            scheme.lower(),
-            user,
-            password,
-            host[1:-1] if host[0] == "[" else host,
-            _port(port) if port else None,
-            _parse_pairs(params[1:], ";") if params else (),
-            _parse_pairs(headers, "&") if headers else (),
-        )
+        return _parse_uri_again(text) if len(text) <= REMEMBERED_CHARACTERS else _parse_uri(text)
 
     def __str__(self) -> str:
         if self.opaque is not None:
@@ -142,24 +136,7 @@ class NameAddr:
     @classmethod
     def parse(cls, text: str) -> NameAddr:
         """`"Bob" <sip:bob@b.example>;tag=1` or `sip:bob@b.example;tag=1`. Raises SipError."""
-        match = _DISPLAY_AND_ADDRESS.match(text)
-        if match is None:
-            return cls._parse_bare(text.strip(LWS))
-        quoted, tokens, uri = match.groups()
-        display = unquote(quoted) if quoted else (tokens.strip(LWS) or None)
-        after = text[match.end() :]
-        return cls(display, Uri.parse(uri), parse_params(after, "bad_address") if after else ())
-
-    @classmethod
-    def _parse_bare(cls, text: str) -> NameAddr:
-        if "<" in text or '"' in text.partition(";")[0]:
-            raise SipError("bad_address", "display name is not a quoted string or plain words before <uri>")
-        uri, semicolon, params = text.partition(";")
-        # "Even if the "display-name" is empty, the "name-addr" form MUST be used if the "addr-spec"
-        # contains a comma, semicolon, or question mark." (20.10)
-        if "?" in uri or "," in uri:
-            raise SipError("bad_address", "a URI with , or ? stands without angle brackets")
-        return cls(None, Uri.parse(uri.rstrip(LWS)), parse_params(semicolon + params, "bad_address"))
+        return _parse_address_again(text) if len(text) <= REMEMBERED_CHARACTERS else _parse_address(text)
 
     def __str__(self) -> str:
         address = f"<{self.uri}>{format_params(self.params)}"
@@ -190,6 +167,48 @@ def escape_user(text: str) -> str:
 def unescape(text: str) -> str:
     """`text` with %-escapes resolved; broken ones stay, bytes that are not UTF-8 become U+FFFD."""
     return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
+
+
+def _parse_uri(text: str) -> Uri:
+    match = _SIP.fullmatch(text)
+    if match is None:
+        return _parse_other(text)
+    scheme, user, password, host, port, params, headers = match.groups()
+    return Uri(
+        scheme.lower(),
+        user,
+        password,
+        host[1:-1] if host[0] == "[" else host,
+        _port(port) if port else None,
+        _parse_pairs(params[1:], ";") if params else (),
+        _parse_pairs(headers, "&") if headers else (),
+    )
+
+
+def _parse_address(text: str) -> NameAddr:
+    match = _DISPLAY_AND_ADDRESS.match(text)
+    if match is None:
+        return _parse_bare_address(text.strip(LWS))
+    quoted, tokens, uri = match.groups()
+    display = unquote(quoted) if quoted else (tokens.strip(LWS) or None)
+    after = text[match.end() :]
+    return NameAddr(display, Uri.parse(uri), parse_params(after, "bad_address") if after else ())
+
+
+def _parse_bare_address(text: str) -> NameAddr:
+    if "<" in text or '"' in text.partition(";")[0]:
+        raise SipError("bad_address", "display name is not a quoted string or plain words before <uri>")
+    uri, semicolon, params = text.partition(";")
+    # "Even if the "display-name" is empty, the "name-addr" form MUST be used if the "addr-spec"
+    # contains a comma, semicolon, or question mark." (20.10)
+    if "?" in uri or "," in uri:
+        raise SipError("bad_address", "a URI with , or ? stands without angle brackets")
+    return NameAddr(None, Uri.parse(uri.rstrip(LWS)), parse_params(semicolon + params, "bad_address"))
+
+
+# One call brings the same From, To, Contact and Request-URI in every message, a trunk the same ones in every call.
+_parse_uri_again = lru_cache(REMEMBERED)(_parse_uri)
+_parse_address_again = lru_cache(REMEMBERED)(_parse_address)
 
 
 def _parse_other(text: str) -> Uri:
