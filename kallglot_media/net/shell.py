@@ -90,7 +90,14 @@ class SipShell:
         self.drain()
 
     def failed(self, peer: Peer, why: str) -> None:
-        """What was sent to that peer did not go out. Safe to call from inside send()."""
+        """What was sent to that peer did not go out. The agent hears of it on the next turn of the loop, so that
+        the end of a call is never told before invite() has returned its name."""
+        assert self._loop is not None
+        self._loop.call_soon(self._failed, peer, why)
+
+    def _failed(self, peer: Peer, why: str) -> None:
+        if not self._transports:
+            return  # stopped meanwhile
         self.agent.transport_failed(peer, self.now_s(), why)
         self.drain()
 
@@ -111,7 +118,7 @@ class SipShell:
         for data, peer in datagrams:
             transport = self._transport_to(peer)
             if transport is None:
-                self.agent.transport_failed(peer, self.now_s(), f"no {peer.transport} transport to {peer.host}")
+                self.failed(peer, f"no {peer.transport} transport to {peer.host}")
             else:
                 transport.send(data, peer)
         events = self.agent.take_events()

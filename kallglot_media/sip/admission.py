@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -56,6 +57,12 @@ def invite_objection(request: Request) -> Refusal | None:
 def dtmf_of(request: Request) -> bool:
     """Whether an INFO carries a key press (old phones; no specification), which is counted, not heard."""
     return request.content_type in _DTMF_TYPES
+
+
+def expires_s(request: Request) -> float:
+    """How long an INVITE is valid, 20.19; infinite when it does not say, or says nonsense."""
+    text = request.headers.first("Expires") or ""
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= 10 else math.inf
 
 
 def _body_objection(request: Request) -> Refusal | None:

@@ -214,7 +214,11 @@ class SipAgent:
 
     def _out_of_dialog(self, incoming: Incoming, now_s: float) -> None:
         request = incoming.request
-        wrong = self._doorman.decide(request, incoming.source, now_s)
+        try:
+            wrong = self._doorman.decide(request, incoming.source, now_s)
+        except Exception:  # the policy is ours: it may cost this request, not leave its transaction open
+            self._reply(incoming, 500, now_s)
+            raise
         if isinstance(wrong, Ignore):
             self._core.count("ignored")
             self._core.forget(incoming.key, now_s)

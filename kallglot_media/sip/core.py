@@ -93,9 +93,6 @@ class Core:
                 return
         else:
             mark_received(message, source.host, source.port)
-            if self._layer.open_transactions >= self.settings.max_transactions:
-                self.count("transactions_over_limit")
-                return
         self._layer.receive(message, source, now_s)
         self._pump(now_s)
 
@@ -171,6 +168,8 @@ class Core:
     def respond(self, incoming: Incoming, response: Response, now_s: float) -> None:
         if response.status > 100 and "Server" not in response.headers:
             response.headers.add("Server", self.settings.user_agent)
+        if not response.reason.isprintable():
+            response.reason = " ".join(response.reason.split())  # a line end would start a header
         if not self._layer.respond(incoming.key, response, now_s):
             self.count("response_too_late")
         self._pump_output()
@@ -298,11 +297,21 @@ class Core:
 
     def _on_request(self, event: RequestReceived, now_s: float) -> None:
         incoming = Incoming(event.transaction, event.request, event.source, event.cancels)
+        if self._layer.open_transactions > self.settings.max_transactions and not self._belongs(event):
+            self.count("transactions_over_limit")
+            self._layer.abandon(event.transaction, now_s)
+            return
         if event.merged:
             self.count("merged")
             self.reply(incoming, 482, now_s)
             return
         self._upstairs.on_request(incoming, now_s)
+
+    def _belongs(self, event: RequestReceived) -> bool:
+        """Whether it is about a call that we have: those go on however many strangers knock."""
+        request = event.request
+        key = (request.call_id, request.to.tag or "", request.from_.tag or "")
+        return event.cancels is not None or key in self._dialogs
 
     def _owner_of(self, key: str) -> Owner | None:
         name = self._owners.get(key)

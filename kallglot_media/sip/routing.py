@@ -13,6 +13,18 @@ from kallglot_media.sip.uri import Uri
 from kallglot_media.sip.via import Via
 
 DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "ws": 80, "tls": 5061, "wss": 443}
+_PRIVATE = [
+    ipaddress.ip_network(network)
+    for network in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+]
 RELIABLE = frozenset({"tcp", "tls", "ws", "wss"})
 
 
@@ -86,7 +98,7 @@ def in_dialog_peer(uri: Uri, flow: Peer, *, behind_nat: bool) -> Peer:
     resolved here, and a stream to the same host is already open: all three keep the flow.
     """
     named = peer_of(uri, flow)
-    if named is None or behind_nat:
+    if named is None or behind_nat or (is_private(named.host) and not is_private(flow.host)):
         return flow
     if flow.transport in RELIABLE and named.transport == flow.transport and same_host(named.host, flow.host):
         return flow
@@ -101,6 +113,16 @@ def is_behind_nat(request: Request, source: Peer) -> bool:
     if source.transport in RELIABLE:
         return not same_host(via.host, source.host)
     return not (same_host(via.host, source.host) and port_of(via) == source.port)
+
+
+@lru_cache(maxsize=4096)
+def is_private(host: str) -> bool:
+    """Whether an address is only good inside somebody's network: RFC 1918, 6598 (carriers' NAT), 4193, link-local."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or any(address in network for network in _PRIVATE if network.version == address.version)
 
 
 def same_host(one: str, other: str) -> bool:

@@ -13,18 +13,17 @@ from kallglot_media.sip.call import (
     sdp_of,
 )
 from kallglot_media.sip.dialog import Dialog
-from kallglot_media.sip.digest import DigestClient
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Peer
+from kallglot_media.sip.farewell import Farewell
 from kallglot_media.sip.message import Request, Response
 from kallglot_media.sip.offers import Offers
 from kallglot_media.sip.routing import in_dialog_peer
 from kallglot_media.sip.settings import Credentials
+from kallglot_media.sip.signing import Signer
 
 _END_OF_RING = "ring"
 _END_OF_CANCEL = "cancel"
-_MOST_SIGNED = 4
-"""A proxy and the far end may each ask once, and each find its nonce stale once."""
 
 
 class OutgoingCall:
@@ -50,13 +49,12 @@ class OutgoingCall:
         self.transactions: set[str] = set()
         self._wire = wire
         self._invite = invite
-        self._digest = DigestClient(credentials.username, credentials.password) if credentials else None
-        self._signed = 0
+        self._signer = Signer(credentials, wire.nonce)
+        self._farewell = Farewell(name, wire, self.transactions, self._signer)
         self._early: dict[str, Dialog] = {}
         self._new_dialog: Dialog | None = None
         self._left: dict[str, bytes] = {}
         self._ack: tuple[bytes, Peer] | None = None
-        self._bye: tuple[Request, str] | None = None
         self._why: tuple[EndedBy, int, str] = (EndedBy.ERROR, 500, "")
         self._hangup_headers: tuple[tuple[str, str], ...] = ()
         self._response: Response | None = None
@@ -82,7 +80,7 @@ class OutgoingCall:
     def on_response(self, key: str, response: Response, now_s: float) -> None:
         if key == self._invite_key:
             self._on_invite_response(response, now_s)
-        elif self._is_bye(key) and response.status >= 200 and not self._sign_bye(response, now_s):
+        elif self._farewell.is_done(key, response, now_s):
             self._fire(On.BYE_DONE, now_s)
 
     def on_timeout(self, key: str, now_s: float, status: int, why: str) -> None:
@@ -91,7 +89,7 @@ class OutgoingCall:
             if self.state in (State.CALLING, State.PROCEEDING):
                 self._why = (EndedBy.TIMEOUT if status == 408 else EndedBy.ERROR, status, why)
             self._fire(On.NO_RESPONSE if status == 408 else On.UNREACHABLE, now_s)
-        elif self._is_bye(key):
+        elif self._farewell.has_failed(key, status, now_s):
             self._fire(On.BYE_DONE, now_s)
 
     def on_bye(self, incoming: Incoming, now_s: float, why: str) -> None:
@@ -153,7 +151,7 @@ class OutgoingCall:
                 return On.OK_AGAIN
             self._new_dialog = Dialog.as_client(self._invite, response)
             return On.OK if self.dialog is None else On.OK_ELSEWHERE
-        if self._can_sign(response):
+        if self._signer.can_answer(response):
             return On.CHALLENGED
         if self.state in (State.CALLING, State.PROCEEDING):
             self._why = (EndedBy.REMOTE, response.status, response.reason)
@@ -202,7 +200,8 @@ class OutgoingCall:
                 self._wire.set_timer(self.name, _END_OF_CANCEL, give_up_s)
             case Do.SEND_BYE:
                 self.offers.close(now_s)
-                self._send_bye(now_s)
+                assert self.dialog is not None
+                self._farewell.send(self.dialog, self.flow, now_s, headers=self._hangup_headers)
             case Do.GIVE_UP:
                 self._wire.forget(self._invite_key, now_s)
             case _:
@@ -219,9 +218,6 @@ class OutgoingCall:
             self._wire.emit(CallFailed(self.name, status, reason, final))
         elif action is Do.TELL_ENDED:
             self._wire.emit(CallEnded(self.name, by, status, reason))
-
-    def _is_bye(self, key: str) -> bool:
-        return self._bye is not None and key == self._bye[1]
 
     # ── what goes out ───────────────────────────────────────────────────────────
 
@@ -270,47 +266,12 @@ class OutgoingCall:
         self._left[tag], to = self._send_ack(dialog)
         self._send(dialog.request("BYE", headers=reason_header("another fork answered")), to, now_s)
 
-    def _send_bye(self, now_s: float) -> None:
-        assert self.dialog is not None
-        bye = self.dialog.request("BYE", headers=self._hangup_headers)
-        if self._digest is not None:
-            self._digest.sign(bye)  # with what the INVITE was asked for, if it was
-        to = in_dialog_peer(self.dialog.next_hop, self.flow, behind_nat=False)
-        self._bye = (bye, self._send(bye, to, now_s))
-
-    # ── credentials ─────────────────────────────────────────────────────────────
-
-    def _can_sign(self, response: Response) -> bool:
-        """Whether to send again with credentials: not when what we have was refused already."""
-        if response.status not in (401, 407) or self._digest is None or self._signed >= _MOST_SIGNED:
-            return False
-        return self._digest.challenged(response, self._wire.nonce())
-
-    def _sign(self, request: Request, cseq: int) -> Request:
-        """The same request with credentials: "the UAC … MUST increment the CSeq header field value" (22.2)."""
-        assert self._digest is not None
-        self._signed += 1
-        again = Request(request.method, request.uri, request.headers.copy(), request.body)
-        again.headers.set("CSeq", f"{cseq} {request.method}")
-        self._digest.sign(again)
-        return again
-
     def _retry(self, now_s: float) -> None:
         for dialog in self._early.values():
             self._wire.unbind(dialog.key)
         self._early.clear()
-        self._invite = self._sign(self._invite, self._invite.cseq.number + 1)
+        self._invite = self._signer.again(self._invite, self._invite.cseq.number + 1)
         self._invite_key = self._send(self._invite, self.flow, now_s)
-
-    def _sign_bye(self, response: Response, now_s: float) -> bool:
-        """Send our challenged BYE again with credentials; False when that cannot be done."""
-        if self._bye is None or self.dialog is None or not self._can_sign(response):
-            return False
-        self.dialog.local_cseq += 1
-        again = self._sign(self._bye[0], self.dialog.local_cseq)
-        to = in_dialog_peer(self.dialog.next_hop, self.flow, behind_nat=False)
-        self._bye = (again, self._send(again, to, now_s))
-        return True
 
     def _close(self, now_s: float) -> None:
         self.offers.close(now_s)

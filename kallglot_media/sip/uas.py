@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kallglot_media.sip.admission import ALLOW, expires_s
 from kallglot_media.sip.call import (
     CALLEE,
     Do,
@@ -15,9 +16,10 @@ from kallglot_media.sip.call import (
 )
 from kallglot_media.sip.dialog import Dialog
 from kallglot_media.sip.events import CallConfirmed, CallEnded, EndedBy
+from kallglot_media.sip.farewell import Farewell
 from kallglot_media.sip.message import Request, Response, make_response
 from kallglot_media.sip.offers import Offers, with_headers
-from kallglot_media.sip.routing import in_dialog_peer, is_behind_nat
+from kallglot_media.sip.routing import is_behind_nat
 
 _END_OF_RING = "ring"
 _STILL_RINGING = "still"
@@ -40,7 +42,7 @@ class IncomingInvite:
         self.tag = tag
         self._nat = is_behind_nat(incoming.request, incoming.source)
         self._ok: OkUntilAck | None = None
-        self._bye_key: str | None = None
+        self._farewell = Farewell(name, wire, self.transactions)
         self._last_1xx: Response | None = None
         self._response: Response | None = None
         self._ack: Request | None = None
@@ -48,7 +50,8 @@ class IncomingInvite:
         self._why: tuple[EndedBy, int, str] = (EndedBy.ERROR, 500, "")
         wire.own(incoming.key, name)
         wire.bind(self.dialog.key, name)
-        wire.set_timer(name, _END_OF_RING, now_s + wire.settings.longest_ring_s)
+        self._expires_s = expires_s(incoming.request)
+        wire.set_timer(name, _END_OF_RING, now_s + min(wire.settings.longest_ring_s, self._expires_s))
         self._respond(make_response(incoming.request, 100), now_s)
 
     @property
@@ -112,16 +115,16 @@ class IncomingInvite:
         self._fire(On.BYE, now_s)
 
     def on_response(self, key: str, response: Response, now_s: float) -> None:
-        if key == self._bye_key and response.status >= 200:
+        if self._farewell.is_done(key, response, now_s):
             self._fire(On.BYE_DONE, now_s)
 
     def on_timeout(self, key: str, now_s: float, status: int, why: str) -> None:
-        if key == self._bye_key:
-            self._fire(On.BYE_DONE, now_s)
-        elif key == self._incoming.key:
+        if key == self._incoming.key:
             if self.state is State.ALERTING:
                 self._why = (EndedBy.ERROR, status, why)
             self._fire(On.UNREACHABLE, now_s)
+        elif self._farewell.has_failed(key, status, now_s):
+            self._fire(On.BYE_DONE, now_s)
 
     def on_no_ack(self, now_s: float) -> None:
         if self.state in (State.ANSWERED, State.CONFIRMED):
@@ -133,8 +136,12 @@ class IncomingInvite:
             if not self._ok.on_time(now_s):
                 self.on_no_ack(now_s)
         elif name == _END_OF_RING:
-            why = f"not answered for {self._wire.settings.longest_ring_s:g} s"
-            self._refuse(On.TOO_LONG, (EndedBy.TIMEOUT, 480, why), now_s, None, ())
+            longest_s = self._wire.settings.longest_ring_s
+            # 13.3.1: "If the request is an INVITE that contains an Expires header field, … once the
+            #  invitation expires … a 487 (Request Terminated) response SHOULD be generated."
+            status = 487 if self._expires_s < longest_s else 480
+            why = f"not answered for {min(longest_s, self._expires_s):g} s"
+            self._refuse(On.TOO_LONG, (EndedBy.TIMEOUT, status, why), now_s, None, ())
         elif name == _STILL_RINGING:
             # 13.3.1.1: "the UAS … MUST send a non-100 provisional response at every minute"
             self._response = self._last_1xx
@@ -193,7 +200,7 @@ class IncomingInvite:
                 self._ok = None
             case Do.SEND_BYE:
                 self.offers.close(now_s)
-                self._send_bye(now_s)
+                self._farewell.send(self.dialog, self.flow, now_s, behind_nat=self._nat, headers=self._hangup_headers)
             case Do.TELL_CONFIRMED:
                 self._wire.emit(CallConfirmed(self.name, sdp_of(self._ack) if self._ack is not None else None))
             case Do.TELL_ENDED:
@@ -213,13 +220,9 @@ class IncomingInvite:
             content_type="application/sdp" if sdp else None,
         )
         fields = [("Contact", self._wire.contact(self._incoming.source))] if status < 300 else []
+        if status == 200:
+            fields.append(("Allow", ALLOW))  # 13.3.1.4: "SHOULD contain Allow"
         return with_headers(response, fields, headers)
 
     def _respond(self, response: Response, now_s: float) -> None:
         self._wire.respond(self._incoming, response, now_s)
-
-    def _send_bye(self, now_s: float) -> None:
-        bye = self.dialog.request("BYE", headers=self._hangup_headers)
-        to = in_dialog_peer(self.dialog.next_hop, self.flow, behind_nat=self._nat)
-        self._bye_key = self._wire.send_request(self.name, bye, to, now_s)
-        self.transactions.add(self._bye_key)

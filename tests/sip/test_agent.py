@@ -107,6 +107,37 @@ def test_the_policy_may_ignore_or_reject() -> None:
     play("0.0 <- INVITE\n0.0 -> 100\n0.0 == IncomingCall", policy(Accept()))
 
 
+def test_a_policy_that_raises_is_our_mistake_and_leaves_nothing_open() -> None:
+    def broken(request: Request, source: Peer) -> Decision:
+        raise KeyError("route")
+
+    ladder = Ladder(AgentSettings(accept=broken))
+    with pytest.raises(KeyError):
+        ladder.run("0.0 <- OPTIONS")
+    ladder.collect(0.0)
+    assert ladder.trace == ["0 -> 500/OPTIONS"]
+    ladder.advance(60.0)
+    assert ladder.agent.open_transactions == 0
+
+
+def test_calls_go_on_when_strangers_fill_the_transactions() -> None:
+    ladder = Ladder(AgentSettings(max_transactions=2))
+    ladder.run("0.0 <- INVITE\n0.1 -- answer\n0.2 <- ACK")
+    for number in range(5):
+        ladder.run(f"0.3 <- OPTIONS call=c{number}")
+    ladder.run("0.4 <- BYE cseq=100 to=tag1")
+    assert ladder.trace[-1] == "0.4 == CallEnded remote 200"
+    assert ladder.agent.counters["transactions_over_limit"] == 4
+
+
+def test_a_reason_phrase_cannot_start_a_header() -> None:
+    ladder = Ladder()
+    ladder.run("0.0 <- INVITE")
+    ladder.agent.reject(ladder.call, 486, 0.1, reason="Busy\r\nX-Evil: yes")
+    ladder.collect(0.1)
+    assert ladder.last("486").headers.first("X-Evil") is None
+
+
 def test_malformed_requests_are_answered_and_counted() -> None:
     ladder = Ladder()
     data = ladder.far.make(["OPTIONS"]).replace(b"CSeq: 1 OPTIONS", b"CSeq: x OPTIONS")

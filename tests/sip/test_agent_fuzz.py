@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, IncomingCall
 from kallglot_media.sip.settings import AgentSettings
 from tests.support.call_ladder import FAR, Ladder
 
@@ -88,10 +89,26 @@ def play_all(first: str, steps: list[tuple[str, float, tuple[int, int, bytes] | 
         ladder.agent.hangup(call, now_s)
         ladder.collect(now_s)
     ladder.advance(now_s + 300)
+    every_call_ends_once(ladder)
     agent = ladder.agent
     assert (agent.open_calls, agent.open_dialogs, agent.open_transactions) == (0, 0, 0)
     assert agent._calls == {}
     assert agent.next_time_s() is None
+
+
+def every_call_ends_once(ladder: Ladder) -> None:
+    """The promise of sip/events.py."""
+    started = {event.call for event in ladder.events if isinstance(event, IncomingCall | CallAnswered)}
+    ended = [event.call for event in ladder.events if isinstance(event, CallEnded)]
+    failed = [event.call for event in ladder.events if isinstance(event, CallFailed)]
+    assert sorted(ended) == sorted(started)
+    assert len(failed) == len(set(failed))
+    assert not set(failed) & started
+    over: set[str] = set()
+    for event in ladder.events:
+        assert event.call not in over
+        if isinstance(event, CallEnded | CallFailed):
+            over.add(event.call)
 
 
 COMMON = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])

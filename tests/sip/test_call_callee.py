@@ -301,6 +301,48 @@ def test_through_a_proxy_our_bye_takes_its_route() -> None:
     assert ladder.last("200").headers.first("Record-Route") == "<sip:198.51.100.1:5080;lr>"
 
 
+def test_a_bye_that_cannot_be_delivered_tries_the_contact() -> None:
+    """The caller's connection is gone; its Contact says where else it is."""
+    ladder = Ladder()
+    ladder.source = Peer("udp", "192.0.2.9", 40_000)
+    ladder.run("0.0 <- INVITE\n1.0 -- answer\n1.1 <- ACK\n2.0 -- hangup")
+    assert ladder.targets[-1] == ladder.source
+    ladder.agent.transport_failed(ladder.source, 2.1, "connection lost")
+    ladder.collect(2.1)
+    assert ladder.trace[-1] == "2.1 -> BYE"
+    assert ladder.targets[-1] == FAR
+    assert ladder.sent[-1].cseq.number == 2
+    ladder.agent.transport_failed(FAR, 2.2, "connection refused")
+    ladder.collect(2.2)
+    assert ladder.trace[-1] == "2.1 -> BYE"
+    closed(ladder)
+
+
+def test_an_invitation_expires() -> None:
+    """RFC 3261 13.3.1."""
+    ladder = play("""
+        0.0 <- INVITE Expires:20
+        0.0 -> 100
+        0.0 == IncomingCall
+        20.0 -> 487
+        20.0 == CallEnded timeout 487
+        20.1 <- ACK failure
+    """)
+    closed(ladder)
+
+
+def test_a_final_response_that_cannot_be_delivered() -> None:
+    ladder = play("""
+        0.0 <- INVITE
+        0.0 -> 100
+        0.0 == IncomingCall
+        0.5 -- transport_failed
+        0.5 == CallEnded error 503
+        0.6 -- answer
+    """)
+    closed(ladder)
+
+
 # ── inside the call ─────────────────────────────────────────────────────────────
 
 

@@ -65,6 +65,23 @@ def test_a_call_over_a_clean_network() -> None:
     nothing_is_open(caller, callee)
 
 
+def test_a_call_over_a_stream_sends_every_message_once() -> None:
+    network = PretendNetwork()
+    caller, callee = SipAgent(CountingIds("a")), SipAgent(CountingIds("b"))
+    at_caller = network.add(caller, Peer("tcp", "192.0.2.1", 40_000))
+    at_callee = network.add(callee, Peer("tcp", "192.0.2.2", 5060))
+    call = caller.invite(to="sip:b@192.0.2.2", from_="sip:a@192.0.2.1", destination=at_callee.peer, sdp=SDP, now_s=0.0)
+    network.run(30.0)
+    callee.ring(at_callee.events[0].call, network.now_s)
+    callee.answer(at_callee.events[0].call, SDP, network.now_s)
+    network.run(31.0)
+    caller.hangup(call, network.now_s)
+    network.run(100.0)
+    lines = [line.split(" SIP/2.0")[0].replace("SIP/2.0 ", "").split(" ")[0] for _, _, _, line in network.wire]
+    assert lines == ["INVITE", "100", "180", "200", "ACK", "BYE", "200"]
+    nothing_is_open(at_caller, at_callee)
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(
     "weather",
