@@ -42,7 +42,7 @@ from kallglot_media.media.messages import (
 )
 from kallglot_media.media.mixing import Mixer, edges_of
 from kallglot_media.media.mouths import Mouths
-from kallglot_media.media.rows import FRAME_SAMPLES, HEADER_BYTES, PACKET_BYTES, RATE_HZ, Rows
+from kallglot_media.media.rows import FRAME_SAMPLES, PACKET_BYTES, RATE_HZ, Rows
 from kallglot_media.media.session import Session
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address
@@ -172,9 +172,7 @@ class MediaPlane:
         slot = rows.take()
         leg = Leg(message.leg_id, session, message.party, slot, self._settings, self._ids.ssrc())
         leg.first_sequence = self._ids.rtp_sequence()
-        rows.ssrc[slot] = leg.reports.ssrc
-        rows.sequence[slot] = leg.first_sequence
-        rows.timestamp[slot] = self._ids.rtp_timestamp()
+        rows.start_stream(slot, ssrc=leg.reports.ssrc, sequence=leg.first_sequence, timestamp=self._ids.rtp_timestamp())
         self._legs[leg.leg_id] = leg
         session.legs.append(leg)
         self._arrange()
@@ -182,10 +180,7 @@ class MediaPlane:
 
     def _set_remote(self, message: SetRemote, leg: Leg) -> None:
         leg.set_remote(message, self._now_s)
-        rows = self._rows
-        rows.law[leg.slot] = leg.law
-        rows.payload_type[leg.slot] = message.send_payload_type
-        rows.marker[leg.slot] = 1
+        self._rows.set_coding(leg.slot, leg.law, message.send_payload_type)
         self._arrange()
 
     def _set_plan(self, message: SetPlan) -> None:
@@ -343,7 +338,7 @@ class MediaPlane:
             wall_s=self._now_s + self._epoch_s,
             rtp_timestamp=int(rows.timestamp[leg.slot]) & 0xFFFFFFFF,
             packets=sent,
-            octets=sent * (PACKET_BYTES - HEADER_BYTES),
+            octets=sent * FRAME_SAMPLES,
         )
 
     def _report(self, leg: Leg, datagram: bytes) -> None:

@@ -102,7 +102,7 @@ class MediaProcess:
         due_s = self._clock.due_s
         while not self._ended and (wait_s := due_s - time.monotonic()) > 0:
             time.sleep(min(wait_s, _POLL_S))
-            self._drain()
+            self._drain(rounds=1)  # what is left is taken 5 ms later, or at the tick
         skipped = self._clock.begin(time.monotonic())
         if skipped:
             self._plane.skip(skipped)
@@ -118,12 +118,12 @@ class MediaProcess:
 
     # ── in ───────────────────────────────────────────────────────────────────────
 
-    def _drain(self) -> None:
+    def _drain(self, rounds: int = _MOST_ROUNDS) -> None:
         """One datagram of every readable socket, again and again until none is readable."""
         receive = self._plane.receive
         rtp_slot = self._rtp_slot
         control_fd = self._control.fileno()
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(rounds):
             ready = self._epoll.poll(0, len(rtp_slot) * 2 + 1)
             if not ready:
                 return

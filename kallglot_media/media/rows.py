@@ -11,8 +11,21 @@ from kallglot_media.audio import g711
 
 RATE_HZ = 8000
 FRAME_SAMPLES = 160
-HEADER_BYTES = 12
-PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
+PACKET = np.dtype(
+    [
+        ("first", "u1"),
+        ("second", "u1"),
+        ("sequence", ">u2"),
+        ("timestamp", ">u4"),
+        ("ssrc", ">u4"),
+        ("payload", "u1", FRAME_SAMPLES),
+    ]
+)
+"""An RTP packet as it goes on the wire, RFC 3550 section 5.1: no padding, extension or CSRC."""
+
+PACKET_BYTES = PACKET.itemsize
+_VERSION_2 = 0x80
+_MARKER = 0x80
 PAST_FRAMES = 16
 """Frames kept of each leg: concealment looks back on 3, an utterance on its lead-in."""
 
@@ -26,49 +39,68 @@ _ENCODE = np.concatenate([g711.PCM_TO_ULAW, g711.PCM_TO_ALAW])
 class Rows:
     """Arrays of `capacity` rows; `high` is one above the last row in use.
 
-    law         int32[capacity], an index into LAWS
-    heard       int16[capacity, 160], what each leg's peer said in this tick
-    made        int16[capacity, 160], made speech and tones for each leg in this tick
-    playing     bool[capacity], whether made speech plays to the leg in this tick
-    packets     uint8[capacity, 172], RTP packets to send
-    sequence, timestamp, ssrc, payload_type, marker   of the next packet, int64[capacity]
+    heard      int16[capacity, 160], what each leg's peer said in this tick
+    made       int16[capacity, 160], made speech and tones for each leg in this tick
+    playing    bool[capacity], whether made speech plays to the leg in this tick
+    sequence   int64[capacity], of the next packet, not wrapped
+    timestamp  int64[capacity], of the next packet, not wrapped
     """
 
     def __init__(self, capacity: int = 16) -> None:
         self.high = 1
         self._free: list[int] = []
-        self.law = np.zeros(0, np.int32)
+        self._used = {0}
         self.heard = np.zeros((0, FRAME_SAMPLES), np.int16)
         self.past = np.zeros((PAST_FRAMES, 0, FRAME_SAMPLES), np.int16)
         self.made = np.zeros((0, FRAME_SAMPLES), np.int16)
         self.playing = np.zeros(0, np.bool_)
-        self.packets = np.zeros((0, PACKET_BYTES), np.uint8)
         self.sequence = np.zeros(0, np.int64)
         self.timestamp = np.zeros(0, np.int64)
-        self.ssrc = np.zeros(0, np.int64)
-        self.payload_type = np.zeros(0, np.int64)
-        self.marker = np.zeros(0, np.int64)
+        self._packets = np.zeros(0, PACKET)
+        self._marked: list[int] = []
+        self._decode_from = np.zeros((0, 1), np.int32)  # where the leg's law starts in _DECODE
+        self._encode_from = np.zeros((0, 1), np.int32)
         self._grow(capacity)
 
     @property
     def capacity(self) -> int:
         """Rows there are, in use or not."""
-        return len(self.law)
+        return len(self.playing)
 
     def take(self) -> int:
         """The lowest free row, zeroed; so that the rows in use stay close together."""
         if not self._free:
             self._grow(2 * self.capacity)
         row = heapq.heappop(self._free)
-        self.high = max(self.high, row + 1)
+        self._used.add(row)
+        self.high = max(self._used) + 1
         return row
 
     def give_back(self, row: int) -> None:
-        """Zero a row and free it."""
-        for array in (self.law, self.heard, self.made, self.playing, self.sequence, self.timestamp, self.ssrc):
-            array[row] = 0
-        self.past[:, row] = 0
+        """Silence a row and free it."""
+        self.heard[row] = self.made[row] = self.past[:, row] = 0
+        self.playing[row] = False
+        self.set_law(row, 0)
+        self._marked = [marked for marked in self._marked if marked != row]
         heapq.heappush(self._free, row)
+        self._used.remove(row)
+        self.high = max(self._used) + 1
+
+    def start_stream(self, row: int, *, ssrc: int, sequence: int, timestamp: int) -> None:
+        """A leg took the row: this is the stream it will send."""
+        self.sequence[row], self.timestamp[row] = sequence, timestamp
+        self._packets["first"][row] = _VERSION_2
+        self._packets["ssrc"][row] = ssrc
+
+    def set_coding(self, row: int, law: int, payload_type: int) -> None:
+        """How the row is coded; its next packet carries the marker. law: an index into LAWS."""
+        self.set_law(row, law)
+        self._packets["second"][row] = payload_type | _MARKER
+        self._marked.append(row)
+
+    def set_law(self, row: int, law: int) -> None:
+        """Which part of the tables the row uses."""
+        self._decode_from[row], self._encode_from[row] = law << 8, law << 16
 
     def decode(self, payloads: list[bytes], tick: int) -> npt.NDArray[np.int16]:
         """Fill `heard` from one payload of 160 bytes per row below `high`; the frame before goes to `past`."""
@@ -76,7 +108,7 @@ class Rows:
         heard = self.heard[:high]
         self.past[tick % PAST_FRAMES, :high] = heard
         codes = np.frombuffer(b"".join(payloads), np.uint8).reshape(high, FRAME_SAMPLES)
-        index = codes + (self.law[:high, None] << 8)
+        index = codes + self._decode_from[:high]
         np.take(_DECODE, index, out=heard, mode="clip")
         heard[0] = 0
         return heard
@@ -93,26 +125,24 @@ class Rows:
     def encode(self, said: npt.NDArray[np.float32], sending: npt.NDArray[np.intp]) -> bytes:
         """One packet per row in `sending`, back to back; all RTP clocks move on. said: float32[high, 160], used up."""
         high = self.high
-        packets = self.packets
         np.rint(said, out=said)
         np.minimum(said, 32767, out=said)
         pcm = np.maximum(said, -32768, out=said).astype(np.int16)
-        index = pcm.view(np.uint16) + (self.law[:high, None] << 16)
-        packets[:high, HEADER_BYTES:] = _ENCODE.take(index, mode="clip")
-        self._write_headers(high)
+        packets = self._packets
+        packets["payload"][:high] = _ENCODE.take(pcm.view(np.uint16) + self._encode_from[:high], mode="clip")
+        packets["sequence"][:high] = self.sequence[:high]
+        packets["timestamp"][:high] = self.timestamp[:high]
+        data = packets[sending].tobytes()
         self.timestamp[:high] += FRAME_SAMPLES
         self.sequence[sending] += 1
-        self.marker[sending] = 0
-        return packets[sending].tobytes()
+        if self._marked:
+            self._unmark(sending)
+        return data
 
-    def _write_headers(self, high: int) -> None:
-        """RFC 3550 section 5.1: no padding, extension or CSRC."""
-        head = self.packets[:high]
-        head[:, 0] = 0x80
-        head[:, 1] = self.payload_type[:high] | self.marker[:high] << 7
-        head[:, 2:4] = self.sequence[:high].astype(">u2").view(np.uint8).reshape(high, 2)
-        head[:, 4:8] = self.timestamp[:high].astype(">u4").view(np.uint8).reshape(high, 4)
-        head[:, 8:12] = self.ssrc[:high].astype(">u4").view(np.uint8).reshape(high, 4)
+    def _unmark(self, sent: npt.NDArray[np.intp]) -> None:
+        gone = [row for row in self._marked if row in sent]
+        self._packets["second"][gone] &= _MARKER - 1
+        self._marked = [row for row in self._marked if row not in gone]
 
     def _grow(self, capacity: int) -> None:
         had = self.capacity

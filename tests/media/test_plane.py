@@ -425,6 +425,7 @@ def test_many_sessions_do_not_hear_each_other_and_rows_are_used_again() -> None:
     assert sorted(studio.plane.take_freed()) == sorted(peer.slot for peer in studio.peers.values())
     assert (studio.plane.leg_count, studio.plane.session_count) == (0, 0)
     studio.peers.clear()
+    studio.step()
     studio.session("again")
     assert studio.leg("c", C, "again").slot == 1
     studio.step()
