@@ -31,6 +31,10 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "speech": frozenset({"audio", "log"}),
     # what both control and the commands need
     "config": frozenset({"audio.segment", "media.messages", "media.settings", "modes.plan", "speech.settings"}),
+    # what outlives a call
+    "store": frozenset({"log"}),
+    "webhooks": frozenset({"store", "log"}),
+    "analysis": frozenset({"store", "log"}),
     # control
     "call": frozenset(
         {"sip", "sdp", "modes", "audio", "config", "log", "speech", "media.link", "media.messages", "media.recorder"}
