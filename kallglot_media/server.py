@@ -22,7 +22,7 @@ from kallglot_media.call.journal import recover
 from kallglot_media.call.leg import Leg, MediaHome
 from kallglot_media.call.registry import Registry, RegistryRules
 from kallglot_media.call.routing import Router, announcements_of
-from kallglot_media.call.session import World, now_text
+from kallglot_media.call.world import World, now_text
 from kallglot_media.config.load import Config
 from kallglot_media.config.server import Sip
 from kallglot_media.errors import SetupError

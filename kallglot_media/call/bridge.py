@@ -16,7 +16,8 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.interpreter import Direction
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.ports import DialError
-from kallglot_media.call.session import EndReason, Session
+from kallglot_media.call.session import Session
+from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import Gains

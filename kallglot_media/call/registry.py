@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from kallglot_media.call.bridge import Bridge, BridgeRules
 from kallglot_media.call.leg import Leg, session_of
 from kallglot_media.call.services import Service, ServiceRules
-from kallglot_media.call.session import EndReason, Session, SessionFacts, World
+from kallglot_media.call.session import Session
+from kallglot_media.call.world import EndReason, SessionFacts, World
 from kallglot_media.log import logger
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import FromMedia, PlaneStats, RecordingGap, SessionClosed

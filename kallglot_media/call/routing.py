@@ -6,7 +6,7 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.bridge import BridgeRules
 from kallglot_media.call.registry import Destination
 from kallglot_media.call.services import ServiceRules
-from kallglot_media.call.session import SessionFacts
+from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.load import Config
 from kallglot_media.config.mode import Mode
 from kallglot_media.config.routes import Route

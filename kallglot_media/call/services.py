@@ -9,7 +9,8 @@ from typing import Any
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.interpreter import Direction
 from kallglot_media.call.leg import Leg
-from kallglot_media.call.session import EndReason, Session
+from kallglot_media.call.session import Session
+from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.media.messages import Gains
 from kallglot_media.modes.plan import ECHO, INTERPRETER, Party

@@ -8,69 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from kallglot_media.audio.segment import SegmentRules
-from kallglot_media.call.announcer import Announcer
 from kallglot_media.call.changed import Changed
-from kallglot_media.call.interpreter import Deadlines, Direction, Interpreter
+from kallglot_media.call.interpreter import Direction, Interpreter
 from kallglot_media.call.journal import Journal
-from kallglot_media.call.leg import Leg, MediaHome
-from kallglot_media.call.ports import Media, Signalling
+from kallglot_media.call.leg import Leg
 from kallglot_media.call.turn import Turn, TurnTimings
-from kallglot_media.ids import Ids
+from kallglot_media.call.world import EndReason, SessionFacts, World, now_text
 from kallglot_media.log import CallLog
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import SILENT, Party, Plan
-from kallglot_media.speech.types import Pcm16, Speech, SpeechEngines
+from kallglot_media.speech.types import Pcm16, Speech
 
 RATE_HZ = 8000
 CLOSE_LEG_DEADLINE_S = 2.0
 LAST_WORDS_DEADLINE_S = 20.0
 CLOSE_SESSION_DEADLINE_S = 10.0
-
-
-class EndReason(StrEnum):
-    """Why a session ended; the public names."""
-
-    COMPLETED = "completed"
-    CUSTOMER_HANGUP = "customer_hangup"
-    AGENT_HANGUP = "agent_hangup"
-    ERROR = "error"
-    TIMEOUT = "timeout"
-    EXPLICIT_END = "explicit_end"
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What all sessions share."""
-
-    signalling: Signalling
-    media: Media
-    engines: SpeechEngines
-    announcer: Announcer
-    ids: Ids
-    home: MediaHome
-    sessions_dir: Path
-    deadlines: Deadlines
-    longest_line: int
-    bind: Callable[[str, Leg], None]
-    """bind(sip_call, leg): send this call's SIP events to this leg."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFacts:
-    """What session.json says from the start."""
-
-    mode: str
-    source_language: str | None
-    target_language: str | None
-    called: str
-    keep: bool
 
 
 class Session:
@@ -396,8 +352,3 @@ class Session:
             )
         except OSError as error:
             self.log.drop("transcript not written", why=str(error), mend="make room: the next start finishes it")
-
-
-def now_text() -> str:
-    """The time of day, ISO 8601 in UTC with ms."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

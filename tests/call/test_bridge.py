@@ -11,7 +11,8 @@ import pytest
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.bridge import Bridge, BridgeRules
 from kallglot_media.call.leg import Leg
-from kallglot_media.call.session import EndReason, Session
+from kallglot_media.call.session import Session
+from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import BUSY, Announcements
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party, Words

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.services import Service, ServiceRules
-from kallglot_media.call.session import EndReason
+from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import ECHO, INTERPRETER, Party

@@ -14,7 +14,8 @@ from kallglot_media.call.announcer import Announcer
 from kallglot_media.call.interpreter import Deadlines
 from kallglot_media.call.leg import Leg, MediaHome
 from kallglot_media.call.ports import DialError
-from kallglot_media.call.session import Session, SessionFacts, World
+from kallglot_media.call.session import Session
+from kallglot_media.call.world import SessionFacts, World
 from kallglot_media.media import messages as m
 from kallglot_media.media.link import MediaError
 from kallglot_media.modes.plan import Party

@@ -1,0 +1,60 @@
+"""What all sessions share, and what is known of one before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from kallglot_media.call.announcer import Announcer
+from kallglot_media.call.interpreter import Deadlines
+from kallglot_media.call.leg import Leg, MediaHome
+from kallglot_media.call.ports import Media, Signalling
+from kallglot_media.ids import Ids
+from kallglot_media.speech.types import SpeechEngines
+
+
+class EndReason(StrEnum):
+    """Why a session ended; the public names."""
+
+    COMPLETED = "completed"
+    CUSTOMER_HANGUP = "customer_hangup"
+    AGENT_HANGUP = "agent_hangup"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    EXPLICIT_END = "explicit_end"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all sessions share."""
+
+    signalling: Signalling
+    media: Media
+    engines: SpeechEngines
+    announcer: Announcer
+    ids: Ids
+    home: MediaHome
+    sessions_dir: Path
+    deadlines: Deadlines
+    longest_line: int
+    bind: Callable[[str, Leg], None]
+    """bind(sip_call, leg): send this call's SIP events to this leg."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What session.json says from the start."""
+
+    mode: str
+    source_language: str | None
+    target_language: str | None
+    called: str
+    keep: bool
+
+
+def now_text() -> str:
+    """The time of day, ISO 8601 in UTC with ms."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
