@@ -206,7 +206,7 @@ def error_response(error: SipError, *, to_tag: str) -> Response | None:
     except SipError:
         tag = None
     assert error.method is not None  # checked above
-    return _response_to(error.method, error.headers, error.status, f"Bad Request ({error})", tag)
+    return _response_to(error.method, error.headers, error.status, f"{reason_phrase(error.status)} ({error})", tag)
 
 
 def mark_received(request: Request, host: str, port: int) -> None:

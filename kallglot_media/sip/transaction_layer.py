@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from heapq import heapify, heappop, heappush
 
+from kallglot_media.sip.deadlines import Deadlines
 from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Message, Request, Response
 from kallglot_media.sip.timers import Timers
@@ -26,12 +26,11 @@ Client = InviteClient | NonInviteClient
 class _Entry:
     """One transaction and what the layer knows about it."""
 
-    __slots__ = ("machine", "merge_key", "peer", "scheduled_s", "tags_2543")
+    __slots__ = ("machine", "merge_key", "peer", "tags_2543")
 
     def __init__(self, machine: Server | Client, peer: Peer) -> None:
         self.machine = machine
         self.peer = peer
-        self.scheduled_s: float | None = None
         self.merge_key: str | None = None
         self.tags_2543: set[str | None] | None = None
         """To tags that an RFC 2543 peer may use: its own and those of our responses. None: the branch is enough."""
@@ -50,7 +49,7 @@ class TransactionLayer:
         self._entries: dict[str, _Entry] = {}
         self._by_peer: dict[Peer, set[str]] = {}
         self._merge: dict[str, str] = {}
-        self._heap: list[tuple[float, str]] = []
+        self._deadlines: Deadlines[str] = Deadlines()
         self._output: list[tuple[bytes, Peer]] = []
         self._events: list[TransactionEvent] = []
 
@@ -111,17 +110,13 @@ class TransactionLayer:
     # -- time --
 
     def next_time_s(self) -> float | None:
-        """When on_time() wants to be called; None when nothing is pending. May be early, never late."""
-        return self._heap[0][0] if self._heap else None
+        """When on_time() wants to be called; None when nothing is pending."""
+        return self._deadlines.next_s()
 
     def on_time(self, now_s: float) -> None:
         """Run all timers that are due."""
-        while self._heap and self._heap[0][0] <= now_s:
-            at_s, key = heappop(self._heap)
-            entry = self._entries.get(key)
-            if entry is None or entry.scheduled_s != at_s:
-                continue  # over, or moved
-            entry.scheduled_s = None
+        while (key := self._deadlines.pop_due(now_s)) is not None:
+            entry = self._entries[key]
             entry.machine.on_time(now_s)
             self._settle(key, entry)
 
@@ -222,27 +217,17 @@ class TransactionLayer:
         if machine.state is State.TERMINATED:
             self._remove(key, entry)
             return
-        due_s = machine.next_time_s()
-        if due_s != entry.scheduled_s:
-            entry.scheduled_s = due_s
-            if due_s is not None:
-                heappush(self._heap, (due_s, key))
-            # Answered requests leave their timers behind; twice as many as there are transactions is enough of that.
-            if len(self._heap) > 64 + 2 * len(self._entries):
-                self._sweep()
+        self._deadlines.set(key, machine.next_time_s())
 
     def _remove(self, key: str, entry: _Entry) -> None:
         del self._entries[key]
+        self._deadlines.set(key, None)
         keys = self._by_peer[entry.peer]
         keys.discard(key)
         if not keys:
             del self._by_peer[entry.peer]
         if entry.merge_key is not None:
             del self._merge[entry.merge_key]
-
-    def _sweep(self) -> None:
-        self._heap = [(e.scheduled_s, key) for key, e in self._entries.items() if e.scheduled_s is not None]
-        heapify(self._heap)
 
 
 def response_peer(via: Via, source: Peer) -> Peer:

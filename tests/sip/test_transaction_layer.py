@@ -319,13 +319,13 @@ def test_a_thousand_transactions_leave_nothing_behind(table: Table) -> None:
 
 
 def test_left_over_deadlines_do_not_pile_up(table: Table) -> None:
-    """A call answered at once leaves timers A and B behind, 32 s long."""
+    """A request answered at once leaves timers E and F behind, 32 s long."""
     for number in range(2000):
         request = make_request("OPTIONS", branch=f"z9hG4bK{number}")
         table.layer.request(request, STREAM, 0.0)
         table.get(make_response(request, 200, to_tag="t"), STREAM)
     assert table.layer.open_transactions == 0
-    assert len(table.layer._heap) <= 64
+    assert table.layer.next_time_s() is None
 
 
 def test_the_next_time_is_the_earliest(table: Table) -> None:
