@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 from kallglot_media import __version__
 
@@ -31,6 +36,40 @@ def name_of(requirement: str) -> str:
 def test_everything_that_is_asked_for_is_pinned() -> None:
     asked = [*PROJECT["dependencies"], *(one for extra in PROJECT["optional-dependencies"].values() for one in extra)]
     assert {name_of(requirement) for requirement in asked} | {"argostranslate", "setuptools"} <= set(pins())
+
+
+BROUGHT_ALONG = {"annotated_types": "pydantic", "pydantic_core": "pydantic", "onnxruntime": "piper-tts"}
+"""Modules that belong to the package that brings them."""
+
+ONLY_TO_MEASURE = {"kallglot_media/speech/evaluate.py: sacrebleu"}
+"""Imported where scores are made, never by a server."""
+
+
+@pytest.mark.parametrize("folder", ["kallglot_media", "tests", "scripts"])
+def test_everything_that_is_imported_is_asked_for(folder: str) -> None:
+    """What only this machine's environment has would be missing in a fresh one."""
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["tts"], "argostranslate"]
+    if folder != "kallglot_media":
+        wanted += extras["dev"]
+    asked = {name_of(requirement) for requirement in wanted}
+    provided_by = importlib.metadata.packages_distributions()
+    ours = {"kallglot_media", "tests", *sys.stdlib_module_names}
+    missing = {
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in (ROOT / folder).rglob("*.py")
+        for module in imported(path) - ours
+        if asked.isdisjoint(name.lower() for name in provided_by.get(module, ()))
+        and BROUGHT_ALONG.get(module) not in asked
+    }
+    assert missing <= ONLY_TO_MEASURE
+
+
+def imported(path: Path) -> set[str]:
+    """The top names of all imports of a file."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    plain = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {str(node.module).split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
 
 
 def test_nothing_big_that_serves_no_call_is_pinned() -> None:
