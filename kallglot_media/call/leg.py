@@ -57,7 +57,14 @@ class MediaHome:
 
 
 class Leg:
-    """See the module. All methods are called on the control loop; none waits except open()."""
+    """See the module. All methods are called on the control loop; none waits except open().
+
+    call_id    its public name; number: how many legs of this party the session has had, with this one
+    connected  whether it ever was answered
+    on_change  called when `state` is another
+    """
+
+    provider = "sip"
 
     def __init__(
         self,
@@ -69,11 +76,19 @@ class Leg:
         signalling: Signalling,
         media: Media,
         bind: Callable[[str, Leg], None],
+        call_id: str = "",
+        number: int = 1,
     ) -> None:
         self.party = party
-        self.leg_id = f"{session_id}/{party}"
+        self.call_id = call_id
+        self.leg_id = f"{session_id}/{party}" if number == 1 else f"{session_id}/{party}.{number}"
         self.sip_call: str | None = None
         self.state = LegState.NEW
+        self.direction = "inbound"
+        self.to: str | None = None
+        self.from_: str | None = None
+        self.connected = False
+        self.on_change: Callable[[Leg], None] = lambda leg: None
         self.agreed: Agreed | None = None
         self.has_early_media = False
         loop = asyncio.get_running_loop()
@@ -134,8 +149,8 @@ class Leg:
     def take_call(self, sip_call: str) -> None:
         """Bind to an incoming call, so that its events arrive here."""
         self.sip_call = sip_call
-        self.state = LegState.EARLY
         self._bind(sip_call, self)
+        self._become(LegState.EARLY)
 
     def take_offer(self, offer: bytes | None) -> bytes:
         """The SDP for our 18x and 200: an answer, or an offer when the INVITE had none.
@@ -151,7 +166,7 @@ class Leg:
 
     def answered_by_us(self) -> None:
         """Our 200 is out."""
-        self.state = LegState.ANSWERED
+        self._become(LegState.ANSWERED)
 
     def rejected_by_us(self, status: int, reason: str) -> None:
         """Our final response is out: the call never was one."""
@@ -167,8 +182,9 @@ class Leg:
         self.sip_call = await self._signalling.dial(
             to=to, from_=from_, sdp=body, headers=headers, credentials=credentials
         )
-        self.state = LegState.EARLY
+        self.direction, self.to, self.from_ = "outbound", to, from_
         self._bind(self.sip_call, self)
+        self._become(LegState.EARLY)
 
     # ── ending ───────────────────────────────────────────────────────────────────
 
@@ -179,9 +195,15 @@ class Leg:
         self._end(LegEnd(EndedBy.LOCAL, 0, reason or "hung up by us"))
 
     def _end(self, end: LegEnd) -> None:
-        self.state = LegState.ENDED
         if not self.ended.done():
             self.ended.set_result(end)
+        self._become(LegState.ENDED)
+
+    def _become(self, state: LegState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.connected = self.connected or state is LegState.ANSWERED
+            self.on_change(self)
 
     # ── SIP events ───────────────────────────────────────────────────────────────
 
@@ -221,7 +243,7 @@ class Leg:
             self.hang_up(f"the answer cannot be used: {error}")
             self._decide(CallFailed(event.call, 488, str(error), event.response))
             return
-        self.state = LegState.ANSWERED
+        self._become(LegState.ANSWERED)
         self._decide(event)
 
     def _failed(self, event: CallFailed) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kallglot_media.call.bridge import Bridge, BridgeRules
+from kallglot_media.call.events import SessionCreated
 from kallglot_media.call.leg import Leg, session_of
 from kallglot_media.call.services import Service, ServiceRules
 from kallglot_media.call.session import Session
@@ -110,6 +111,12 @@ class Registry:
             self._refuse(incoming, 503, "storage", (("Retry-After", str(RETRY_AFTER_S)),))
             return
         self._sessions[session_id] = session
+        facts = destination.facts
+        self._world.bus.publish(
+            SessionCreated(
+                session_id, facts.mode, "sip", facts.called, facts.source_language, facts.target_language, facts.keep
+            )
+        )
         task = asyncio.create_task(self._run(session, incoming, destination), name=session_id)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -180,7 +187,7 @@ class Registry:
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.session_id, None)
-        for leg in session.legs.values():
+        for leg in session.every_leg:
             if leg.sip_call is not None:
                 self._legs.pop(leg.sip_call, None)
 

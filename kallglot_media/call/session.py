@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call import events as e
 from kallglot_media.call.changed import Changed
 from kallglot_media.call.interpreter import Direction, Interpreter
 from kallglot_media.call.journal import Journal
-from kallglot_media.call.leg import Leg
+from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.turn import Turn, TurnTimings
 from kallglot_media.call.world import EndReason, SessionFacts, World, now_text
 from kallglot_media.log import CallLog
@@ -30,7 +31,11 @@ CLOSE_SESSION_DEADLINE_S = 10.0
 
 
 class Session:
-    """See the module. Implements interpreter.Floor."""
+    """See the module. Implements interpreter.Floor.
+
+    legs       the leg that each party has now
+    every_leg  those that were replaced, too
+    """
 
     def __init__(self, world: World, session_id: str, facts: SessionFacts) -> None:
         self.world = world
@@ -51,7 +56,9 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_plays: dict[str, set[str]] = {}
         self._changed = Changed()
+        self.every_leg: list[Leg] = []
         self._closed_legs: set[str] = set()
+        self._started = False
         self._media_closed: asyncio.Future[m.SessionClosed] = self._loop.create_future()
         self._media_dead = False
         self._journal = Journal(
@@ -79,7 +86,7 @@ class Session:
         self._began_s = self._loop.time()
 
     def new_leg(self, party: Party) -> Leg:
-        """A leg of this session without a port yet."""
+        """A leg of this session without a port yet. It takes the place of the one that this party had."""
         leg = Leg(
             session_id=self.session_id,
             party=party,
@@ -88,9 +95,25 @@ class Session:
             signalling=self.world.signalling,
             media=self.world.media,
             bind=self.world.bind,
+            call_id=self.world.ids.object_id("call"),
+            number=1 + sum(leg.party is party for leg in self.every_leg),
         )
+        leg.on_change = self._leg_changed
+        self.every_leg.append(leg)
         self.legs[party] = leg
         return leg
+
+    def _leg_changed(self, leg: Leg) -> None:
+        """Tell it."""
+        this = (self.session_id, leg.call_id, leg.party, leg.provider)
+        if leg.state is LegState.EARLY:
+            self.world.bus.publish(e.LegOpened(*this, leg.direction, leg.to, leg.from_))
+        elif leg.state is LegState.ANSWERED:
+            self.world.bus.publish(e.LegConnected(*this))
+        elif leg.state is LegState.ENDED:
+            end = leg.ended.result()
+            self.world.bus.publish(e.LegDisconnected(*this, leg.connected, end.status, end.reason))
+        self._changed.notify()
 
     def set_plan(self, plan: Plan, gains: m.Gains | None = None) -> None:
         """Who hears whom from the next tick on."""
@@ -110,6 +133,7 @@ class Session:
     def hush(self, party: Party) -> None:
         """Throw away what a party has not yet heard."""
         self.world.media.send(m.Clear(self.legs[party].leg_id))
+        self.world.bus.publish(e.Cleared(self.session_id, party))
 
     async def say(self, party: Party, speech: Speech | None) -> None:
         """Play an announcement to a party and wait until it was heard; returns early when the party is gone."""
@@ -179,11 +203,13 @@ class Session:
         return self._sequence
 
     def turn_done(self, turn: Turn) -> None:
-        self._journal.turn(turn)
+        self._journal.turn(turn)  # on disk before anybody is told
+        self.world.bus.publish(e.FinalTranscript(self.session_id, turn))
         self.event("transcript.final", turn.end_ms * RATE_HZ // 1000, sequence=turn.sequence, speaker=turn.speaker)
 
     def turn_played(self, sequence: int, first_sample_ms: int, timings: TurnTimings) -> None:
         self._journal.turn_played(sequence, first_sample_ms, timings)
+        self.world.bus.publish(e.TurnHeard(self.session_id, sequence, first_sample_ms, timings))
         self.event(
             "turn.timings",
             first_sample_ms * RATE_HZ // 1000,
@@ -209,8 +235,9 @@ class Session:
         self._changed.notify()
 
     def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:
-        at_ms = self.now_ms() if at_sample is None else round(1000 * at_sample / RATE_HZ)
+        at_ms = self.now_ms() if at_sample is None else _ms(at_sample)
         self._journal.event(kind, at_ms, **fields)
+        self.world.bus.publish(e.Noted(self.session_id, kind, at_ms, fields))
         self.log.state(
             kind, at_ms=at_ms, **{name: value for name, value in fields.items() if name not in ("timings", "play")}
         )
@@ -233,12 +260,11 @@ class Session:
         elif isinstance(event, m.SpeechStarted):
             party = self._party(event.leg_id)
             self.event("speech.started", event.at_sample, speaker=party)
+            self.world.bus.publish(e.SpeechStarted(self.session_id, party, _ms(event.at_sample)))
             self.on_speech_started(party)
         elif isinstance(event, m.Dtmf):
             # The key itself may be part of a card number: it is written down, never logged.
-            self._journal.event(
-                "dtmf", round(1000 * event.at_sample / RATE_HZ), speaker=self._party(event.leg_id), digit=event.digit
-            )
+            self._journal.event("dtmf", _ms(event.at_sample), speaker=self._party(event.leg_id), digit=event.digit)
         elif isinstance(event, m.RtpLost):
             self._on_rtp_lost(event)
         elif isinstance(event, m.RecordingGap):
@@ -249,7 +275,9 @@ class Session:
             self._media_closed.set_result(event)
 
     def _on_utterance(self, utterance: m.Utterance) -> None:
-        interpreter = self._interpreters.get(self._party(utterance.leg_id))
+        party = self._party(utterance.leg_id)
+        self.world.bus.publish(e.SpeechStopped(self.session_id, party, _ms(utterance.speech_end_sample)))
+        interpreter = self._interpreters.get(party)
         if interpreter is not None:
             interpreter.hear(utterance)
 
@@ -278,7 +306,7 @@ class Session:
         self._changed.notify()
 
     def _party(self, leg_id: str) -> Party:
-        return next(party for party, leg in self.legs.items() if leg.leg_id == leg_id)
+        return next(leg.party for leg in self.every_leg if leg.leg_id == leg_id)
 
     def media_died(self) -> None:
         """The media process is gone: nobody hears anything any more."""
@@ -291,7 +319,9 @@ class Session:
     def active(self) -> None:
         """Both sides are connected."""
         self._journal.update(status="active", started_at=now_text())
+        self._started = True
         self.event("session.started")
+        self.world.bus.publish(e.SessionStarted(self.session_id))
 
     def end(self, reason: EndReason, detail: str) -> None:
         """Ask the scenario to finish; the first reason counts."""
@@ -301,7 +331,7 @@ class Session:
 
     async def close(self, reason: EndReason, detail: str) -> None:
         """Hang up what is left, write down the last words, and finish the files. Never raises OSError."""
-        for leg in self.legs.values():
+        for leg in self.every_leg:
             leg.hang_up(detail)
             leg.close_media()
         await self._changed.until(self._legs_closed, CLOSE_LEG_DEADLINE_S)
@@ -315,7 +345,7 @@ class Session:
         self._write_end(reason, detail, closed)
 
     def _legs_closed(self) -> bool:
-        return self._media_dead or all(leg.leg_id in self._closed_legs for leg in self.legs.values())
+        return self._media_dead or all(leg.leg_id in self._closed_legs for leg in self.every_leg)
 
     async def _close_recording(self) -> m.SessionClosed | None:
         if self._media_dead:
@@ -352,3 +382,12 @@ class Session:
             )
         except OSError as error:
             self.log.drop("transcript not written", why=str(error), mend="make room: the next start finishes it")
+        self.world.bus.publish(
+            e.SessionEnded(
+                self.session_id, str(reason), detail, self._started, _ms(samples), closed.files if closed else ()
+            )
+        )
+
+
+def _ms(sample: int) -> int:
+    return round(1000 * sample / RATE_HZ)

@@ -1,14 +1,15 @@
-"""What all sessions share, and what is known of one before it starts."""
+"""What a session is made of: what all share (World), what it is (SessionFacts), why it ended (EndReason)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from kallglot_media.call.announcer import Announcer
+from kallglot_media.call.bus import Bus
 from kallglot_media.call.interpreter import Deadlines
 from kallglot_media.call.leg import Leg, MediaHome
 from kallglot_media.call.ports import Media, Signalling
@@ -25,11 +26,16 @@ class EndReason(StrEnum):
     ERROR = "error"
     TIMEOUT = "timeout"
     EXPLICIT_END = "explicit_end"
+    TRANSFERRED = "transferred"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What all sessions share."""
+    """What all sessions share.
+
+    bind  bind(sip_call, leg): send this call's SIP events to this leg
+    bus   where sessions tell what happens in them
+    """
 
     signalling: Signalling
     media: Media
@@ -41,12 +47,16 @@ class World:
     deadlines: Deadlines
     longest_line: int
     bind: Callable[[str, Leg], None]
-    """bind(sip_call, leg): send this call's SIP events to this leg."""
+    bus: Bus = field(default_factory=Bus)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What session.json says from the start."""
+    """What session.json says from the start.
+
+    called  the number or name that was called; "" when the session was made by the API
+    keep    whether sound and words are written down
+    """
 
     mode: str
     source_language: str | None
