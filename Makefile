@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONFIG ?= configs/server.yaml
 TESTS ?=
 
-.PHONY: help setup peers demo run test lint check bench-media bench-speech bench-demo interop clean
+.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -36,6 +36,9 @@ check: lint test
 
 bench-media: setup
 	@$(PY) scripts/bench_media.py
+
+bench-sip: setup
+	@$(PY) scripts/bench_sip.py
 
 bench-speech: setup
 	@$(PY) scripts/bench_speech.py
