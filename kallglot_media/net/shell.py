@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,6 +42,9 @@ class Transport(Protocol):
 
     async def close(self) -> None: ...
 
+    @property
+    def counters(self) -> Counter[str]: ...
+
 
 class SipShell:
     """Runs one agent on UDP and TCP.
@@ -78,6 +82,13 @@ class SipShell:
         transports, self._transports = list(self._transports.values()), {}
         for transport in transports:
             await transport.close()
+
+    def counters(self) -> Counter[str]:
+        """The agent's counters, and the transports' with "udp_" or "tcp_" before them; docs/sip.md explains them."""
+        found = self.agent.counters
+        for (transport, _), wire in self._transports.items():
+            found.update({f"{transport}_{name}": count for name, count in wire.counters.items()})
+        return found
 
     def now_s(self) -> float:
         """The agent's clock."""

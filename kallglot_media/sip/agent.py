@@ -38,7 +38,6 @@ class SipAgent:
     """A user agent for many calls in both roles.
 
     draining   True: no new calls (503), and OPTIONS says so; calls that are there go on
-    counters   what was dropped, refused or odd, by name
     """
 
     def __init__(self, ids: Ids, settings: AgentSettings | None = None) -> None:
@@ -167,7 +166,7 @@ class SipAgent:
         """200 to a re-INVITE or UPDATE that MediaOffered told of."""
         found = self._find(call)
         if found is not None and not found.offers.answer(sdp, now_s, headers):
-            self.counters["verb_too_late"] += 1
+            self._core.count("verb_too_late")
 
     def refuse_offer(
         self, call: str, status: int, now_s: float, *, reason: str | None = None, headers: HeaderFields = ()
@@ -175,11 +174,12 @@ class SipAgent:
         """Refuse what MediaOffered told of; the media stay as they were."""
         found = self._find(call)
         if found is not None and not found.offers.refuse(status, now_s, reason, headers):
-            self.counters["verb_too_late"] += 1
+            self._core.count("verb_too_late")
 
     @property
     def counters(self) -> Counter[str]:
-        return self._core.counters
+        """A copy of all counters; docs/sip.md says what each means."""
+        return self._core.all_counters()
 
     @property
     def open_calls(self) -> int:

@@ -170,8 +170,7 @@ class Core:
             response.headers.add("Server", self.settings.user_agent)
         if not response.reason.isprintable():
             response.reason = " ".join(response.reason.split())  # a line end would start a header
-        if not self._layer.respond(incoming.key, response, now_s):
-            self.count("response_too_late")
+        self._layer.respond(incoming.key, response, now_s)
         self._pump_output()
 
     def reply(
@@ -221,6 +220,9 @@ class Core:
     def up_to(self, most: int) -> int:
         """A number from 0 to `most`, drawn from the source of identifiers."""
         return self._ids.rtp_sequence() % (most + 1)
+
+    def all_counters(self) -> Counter[str]:
+        return self.counters + self._layer.counters
 
     # ── what the agent asks ─────────────────────────────────────────────────────
 
