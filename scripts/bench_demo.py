@@ -33,6 +33,9 @@ from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, Pcm16
 from kallglot_media.speech.whisper import WhisperRecognizer
 
+_TAKES = 3
+"""The bare engines' time is the median of so many, as the machine may be busy with something else."""
+
 
 class BareEngines:
     """The starter models in this process, one thread each, loaded once."""
@@ -73,7 +76,8 @@ def samples_of(outcome: DemoOutcome, engines: BareEngines) -> list[Sample]:
             continue
         track = outcome.session.tracks[turn.speaker].original
         pcm = track[round(turn.start_ms * rate_hz / 1000) : round((turn.end_ms + 200) * rate_hz / 1000)]
-        bare_ms = engines.take_ms(pcm, rate_hz, turn.language, turn.translation_language or turn.language)
+        pair = turn.language, turn.translation_language or turn.language
+        bare_ms = float(np.median([engines.take_ms(pcm, rate_hz, *pair) for _ in range(_TAKES)]))
         found.append(Sample(turn, result.lag_ms, bare_ms, outcome.mouth_to_ear_ms(result)))
     return found
 

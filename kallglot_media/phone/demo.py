@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,19 @@ def run_demo(folder: Path, console: Console, *, limit_s: float = LIMIT_S, line_c
 
     Raises DemoFailed when it cannot be judged, or SetupError when it could not even begin.
     """
-    return asyncio.run(_run(folder, console, limit_s, load_lines(UTTERANCES, _RATE_HZ)[:line_count]))
+    lines = load_lines(UTTERANCES, _RATE_HZ)[:line_count]
+    return asyncio.run(_until_told(_run(folder, console, limit_s, lines)))
+
+
+async def _until_told(job: Coroutine[Any, Any, DemoOutcome]) -> DemoOutcome:
+    """SIGTERM and Ctrl-C end the processes too, which are in sessions of their own. Raises DemoFailed then."""
+    task = asyncio.ensure_future(job)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise DemoFailed("interrupted") from None
 
 
 async def _run(folder: Path, console: Console, limit_s: float, lines: Sequence[Line]) -> DemoOutcome:

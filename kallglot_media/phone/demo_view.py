@@ -33,7 +33,7 @@ _STAGE_COLOURS = {
     "playout_wait": "yellow",
 }
 _SPEAKER_COLOURS = {"customer": "bold blue", "agent": "bold dark_orange3"}
-_BAR_MS = 25
+_BAR_MS = 40
 """One block of the bar stands for so many ms."""
 
 _WIDTH_OFF_TERMINAL = 130
@@ -93,8 +93,8 @@ def turn_text(turn: Turn) -> Text:
 def _timing_line(turn: Turn) -> Text:
     total_ms = turn.timings.to_first_ms
     if total_ms is None:
-        return Text("                   never played\n", "red")
-    text = Text(f"                   {total_ms:.0f} ms  ", "bold")
+        return Text("         never played\n", "red")
+    text = Text(f"         {total_ms:4.0f} ms  ", "bold")
     parts = [(stage, turn.timings.stages.get(stage) or 0.0) for stage in STAGES]
     for stage, value_ms in parts:
         text.append("█" * round(value_ms / _BAR_MS), _STAGE_COLOURS[stage])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from rich.console import Console
 from kallglot_media.phone import demo
 from kallglot_media.phone.cli import demo_command
 from kallglot_media.phone.demo import DemoFailed, missed_steps, run_demo, show_outcome
+from tests.support.processes import until
 
 pytestmark = pytest.mark.loopback
 
@@ -88,6 +91,26 @@ def test_the_time_limit_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(DemoFailed, match="not over after 2 s"):
         run_demo(tmp_path, console(), limit_s=2.0)
     _, *pids = (tmp_path / "server.log").read_text().split()
+    assert len(pids) == 2
+    assert not any(is_running(int(pid)) for pid in pids)
+
+
+def test_sigterm_leaves_no_process_behind(tmp_path: Path) -> None:
+    program = f"""
+import signal, sys
+from pathlib import Path
+from kallglot_media.phone import cli, demo
+demo._serve_command = lambda setup: [sys.executable, "-c", {NEVER_READY!r}]
+sys.exit(cli.demo_command(Path({str(tmp_path)!r})))
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as ours:
+        log = tmp_path / "server.log"
+        until("the server's children run", lambda: log.exists() and "pids" in log.read_text(), 20.0)
+        ours.send_signal(signal.SIGTERM)
+        said, _ = ours.communicate(timeout=20)
+    assert ours.returncode == 1
+    assert "interrupted" in said
+    _, *pids = log.read_text().split()
     assert len(pids) == 2
     assert not any(is_running(int(pid)) for pid in pids)
 
