@@ -6,6 +6,8 @@ import errno
 import socket
 from dataclasses import dataclass
 
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python has no name for it
+
 
 class NoPorts(Exception):
     """No pair could be bound; the message names the setting to change."""
@@ -13,7 +15,7 @@ class NoPorts(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PortPair:
-    """Two bound, non-blocking sockets; `close` frees both."""
+    """Two bound, non-blocking sockets whose datagrams bring their time of arrival; `close` frees both."""
 
     rtp: socket.socket
     rtcp: socket.socket
@@ -60,6 +62,7 @@ class Ports:
         is_v6 = ":" in host
         bound = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
+            bound.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             if is_v6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, self._dscp << 2)
             else:

@@ -2,9 +2,10 @@
 
     python -m kallglot_media.media.process --socket 5 --settings '{…}'
 
-One thread: drain every readable socket, tick when the tick is due, send. It ends when
-control closes the socket, and finishes the recordings first; signals are control's
-business and are ignored here.
+One thread: wait for control until the tick is due, drain every RTP socket, tick, send. What
+comes between two ticks waits in the sockets, with the kernel's time of arrival, because waking
+up for it would cost more than treating it. The process ends when control closes the
+socket, and finishes the recordings first; signals are control's business and are ignored here.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import secrets
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 import traceback
@@ -28,17 +30,18 @@ from kallglot_media.media.plane import MediaPlane, PlaneError
 from kallglot_media.media.ports import NoPorts, PortPair, Ports
 from kallglot_media.media.recorder_thread import Recorder
 from kallglot_media.media.settings import MediaSettings
-from kallglot_media.media.ticks import FRAME_S, TickClock
+from kallglot_media.media.ticks import TickClock
 from kallglot_media.random_ids import RandomIds
 
 STATS_S = 2.0
 """How often PlaneStats goes to control; it is also the sign of life."""
 
-_POLL_S = FRAME_S / 4  # sockets are drained this often, so arrival times are known to 5 ms
 _IDLE_POLL_S = 0.5
 _READ_BYTES = 256 * 1024
 _DATAGRAM_BYTES = 2048
-_MOST_ROUNDS = 64  # datagrams per socket in one drain: a flood on one port cannot stop the tick
+_MOST_ROUNDS = 64  # datagrams per socket in one tick: a flood on one port cannot stop the tick
+_TIMESPEC = struct.Struct("@ll")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _FINISH_DEADLINE_S = 10.0
 _SCHED_RR_PRIORITY = 10
 _NICE = -15
@@ -63,7 +66,6 @@ class MediaProcess:
         self._rtp_slot: dict[int, tuple[int, socket.socket]] = {}  # by descriptor
         self._rtcp_slot: dict[int, tuple[int, socket.socket]] = {}
         self._epoll = select.epoll()
-        self._epoll.register(control.fileno(), select.EPOLLIN)
         self._clock = TickClock()
         self._stats_due_s = 0.0
         self._ended = False
@@ -91,8 +93,7 @@ class MediaProcess:
 
     def _idle(self) -> None:
         """No session: wait for control, and show signs of life."""
-        self._epoll.poll(_IDLE_POLL_S)
-        self._drain()
+        self._wait(_IDLE_POLL_S)
         self._tell()
         if self._plane.session_count:
             self._clock.start(time.monotonic())
@@ -101,8 +102,7 @@ class MediaProcess:
         """Up to the next tick, and the tick."""
         due_s = self._clock.due_s
         while not self._ended and (wait_s := due_s - time.monotonic()) > 0:
-            time.sleep(min(wait_s, _POLL_S))
-            self._drain(rounds=1)  # what is left is taken 5 ms later, or at the tick
+            self._wait(wait_s)
         skipped = self._clock.begin(time.monotonic())
         if skipped:
             self._plane.skip(skipped)
@@ -111,6 +111,13 @@ class MediaProcess:
         self._tell()
         self._collect()
 
+    def _wait(self, wait_s: float) -> None:
+        """Until control says something, which is answered at once, or `wait_s` is over."""
+        readable, _, _ = select.select([self._control], [], [], wait_s)
+        if readable:
+            self._read_control()
+            self._outbox.flush()
+
     def _collect(self) -> None:
         """Garbage is collected when there is time, never in the middle of a tick."""
         if self._clock.ticks % _COLLECT_TICKS == 0 and self._clock.due_s - time.monotonic() > _COLLECT_ROOM_S:
@@ -118,39 +125,31 @@ class MediaProcess:
 
     # ── in ───────────────────────────────────────────────────────────────────────
 
-    def _drain(self, rounds: int = _MOST_ROUNDS) -> None:
+    def _drain(self) -> None:
         """One datagram of every readable socket, again and again until none is readable."""
-        receive = self._plane.receive
-        rtp_slot = self._rtp_slot
-        control_fd = self._control.fileno()
-        for _ in range(rounds):
-            ready = self._epoll.poll(0, len(rtp_slot) * 2 + 1)
+        receive, receive_rtcp = self._plane.receive, self._plane.receive_rtcp
+        rtp_slot, rtcp_slot = self._rtp_slot, self._rtcp_slot
+        unix_to_monotonic_s = time.monotonic() - time.time()
+        for _ in range(_MOST_ROUNDS):
+            ready = self._epoll.poll(0, 2 * len(rtp_slot) + 1)
             if not ready:
                 return
-            now_s = time.monotonic()
             for fd, _events in ready:
-                there = rtp_slot.get(fd)
+                is_rtp = fd in rtp_slot
+                slot, there = rtp_slot[fd] if is_rtp else rtcp_slot[fd]
                 try:
-                    if there is not None:
-                        datagram, source = there[1].recvfrom(_DATAGRAM_BYTES)
-                        receive(there[0], datagram, source, now_s)
-                    elif fd == control_fd:
-                        self._read_control()
-                    else:
-                        self._receive_rtcp(fd, now_s)
-                except BlockingIOError:
-                    continue  # the checksum was wrong: epoll said yes, recv says no. udp(7)
-
-    def _receive_rtcp(self, fd: int, now_s: float) -> None:
-        there = self._rtcp_slot.get(fd)
-        if there is not None:
-            datagram, source = there[1].recvfrom(_DATAGRAM_BYTES)
-            self._plane.receive_rtcp(there[0], datagram, source, now_s)
+                    datagram, ancillary, _flags, source = there.recvmsg(_DATAGRAM_BYTES, _ANCILLARY_BYTES)
+                except OSError:
+                    # the checksum was wrong: epoll says yes and recv says no, udp(7); or an ICMP error
+                    self._plane.count(slot, "receive_failed")
+                    continue
+                seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+                arrival_s = seconds + nanoseconds * 1e-9 + unix_to_monotonic_s
+                (receive if is_rtp else receive_rtcp)(slot, datagram, source, arrival_s)
 
     def _read_control(self) -> None:
         data = self._control.recv(_READ_BYTES)
         if not data:
-            self._epoll.unregister(self._control.fileno())
             self._ended = True
         for body in self._frames.feed(data):
             try:
