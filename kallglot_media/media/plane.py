@@ -55,6 +55,8 @@ HOUSE_TICKS = 50
 STATS_TURNS = 5
 """Every so many turns LegStats goes to control."""
 
+_HIGHEST_PORT = 65_535
+
 
 class PlaneError(Exception):
     """Control asked for what cannot be; the message says what is there and what would do."""
@@ -345,6 +347,9 @@ class MediaPlane:
         """RTCP goes to the port above RTP's. RFC 3550 section 11."""
         assert leg.lock.remote is not None
         host, port = leg.lock.remote
+        if port == _HIGHEST_PORT:
+            leg.counters["rtcp_no_port"] += 1
+            return
         self._rtcp.append((leg.slot, datagram, (host, port + 1)))
 
     # ── who is where ─────────────────────────────────────────────────────────────

@@ -22,6 +22,7 @@ from kallglot_media.media.messages import (
     PlayTone,
     SessionClosed,
     SetPlan,
+    SetRemote,
     StopTone,
 )
 from kallglot_media.media.plane import PlaneError
@@ -453,6 +454,15 @@ def test_closing_says_goodbye_on_the_port_above() -> None:
     peer = studio.peers["c"]
     assert (slot, remote) == (peer.slot, (peer.address[0], peer.address[1] + 1))
     assert isinstance(parse_compound(datagram)[-1], Goodbye)
+
+
+def test_a_peer_on_the_highest_port_gets_no_rtcp() -> None:
+    """There is no port above 65535, and an SDP that names it must not end the process that holds all calls."""
+    studio = bridge()
+    studio.apply(SetRemote("c", "127.0.0.1", 65_535, "PCMU", send_payload_type=0, receive_payload_type=0))
+    studio.step()
+    studio.apply(CloseLeg("c"))
+    assert studio.plane.take_rtcp() == []
 
 
 def test_a_session_without_recording_says_its_length_itself() -> None:
