@@ -208,7 +208,8 @@ class Server:
                 )
             except OSError as error:
                 mend = "stop the program that has the port, or write another host or port"
-                raise SetupError(where, error.strerror or str(error), mend) from None
+                why = os.strerror(error.errno).lower() if error.errno else str(error)
+                raise SetupError(where, why, mend) from None
             except ValueError as error:
                 raise SetupError(where, str(error), "write one listener for each transport and IP version") from None
             log.info("listening", sign="=", transport=here.transport, host=here.host, port=here.port)

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 
+from kallglot_media.net.errors import cannot_listen
 from kallglot_media.net.sip_udp import Owner
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import Peer
@@ -58,7 +59,7 @@ class SipTcp:
         try:
             self._server = await self._loop.create_server(lambda: _Connection(self), host, port)
         except OSError as wrong:
-            raise OSError(wrong.errno, f"cannot listen on tcp {host}:{port}: {wrong.strerror or wrong}") from wrong
+            raise cannot_listen("tcp", host, port, wrong) from wrong
         return self
 
     @property

@@ -7,6 +7,7 @@ import socket
 from collections import Counter
 from typing import Any, Protocol
 
+from kallglot_media.net.errors import cannot_listen
 from kallglot_media.sip.events import Peer
 
 _MOST_WAITING_BYTES = 4 * 1024 * 1024
@@ -40,7 +41,7 @@ class SipUdp(asyncio.DatagramProtocol):
             # Bound by ourselves: uvloop leaves its transport behind when its own bind fails.
             bound = _bound(found[0][0], found[0][4])
         except OSError as wrong:
-            raise OSError(wrong.errno, f"cannot listen on udp {host}:{port}: {wrong.strerror or wrong}") from wrong
+            raise cannot_listen("udp", host, port, wrong) from wrong
         _, protocol = await loop.create_datagram_endpoint(lambda: cls(owner), sock=bound)
         return protocol
 

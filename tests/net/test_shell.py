@@ -254,7 +254,7 @@ def test_an_address_in_use_is_named(run: Callable[[Coroutine[Any, Any, None]], N
         first, second = End("a"), End("b")
         peers = await first.start("udp", "tcp")
         for peer in peers:
-            with pytest.raises(OSError, match=f"cannot listen on {peer.transport} {HOST}:{peer.port}"):
+            with pytest.raises(OSError, match=f"on {peer.transport} {HOST}:{peer.port}: address already in use"):
                 await second.shell.start([Listen(peer.transport, HOST, peer.port)])
 
     run(main())

@@ -1,0 +1,57 @@
+"""Keys arrive as events, once each, from three unlike senders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import sipp
+from tests.support.baresip import Baresip
+from tests.support.processes import pass_time
+from tests.support.server import Server, events
+from tests.support.waves import babble
+
+pytestmark = [pytest.mark.interop, pytest.mark.loopback]
+
+PCAPS = Path("/usr/share/sip-tester")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("dtmf")) as running:
+        yield running
+
+
+def keys_of(server: Server, count: int) -> str:
+    """The digits in the events of session number `count`, once it is over."""
+    return "".join(event["digit"] for event in events(server.session(count=count)) if event["type"] == "dtmf")
+
+
+def test_keys_that_baresip_sends_amid_speech(server: Server, tmp_path: Path) -> None:
+    before = len(server.sessions())
+    with Baresip(tmp_path / "a", "alice", microphone=babble(60.0)) as alice:
+        alice.dial(server.uri("echo"))
+        alice.wait_for("CALL_ESTABLISHED")
+        pass_time(0.5)
+        for key in "1590*#":
+            alice.command("sndcode", key)
+            pass_time(0.4)
+        alice.hang_up()
+        assert keys_of(server, before + 1) == "1590*#"
+
+
+def test_keys_on_another_ssrc_with_end_packets_a_millisecond_apart(server: Server, tmp_path: Path) -> None:
+    before = len(server.sessions())
+    sipp.run(tmp_path, "uac_dtmf", remote=server.address, service="echo", hold_ms=2500, KEYS="159#").check()
+    assert keys_of(server, before + 1) == "159#"
+
+
+def test_keys_recorded_from_a_phone_between_30_ms_voice_packets(server: Server, tmp_path: Path) -> None:
+    """Duration steps of 320, a first duration of 0, and three end packets with one sequence number."""
+    if not PCAPS.is_dir():
+        pytest.skip(f"{PCAPS} is missing: run scripts/install_peers.sh (Debian package sip-tester)")
+    before = len(server.sessions())
+    sipp.run(tmp_path, "uac_dtmf_pcap", remote=server.address, service="echo", PCAPS=str(PCAPS)).check()
+    assert keys_of(server, before + 1) == "1#"

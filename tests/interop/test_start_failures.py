@@ -1,0 +1,103 @@
+"""A server that cannot start says where, what and the mend on one line, and ends with 2."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.disk import small_disk
+from tests.support.processes import HOST, free_port
+from tests.support.server import REPOSITORY, Json, serve_command, write_config
+
+pytestmark = [pytest.mark.interop, pytest.mark.loopback]
+
+
+def start(config: Path, *, prefix: Sequence[str] = ()) -> str:
+    """Run it to its end; what it wrote. Fails unless it ends with 2, briefly and without a traceback."""
+    command = [*prefix, *serve_command(config)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60, check=False)
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 2, f"ended with {ended.returncode}:\n{said}"
+    assert "Traceback" not in said, said
+    assert len(said.splitlines()) <= 4, said
+    return said
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that somebody else has, UDP and TCP."""
+    port = free_port()
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+    ):
+        udp.bind((HOST, port))
+        tcp.bind((HOST, port))
+        tcp.listen()
+        yield port
+
+
+def test_a_port_in_use_is_named(tmp_path: Path, taken_port: int) -> None:
+    said = start(write_config(tmp_path, sip_port=taken_port))
+    assert str(taken_port) in said
+    assert "in use" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"speech": {"recognizer": {"model": "no-such-model"}}}, ["no-such-model"]),
+        ({"speech": {"recognizer": {"model": "{empty}"}}}, ["empty", "config.json"]),
+        ({"speech": {"synthesizer": {"voices": {"de": "nobody"}}}}, ["nobody"]),
+        ({"data_dir": "{file}/data"}, ["file/data"]),
+        ({"data_dir": "/proc/nothing"}, ["/proc/nothing"]),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, settings: Json, words: list[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("not a folder")
+    said = start(write_config(tmp_path, sip_port=free_port(), settings=filled(settings, tmp_path)))
+    for word in words:
+        assert word in said, said
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    data = tmp_path / "disk"
+    prefix = small_disk(data, 64, full=True)
+    config = write_config(tmp_path, sip_port=free_port(), settings={"data_dir": str(data)})
+    said = start(config, prefix=prefix)
+    assert str(data) in said
+    assert "no space" in said.lower()
+
+
+def filled(value: Json, folder: Path) -> Json:
+    """The settings with {empty} and {file} as paths in `folder`."""
+    return {
+        name: filled(inner, folder)
+        if isinstance(inner, dict)
+        else inner.format(empty=folder / "empty", file=folder / "file")
+        if isinstance(inner, str)
+        else inner
+        for name, inner in value.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("sip:\n  lisen: []\n", ["server.yaml:2", "lisen", "listen"]),
+        ("media:\n  rtp_timeout_s: soon\n", ["server.yaml:2", "soon"]),
+        ("sip: [\n", ["server.yaml"]),
+        ("log: {level: loud}\n", ["server.yaml:1", "loud", "debug"]),
+    ],
+)
+def test_wrong_yaml_never_starts_half_configured(tmp_path: Path, line: str, words: list[str]) -> None:
+    config = write_config(tmp_path, sip_port=free_port())
+    config.write_text(line)
+    said = start(config)
+    for word in words:
+        assert word in said, said
