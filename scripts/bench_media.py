@@ -202,10 +202,11 @@ def main() -> None:
     parser.add_argument("--legs", default="50,200,400", help="how many legs, one run for each number")
     parser.add_argument("--seconds", type=float, default=20.0, help="measured seconds of each run")
     parser.add_argument("--record", action=argparse.BooleanOptionalAction, default=True, help="record every session")
-    results = asyncio.run(run(parser.parse_args()))
+    arguments = parser.parse_args()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
-    print(f"{machine}, Python {platform.python_version()}\n")
-    print(table(results))
+    busy = os.getloadavg()[0]  # what else runs takes caches and hyper-threads away, and doubles these numbers
+    print(f"{machine}, Python {platform.python_version()}, load average before: {busy:.1f}\n")
+    print(table(asyncio.run(run(arguments))))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 import numpy as np
 import numpy.typing as npt
 
-from kallglot_media.media.messages import FromMedia, RecordingGap
+from kallglot_media.media.messages import FromMedia, RecordingGap, SessionClosed
 from kallglot_media.media.recorder import Recording
 
 SYNC_S = 1.0
@@ -99,10 +99,14 @@ class Recorder:
             try:
                 self._do(job, recordings)
             except Exception as error:
-                # ours: it ends this session's recording, not the others'
+                # ours: it ends this session's recording, not the others', and repair finds what there is
                 traceback.print_exc()
                 why = f"recorder: {type(error).__name__}: {error}"
                 self._events.append(RecordingGap(job.session_id, 0, 0, why))
+                if job.session_id in recordings:
+                    recordings.pop(job.session_id).abandon()
+                if isinstance(job, _Close):
+                    self._events.append(SessionClosed(job.session_id, job.samples))
         for recording in recordings.values():
             recording.abandon()
 
@@ -111,17 +115,22 @@ class Recorder:
             recordings[job.session_id] = Recording(job.session_id, job.folder, job.rate_hz)
             self._synced_s[job.session_id] = self._clock()
             return
-        if isinstance(job, _Close):
-            recording = recordings.pop(job.session_id)
+        recording = recordings.get(job.session_id)
+        if isinstance(job, _Chunk):
+            self._written_bytes += job.pcm.nbytes
+            if recording is not None:
+                self._write(job, recording)
+        elif recording is None:
+            self._events.append(SessionClosed(job.session_id, job.samples))
+        else:
             closed = recording.finish(job.samples)
-            del self._synced_s[job.session_id]
+            del recordings[job.session_id], self._synced_s[job.session_id]
             self._events.extend((*recording.take_gaps(), closed))
-            return
-        self._written_bytes += job.pcm.nbytes
-        recording = recordings[job.session_id]
-        recording.write(job.first_sample, job.pcm)
+
+    def _write(self, chunk: _Chunk, recording: Recording) -> None:
+        recording.write(chunk.first_sample, chunk.pcm)
         now_s = self._clock()
-        if now_s - self._synced_s[job.session_id] >= SYNC_S and self._jobs.qsize() < _BUSY_JOBS:
+        if now_s - self._synced_s[chunk.session_id] >= SYNC_S and self._jobs.qsize() < _BUSY_JOBS:
             recording.sync()
-            self._synced_s[job.session_id] = now_s
+            self._synced_s[chunk.session_id] = now_s
         self._events.extend(recording.take_gaps())

@@ -242,17 +242,31 @@ def test_a_full_line_drops_sound_never_the_end(tmp_path: Path) -> None:
     assert closed.files[1].samples == 5 * CHUNK
 
 
-def test_our_own_mistake_ends_one_recording_only(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_our_own_mistake_ends_one_recording_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write = Recording.write
+
+    def fail(recording: Recording, first_sample: int, pcm: npt.NDArray[np.int16]) -> None:
+        if recording.session_id == "bad":
+            raise KeyError("ours")
+        write(recording, first_sample, pcm)
+
+    monkeypatch.setattr(Recording, "write", fail)
     line = Recorder()
-    line.write("never opened", 0, chunk(1))
-    line.open("s1", str(tmp_path), 8000)
-    line.close("s1", 0)
+    for name in ("bad", "good"):
+        (tmp_path / name).mkdir()
+        line.open(name, str(tmp_path / name), 8000)
+        for n in range(3):
+            line.write(name, n * CHUNK, chunk(n))
+        line.close(name, 3 * CHUNK)
     line.start()
-    gap, closed = finished(line)
-    assert isinstance(gap, RecordingGap)
-    assert gap.why == "recorder: KeyError: 'never opened'"
-    assert isinstance(closed, SessionClosed)
-    assert "Traceback" in capfd.readouterr().err
+    gap, bad, good = finished(line)
+    assert gap == RecordingGap("bad", 0, 0, "recorder: KeyError: 'ours'")
+    assert bad == SessionClosed("bad", 3 * CHUNK, ())
+    assert isinstance(good, SessionClosed)
+    assert [file.samples for file in good.files] == [3 * CHUNK, 3 * CHUNK]
+    assert capfd.readouterr().err.count("Traceback") == 1
 
 
 def test_descriptors_are_given_back(tmp_path: Path) -> None:
