@@ -109,7 +109,7 @@ class Bridge:
 
     async def _reach_agent(self) -> Leg | Unreached | tuple[EndReason, str]:
         agent = self._session.new_leg(Party.AGENT)
-        agent.on_progress = self._agent_progressed
+        agent.on_progress = lambda progress: self._agent_progressed(agent, progress)
         try:
             await agent.open()
             await agent.dial(
@@ -145,9 +145,8 @@ class Bridge:
         self._session.event("agent.unreached", status=status, why=why)
         return Unreached(status, why)
 
-    def _agent_progressed(self, progress: CallProgress) -> None:
+    def _agent_progressed(self, agent: Leg, progress: CallProgress) -> None:
         """Ringing and early media of the agent's side reach the customer."""
-        agent = self._session.legs[Party.AGENT]
         self._session.event("agent.progress", status=progress.response.status, early_media=agent.has_early_media)
         if agent.has_early_media:
             self._session.tone(Party.CUSTOMER, None)

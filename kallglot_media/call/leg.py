@@ -88,6 +88,7 @@ class Leg:
         self.to: str | None = None
         self.from_: str | None = None
         self.connected = False
+        self.had_media = False
         self.on_change: Callable[[Leg], None] = lambda leg: None
         self.agreed: Agreed | None = None
         self.has_early_media = False
@@ -110,6 +111,7 @@ class Leg:
         """Get an RTP port. Raises media.link.MediaError when there is none."""
         opened = await self._media.open_leg(OpenLeg(self._session_id, self.leg_id, self.party, self._home.bind_host))
         self._ability = MediaAbility(self._home.told_host, opened.port)
+        self.had_media = True
 
     def listen(self, rules: SegmentRules | None) -> None:
         """Cut this leg's voice into utterances, or stop doing so."""

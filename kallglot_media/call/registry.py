@@ -187,7 +187,7 @@ class Registry:
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.session_id, None)
-        for leg in session.every_leg:
+        for leg in session.parties.every:
             if leg.sip_call is not None:
                 self._legs.pop(leg.sip_call, None)
 

@@ -16,7 +16,8 @@ from kallglot_media.call import events as e
 from kallglot_media.call.changed import Changed
 from kallglot_media.call.interpreter import Direction, Interpreter
 from kallglot_media.call.journal import Journal
-from kallglot_media.call.leg import Leg, LegState
+from kallglot_media.call.leg import Leg
+from kallglot_media.call.parties import AnyLeg, Parties
 from kallglot_media.call.turn import Turn, TurnTimings
 from kallglot_media.call.world import EndReason, SessionFacts, World, now_text
 from kallglot_media.log import CallLog
@@ -31,16 +32,11 @@ CLOSE_SESSION_DEADLINE_S = 10.0
 
 
 class Session:
-    """See the module. Implements interpreter.Floor.
-
-    legs       the leg that each party has now
-    every_leg  those that were replaced, too
-    """
+    """See the module. Implements interpreter.Floor."""
 
     def __init__(self, world: World, session_id: str, facts: SessionFacts) -> None:
         self.world = world
         self.session_id = session_id
-        self.legs: dict[Party, Leg] = {}
         self.stop: asyncio.Future[tuple[EndReason, str]] = asyncio.get_running_loop().create_future()
         self.log = CallLog(session_id)
         self.on_through: Callable[[Party, bool], None] = lambda talker, on: None
@@ -56,8 +52,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_plays: dict[str, set[str]] = {}
         self._changed = Changed()
-        self.every_leg: list[Leg] = []
-        self._closed_legs: set[str] = set()
+        self.parties = Parties(world, session_id, self._changed.notify)
         self._started = False
         self._media_closed: asyncio.Future[m.SessionClosed] = self._loop.create_future()
         self._media_dead = False
@@ -85,35 +80,14 @@ class Session:
         self.world.media.send(m.OpenSession(self.session_id, folder, RATE_HZ))
         self._began_s = self._loop.time()
 
+    @property
+    def legs(self) -> dict[Party, AnyLeg]:
+        """The leg that each party has now."""
+        return self.parties.legs
+
     def new_leg(self, party: Party) -> Leg:
         """A leg of this session without a port yet. It takes the place of the one that this party had."""
-        leg = Leg(
-            session_id=self.session_id,
-            party=party,
-            sdp_id=self.world.ids.rtp_timestamp(),
-            home=self.world.home,
-            signalling=self.world.signalling,
-            media=self.world.media,
-            bind=self.world.bind,
-            call_id=self.world.ids.object_id("call"),
-            number=1 + sum(leg.party is party for leg in self.every_leg),
-        )
-        leg.on_change = self._leg_changed
-        self.every_leg.append(leg)
-        self.legs[party] = leg
-        return leg
-
-    def _leg_changed(self, leg: Leg) -> None:
-        """Tell it."""
-        this = (self.session_id, leg.call_id, leg.party, leg.provider)
-        if leg.state is LegState.EARLY:
-            self.world.bus.publish(e.LegOpened(*this, leg.direction, leg.to, leg.from_))
-        elif leg.state is LegState.ANSWERED:
-            self.world.bus.publish(e.LegConnected(*this))
-        elif leg.state is LegState.ENDED:
-            end = leg.ended.result()
-            self.world.bus.publish(e.LegDisconnected(*this, leg.connected, end.status, end.reason))
-        self._changed.notify()
+        return self.parties.new_leg(party)
 
     def set_plan(self, plan: Plan, gains: m.Gains | None = None) -> None:
         """Who hears whom from the next tick on."""
@@ -191,7 +165,8 @@ class Session:
         def all_said() -> bool:
             if self._media_dead or listener is None or listener.ended.done():
                 return True
-            return leg.leg_id in self._closed_legs and interpreter.idle and not self._open_plays.get(listener.leg_id)
+            heard = not self._open_plays.get(listener.leg_id)
+            return self.parties.is_media_closed(leg.leg_id) and interpreter.idle and heard
 
         if not await self._changed.until(lambda: all_said() or self.stop.done(), limit_s):
             self.event("last_words.cut", speaker=talker)
@@ -250,7 +225,9 @@ class Session:
 
     def on_media(self, event: m.FromMedia) -> None:
         """Take one of the media plane's events about this session."""
-        if isinstance(event, m.Utterance):
+        if isinstance(event, m.StreamAudioOut):
+            self.parties.say(event)
+        elif isinstance(event, m.Utterance):
             self._on_utterance(event)
         elif isinstance(event, m.PlayoutStarted):
             for interpreter in self._interpreters.values():
@@ -258,13 +235,14 @@ class Session:
         elif isinstance(event, m.PlayoutFinished):
             self._on_playout_finished(event)
         elif isinstance(event, m.SpeechStarted):
-            party = self._party(event.leg_id)
+            party = self.parties.party_of(event.leg_id)
             self.event("speech.started", event.at_sample, speaker=party)
             self.world.bus.publish(e.SpeechStarted(self.session_id, party, _ms(event.at_sample)))
             self.on_speech_started(party)
         elif isinstance(event, m.Dtmf):
             # The key itself may be part of a card number: it is written down, never logged.
-            self._journal.event("dtmf", _ms(event.at_sample), speaker=self._party(event.leg_id), digit=event.digit)
+            party = self.parties.party_of(event.leg_id)
+            self._journal.event("dtmf", _ms(event.at_sample), speaker=party, digit=event.digit)
         elif isinstance(event, m.RtpLost):
             self._on_rtp_lost(event)
         elif isinstance(event, m.RecordingGap):
@@ -275,7 +253,7 @@ class Session:
             self._media_closed.set_result(event)
 
     def _on_utterance(self, utterance: m.Utterance) -> None:
-        party = self._party(utterance.leg_id)
+        party = self.parties.party_of(utterance.leg_id)
         self.world.bus.publish(e.SpeechStopped(self.session_id, party, _ms(utterance.speech_end_sample)))
         interpreter = self._interpreters.get(party)
         if interpreter is not None:
@@ -288,25 +266,22 @@ class Session:
         self._changed.notify()
 
     def _on_rtp_lost(self, event: m.RtpLost) -> None:
-        party = self._party(event.leg_id)
+        party = self.parties.party_of(event.leg_id)
         self.event("rtp.lost", speaker=party, silent_ms=event.silent_ms)
         self.end(EndReason.TIMEOUT, f"no RTP from the {party} for {event.silent_ms // 1000} s")
 
     def _on_leg_closed(self, event: m.LegClosed) -> None:
-        self._closed_legs.add(event.leg_id)
+        self.parties.media_closed(event.leg_id)
         self._open_plays.pop(event.leg_id, None)
         stats = event.stats
         self.event(
             "leg.stats",
-            speaker=self._party(event.leg_id),
+            speaker=self.parties.party_of(event.leg_id),
             jitter_ms=round(stats.jitter_ms, 2),
             loss_ratio=round(stats.loss_ratio, 4),
             counters={name: count for name, count in stats.counters.items() if count},
         )
         self._changed.notify()
-
-    def _party(self, leg_id: str) -> Party:
-        return next(leg.party for leg in self.every_leg if leg.leg_id == leg_id)
 
     def media_died(self) -> None:
         """The media process is gone: nobody hears anything any more."""
@@ -331,7 +306,7 @@ class Session:
 
     async def close(self, reason: EndReason, detail: str) -> None:
         """Hang up what is left, write down the last words, and finish the files. Never raises OSError."""
-        for leg in self.every_leg:
+        for leg in self.parties.every:
             leg.hang_up(detail)
             leg.close_media()
         await self._changed.until(self._legs_closed, CLOSE_LEG_DEADLINE_S)
@@ -345,7 +320,7 @@ class Session:
         self._write_end(reason, detail, closed)
 
     def _legs_closed(self) -> bool:
-        return self._media_dead or all(leg.leg_id in self._closed_legs for leg in self.every_leg)
+        return self._media_dead or self.parties.all_media_closed()
 
     async def _close_recording(self) -> m.SessionClosed | None:
         if self._media_dead:

@@ -14,7 +14,7 @@ from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.playout import PlayoutQueue
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.media.cutter import Cutter
-from kallglot_media.media.messages import LegStats, SetRemote
+from kallglot_media.media.messages import LegStats, RtpLost, SetRemote
 from kallglot_media.media.reports import Reports
 from kallglot_media.media.rows import LAWS, SILENCE
 from kallglot_media.media.settings import MediaSettings
@@ -101,6 +101,18 @@ class Leg:
         self._receive_type = message.receive_payload_type
         self._dtmf_type = -1 if message.dtmf_receive_payload_type is None else message.dtmf_receive_payload_type
         self.last_rtp_s = now_s
+
+    def lost_rtp(self, now_s: float, timeout_s: float) -> RtpLost | None:
+        """Once for each time that it goes away; a held leg may be silent."""
+        silent_s = now_s - self.last_rtp_s
+        if not self.receives:
+            self.last_rtp_s = now_s
+        elif silent_s < timeout_s:
+            self.lost_told = False
+        elif not self.lost_told:
+            self.lost_told = True
+            return RtpLost(self.leg_id, int(1000 * silent_s))
+        return None
 
     def listen(self, rules: SegmentRules | None) -> None:
         """Start cutting into utterances by these rules, or stop. What is under way must be flushed before."""

@@ -42,6 +42,23 @@ class OpenLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenStreamLeg:
+    """A leg without a port: its sound comes as StreamAudioIn and goes as StreamAudioOut."""
+
+    session_id: str
+    leg_id: str
+    party: Party
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAudioIn:
+    """What the party of a stream leg says. sound: µ-law at 8 kHz, any length."""
+
+    leg_id: str
+    sound: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SetRemote:
     """Where the leg's RTP goes and how it is coded, after offer and answer.
 
@@ -150,7 +167,19 @@ class CloseSession:
 
 
 ToMedia = (
-    OpenSession | OpenLeg | SetRemote | SetPlan | Listen | Play | PlayTone | StopTone | Clear | CloseLeg | CloseSession
+    OpenSession
+    | OpenLeg
+    | OpenStreamLeg
+    | StreamAudioIn
+    | SetRemote
+    | SetPlan
+    | Listen
+    | Play
+    | PlayTone
+    | StopTone
+    | Clear
+    | CloseLeg
+    | CloseSession
 )
 
 # ── media → control ──────────────────────────────────────────────────────────────
@@ -193,6 +222,15 @@ class Utterance:
     first_sample: int
     speech_end_sample: int
     ended_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAudioOut:
+    """What the party of a stream leg is to hear: up to 100 ms of µ-law at 8 kHz. Silence is not sent."""
+
+    leg_id: str
+    first_sample: int
+    sound: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +338,7 @@ FromMedia = (
     | LegRefused
     | SpeechStarted
     | Utterance
+    | StreamAudioOut
     | PlayoutStarted
     | PlayoutFinished
     | Dtmf

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 
 from kallglot_media.media import wire
-from kallglot_media.media.messages import FromMedia, LegStats, PlaneStats, SpeechStarted, Utterance
+from kallglot_media.media.messages import FromMedia, LegStats, PlaneStats, SpeechStarted, StreamAudioOut, Utterance
 
 _LONGEST_LINE_BYTES = 32 * 1024 * 1024
-_MAY_BE_LEFT_OUT = (Utterance, SpeechStarted, LegStats, PlaneStats)
+_MAY_BE_LEFT_OUT = (StreamAudioOut, Utterance, SpeechStarted, LegStats, PlaneStats)
 """What a call survives without. The rest is small and kept: who misses a SessionClosed waits for ever."""
 
 

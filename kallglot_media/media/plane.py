@@ -31,13 +31,14 @@ from kallglot_media.media.messages import (
     Listen,
     OpenLeg,
     OpenSession,
+    OpenStreamLeg,
     Play,
     PlayTone,
-    RtpLost,
     SessionClosed,
     SetPlan,
     SetRemote,
     StopTone,
+    StreamAudioIn,
     ToMedia,
 )
 from kallglot_media.media.mixing import Mixer, edges_of
@@ -46,6 +47,7 @@ from kallglot_media.media.rows import FRAME_SAMPLES, PACKET_BYTES, RATE_HZ, Rows
 from kallglot_media.media.session import Session
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address
+from kallglot_media.media.stream_leg import StreamLeg
 from kallglot_media.media.tracks import NOBODY, RecordingSink, Tracks, right_tracks
 from kallglot_media.modes.plan import Party
 
@@ -142,7 +144,7 @@ class MediaPlane:
         """
         self._now_s = now_s
         do = self._HANDLERS[type(message)]
-        if isinstance(message, OpenSession | OpenLeg | SetPlan | CloseSession):
+        if isinstance(message, OpenSession | OpenLeg | OpenStreamLeg | SetPlan | CloseSession):
             do(self, message)
         elif message.leg_id in self._legs:
             do(self, message, self._legs[message.leg_id])
@@ -163,6 +165,19 @@ class MediaPlane:
         self._sessions[message.session_id] = session
 
     def _open_leg(self, message: OpenLeg) -> None:
+        session = self._session_for(message)
+        rows = self._rows
+        slot = rows.take()
+        leg = Leg(message.leg_id, session, message.party, slot, self._settings, self._ids.ssrc())
+        leg.first_sequence = self._ids.rtp_sequence()
+        rows.start_stream(slot, ssrc=leg.reports.ssrc, sequence=leg.first_sequence, timestamp=self._ids.rtp_timestamp())
+        self._take_in(leg)
+
+    def _open_stream_leg(self, message: OpenStreamLeg) -> None:
+        session = self._session_for(message)
+        self._take_in(StreamLeg(message.leg_id, session, message.party, self._rows.take(), self._settings))
+
+    def _session_for(self, message: OpenLeg | OpenStreamLeg) -> Session:
         session = self._sessions.get(message.session_id)
         if session is None:
             raise PlaneError(f"session {message.session_id} is not open; send OpenSession first")
@@ -170,15 +185,17 @@ class MediaPlane:
             raise PlaneError(f"leg {message.leg_id} is open already")
         if message.party is Party.AI:
             raise PlaneError("the AI speaks by Play and needs no leg")
-        rows = self._rows
-        slot = rows.take()
-        leg = Leg(message.leg_id, session, message.party, slot, self._settings, self._ids.ssrc())
-        leg.first_sequence = self._ids.rtp_sequence()
-        rows.start_stream(slot, ssrc=leg.reports.ssrc, sequence=leg.first_sequence, timestamp=self._ids.rtp_timestamp())
+        return session
+
+    def _take_in(self, leg: Leg) -> None:
         self._legs[leg.leg_id] = leg
-        session.legs.append(leg)
+        leg.session.legs.append(leg)
         self._arrange()
-        self._connect(session)
+        self._connect(leg.session)
+
+    def _stream_audio_in(self, message: StreamAudioIn, leg: Leg) -> None:
+        if isinstance(leg, StreamLeg):
+            leg.buffer.put(message.sound)
 
     def _set_remote(self, message: SetRemote, leg: Leg) -> None:
         leg.set_remote(message, self._now_s)
@@ -207,6 +224,8 @@ class MediaPlane:
 
     def _clear(self, _message: Clear, leg: Leg) -> None:
         self._events += self._mouths.clear(leg, self._tick)
+        if isinstance(leg, StreamLeg):
+            leg.forget()
 
     def _close_leg(self, _message: CloseLeg, leg: Leg) -> None:
         self._flush(leg)
@@ -218,7 +237,10 @@ class MediaPlane:
         session.legs.remove(leg)
         del self._legs[leg.leg_id]
         self._rows.give_back(leg.slot)
-        self._freed.append(leg.slot)
+        if not isinstance(leg, StreamLeg):
+            self._freed.append(leg.slot)
+        else:
+            self._events += leg.flush()
         self._arrange()
         self._connect(session)
         self._events.append(LegClosed(leg.leg_id, leg.stats()))
@@ -240,6 +262,8 @@ class MediaPlane:
     _HANDLERS: Mapping[type, Callable[..., None]] = {
         OpenSession: _open_session,
         OpenLeg: _open_leg,
+        OpenStreamLeg: _open_stream_leg,
+        StreamAudioIn: _stream_audio_in,
         SetRemote: _set_remote,
         SetPlan: _set_plan,
         Listen: _listen_to,
@@ -286,6 +310,8 @@ class MediaPlane:
         self._mixer.mix(heard, rows.playing, said)
         self._tracks.tick(heard, rows.made)
         packets = rows.encode(said, self._sending)
+        if self._streaming:
+            self._stream()
         self._keep_house()
         self._tick = tick + 1
         starts = range(0, len(packets), PACKET_BYTES)
@@ -293,6 +319,11 @@ class MediaPlane:
             (slot, packets[start : start + PACKET_BYTES])
             for slot, start in zip(self._sending_slots, starts, strict=True)
         ]
+
+    def _stream(self) -> None:
+        """What the legs without RTP hear in this tick."""
+        for leg in self._streaming:
+            self._events += leg.say(self._rows.said(leg.slot), leg.session.position(self._tick))
 
     def _take_keys(self) -> None:
         for slot, leg in list(self._keys.items()):
@@ -315,22 +346,12 @@ class MediaPlane:
             leg = self._by_slot[slot]
             if leg is None or leg.lock.remote is None:
                 continue
-            self._watch_rtp(leg)
+            if (lost := leg.lost_rtp(self._now_s, self._settings.rtp_timeout_s)) is not None:
+                self._events.append(lost)
             if (turn + slot) % STATS_TURNS == 0:
                 self._events.append(leg.stats())
             if leg.reports.due(self._now_s):
                 self._report(leg, self._report_of(leg))
-
-    def _watch_rtp(self, leg: Leg) -> None:
-        """RtpLost once for each time it goes away; a held leg may be silent."""
-        silent_s = self._now_s - leg.last_rtp_s
-        if not leg.receives:
-            leg.last_rtp_s = self._now_s
-        elif silent_s < self._settings.rtp_timeout_s:
-            leg.lost_told = False
-        elif not leg.lost_told:
-            leg.lost_told = True
-            self._events.append(RtpLost(leg.leg_id, int(1000 * silent_s)))
 
     def _report_of(self, leg: Leg) -> bytes:
         rows = self._rows
@@ -371,6 +392,7 @@ class MediaPlane:
             self._by_slot[leg.slot] = leg
         self._sending_slots = [leg.slot for leg in legs if leg.sends]
         self._sending = np.array(self._sending_slots, np.intp)
+        self._streaming = [leg for leg in legs if isinstance(leg, StreamLeg)]
         self._ears.arrange(legs)
 
     def _connect(self, session: Session) -> None:

@@ -139,6 +139,11 @@ class Rows:
             self._unmark(sending)
         return data
 
+    def said(self, row: int) -> bytes:
+        """The payload of the row's last packet: what its leg hears in this tick, in its law."""
+        payload: npt.NDArray[np.uint8] = self._packets["payload"][row]
+        return payload.tobytes()
+
     def _unmark(self, sent: npt.NDArray[np.intp]) -> None:
         gone = [row for row in self._marked if row in sent]
         self._packets["second"][gone] &= _MARKER - 1

@@ -46,7 +46,9 @@ class Call:
 
     @property
     def agent(self) -> Leg:
-        return self.session.legs[Party.AGENT]
+        leg = self.session.legs[Party.AGENT]
+        assert isinstance(leg, Leg)
+        return leg
 
     @property
     def verbs(self) -> list[tuple[str, ...]]:

@@ -1,0 +1,117 @@
+"""The legs of one session: which one each party has now, which ones were replaced, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kallglot_media.call import events as e
+from kallglot_media.call.leg import Leg, LegState
+from kallglot_media.call.stream_leg import StreamLeg
+from kallglot_media.call.world import World
+from kallglot_media.media.messages import StreamAudioOut
+from kallglot_media.modes.plan import Party
+
+AnyLeg = Leg | StreamLeg
+
+
+class Parties:
+    """See the module.
+
+    legs     party -> its leg; the newest one is its voice
+    every    those that were replaced, too
+    dialling parties for whom a new leg is being dialled: that theirs is gone is no end
+    """
+
+    def __init__(self, world: World, session_id: str, on_change: Callable[[], None]) -> None:
+        self.legs: dict[Party, AnyLeg] = {}
+        self.every: list[AnyLeg] = []
+        self.dialling: set[Party] = set()
+        self._world = world
+        self._session_id = session_id
+        self._on_change = on_change
+        self._closed: set[str] = set()
+
+    def new_leg(self, party: Party) -> Leg:
+        """A leg for SIP, without a port yet."""
+        leg = Leg(
+            session_id=self._session_id,
+            party=party,
+            sdp_id=self._world.ids.rtp_timestamp(),
+            home=self._world.home,
+            signalling=self._world.signalling,
+            media=self._world.media,
+            bind=self._world.bind,
+            call_id=self._world.ids.object_id("call"),
+            number=self._number(party),
+        )
+        leg.on_change = self._changed
+        self._keep(leg)
+        return leg
+
+    def new_stream_leg(self, party: Party) -> StreamLeg:
+        """A leg for a WebSocket, not opened yet."""
+        leg = StreamLeg(
+            session_id=self._session_id,
+            party=party,
+            media=self._world.media,
+            call_id=self._world.ids.object_id("call"),
+            number=self._number(party),
+        )
+        leg.on_change = self._changed
+        self._keep(leg)
+        return leg
+
+    def restore(self, leg: AnyLeg) -> None:
+        """The leg that was to take this one's place came to nothing."""
+        self.legs[leg.party] = leg
+
+    def party_of(self, leg_id: str) -> Party:
+        """Whose leg this is. StopIteration when it is none of ours: that would be a mistake of ours."""
+        return next(leg.party for leg in self.every if leg.leg_id == leg_id)
+
+    def say(self, event: StreamAudioOut) -> None:
+        """Sound for a party that is connected by a WebSocket."""
+        for leg in self.every:
+            if leg.leg_id == event.leg_id and isinstance(leg, StreamLeg):
+                leg.say(event)
+
+    def connected(self, party: Party) -> bool:
+        """Whether this party is there now."""
+        leg = self.legs.get(party)
+        return leg is not None and leg.state is LegState.ANSWERED
+
+    def gone(self) -> AnyLeg | None:
+        """The leg of a party that is gone and is not being replaced."""
+        legs = (leg for party, leg in self.legs.items() if party not in self.dialling)
+        return next((leg for leg in legs if leg.ended.done()), None)
+
+    def media_closed(self, leg_id: str) -> None:
+        """The media plane has given this leg back."""
+        self._closed.add(leg_id)
+
+    def all_media_closed(self) -> bool:
+        """Nothing is to be heard from the media plane about our legs any more."""
+        return all(leg.leg_id in self._closed for leg in self.every if leg.had_media)
+
+    def is_media_closed(self, leg_id: str) -> bool:
+        """The same for one leg."""
+        return leg_id in self._closed
+
+    def _number(self, party: Party) -> int:
+        return 1 + sum(leg.party is party for leg in self.every)
+
+    def _keep(self, leg: AnyLeg) -> None:
+        self.every.append(leg)
+        self.legs[leg.party] = leg
+
+    def _changed(self, leg: AnyLeg) -> None:
+        """Tell it."""
+        this = (self._session_id, leg.call_id, leg.party, leg.provider)
+        if leg.state is LegState.EARLY:
+            self._world.bus.publish(e.LegOpened(*this, leg.direction, leg.to, leg.from_))
+        elif leg.state is LegState.ANSWERED:
+            self._world.bus.publish(e.LegConnected(*this))
+        elif leg.state is LegState.ENDED:
+            end = leg.ended.result()
+            self._world.bus.publish(e.LegDisconnected(*this, leg.connected, end.status, end.reason))
+        self._on_change()
