@@ -33,6 +33,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "config": frozenset({"audio.segment", "media.messages", "media.settings", "modes.plan", "speech.settings"}),
     # what outlives a call
     "store": frozenset({"log"}),
+    "knowledge": frozenset({"store", "log"}),
     "webhooks": frozenset({"store", "log"}),
     "analysis": frozenset({"store", "log"}),
     # control

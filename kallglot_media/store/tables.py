@@ -165,6 +165,7 @@ documents = Table(
     Column("chunk_count", Integer, nullable=False),
     Column("metadata", Json, nullable=False),
     Column("created_at_ms", Ms, nullable=False),
+    Column("leased_until_ms", Ms),
     Column("ready_at_ms", Ms),
     Index("ix_documents_knowledge_base_id", "knowledge_base_id", "id"),
 )

@@ -32,7 +32,9 @@ def upgrade() -> None:
     _chunks()
     _delivery_attempts()
     if op.get_bind().dialect.name == "sqlite":
-        op.execute("CREATE VIRTUAL TABLE chunk_search USING fts5(stems, tokenize = 'unicode61 remove_diacritics 2')")
+        op.execute(
+            "CREATE VIRTUAL TABLE chunk_search USING fts5(heads, stems, tokenize = 'unicode61 remove_diacritics 2')"
+        )
     else:
         op.execute(
             "CREATE TABLE chunk_search (number bigint PRIMARY KEY REFERENCES chunks ON DELETE CASCADE,"
@@ -326,6 +328,7 @@ def _documents() -> None:
         sa.Column("chunk_count", sa.Integer(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("leased_until_ms", sa.BigInteger()),
         sa.Column("ready_at_ms", sa.BigInteger()),
         sa.ForeignKeyConstraint(
             ["knowledge_base_id"], ["knowledge_bases.id"], name="fk_documents_knowledge_base_id", ondelete="CASCADE"

@@ -1,0 +1,1 @@
+"""From a document's bytes to passages that a search can find."""
