@@ -184,9 +184,8 @@ class MediaLink:
         """The socket is closed or the process hangs: end it for sure, then tell."""
         process, stopping = self._process, self._stopping
         if process is not None and (stopping or why == "closed its socket"):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2):
-                    await process.wait()
+            with contextlib.suppress(TimeoutError):  # wait_for: asyncio.timeout misleads a cancelled task on 3.11.2
+                await asyncio.wait_for(process.wait(), 2)
         if process is not None and process.returncode is not None:
             why = f"{why} and ended with code {process.returncode}"
         self._fail(why)

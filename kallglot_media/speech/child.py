@@ -115,9 +115,9 @@ class Child:
         """Close the socket, wait `grace_s` for the process to leave by itself, then kill it. Its exit status."""
         self._writer.close()
         if grace_s > 0:
+            # Not asyncio.timeout: in a task that is being cancelled it gives CancelledError on CPython 3.11.2.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace_s):
-                    await self._process.wait()
+                await asyncio.wait_for(self._process.wait(), grace_s)
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
