@@ -20,10 +20,12 @@ from kallglot_media.sip.call import Incoming, State, end_of, sdp_of
 from kallglot_media.sip.core import Core
 from kallglot_media.sip.dialog import MAX_FORWARDS, Dialog
 from kallglot_media.sip.doorman import Doorman
+from kallglot_media.sip.errand import Errand
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import IncomingCall, Peer, SipEvent
 from kallglot_media.sip.headers import Headers
 from kallglot_media.sip.message import Request
+from kallglot_media.sip.routing import Address
 from kallglot_media.sip.settings import AgentSettings, Credentials, Ignore
 from kallglot_media.sip.uac import OutgoingCall
 from kallglot_media.sip.uas import IncomingInvite
@@ -47,6 +49,7 @@ class SipAgent:
         self._core = Core(ids, self.settings, self)
         self._doorman = Doorman(ids, self.settings, self._core.counters)
         self._calls: dict[str, Call] = {}
+        self._errands: dict[str, Errand] = {}
         self._ended: set[str] = set()
 
     # ── what the shell does ─────────────────────────────────────────────────────
@@ -132,6 +135,19 @@ class SipAgent:
         self._calls[name] = OutgoingCall(name, self._core, request, destination, now_s, credentials)
         return name
 
+    def request(self, request: Request, destination: Peer, now_s: float) -> str:
+        """Send a request that makes no dialog (OPTIONS, REGISTER); its name, which RequestAnswered will have.
+
+        `request` has everything but Via and User-Agent. Raises ValueError for a transport without an address of ours.
+        """
+        name = self._ids.object_id("req")
+        self._errands[name] = Errand(name, self._core, request, destination, now_s)
+        return name
+
+    def address_towards(self, peer: Peer) -> Address:
+        """Where `peer` must send to reach us. Raises ValueError for a transport without an address of ours."""
+        return self._core.address_towards(peer)
+
     def ring(
         self, call: str, now_s: float, *, status: int = 180, sdp: bytes | None = None, headers: HeaderFields = ()
     ) -> None:
@@ -196,9 +212,9 @@ class SipAgent:
 
     # ── what the core hands up (core.Upstairs) ──────────────────────────────────
 
-    def owner(self, name: str) -> Call | None:
-        """The call of this name, for responses to its requests."""
-        return self._calls.get(name)
+    def owner(self, name: str) -> Call | Errand | None:
+        """The call or request of this name, for responses."""
+        return self._calls.get(name) or self._errands.get(name)
 
     def on_request(self, incoming: Incoming, now_s: float) -> None:
         """A new request."""
@@ -222,6 +238,9 @@ class SipAgent:
         if isinstance(wrong, Ignore):
             self._core.count("ignored")
             self._core.forget(incoming.key, now_s)
+        elif wrong is None and request.method in self.settings.answerers:
+            reply = self.settings.answerers[request.method](request, incoming.source, now_s)
+            self._reply(incoming, reply.status, now_s, reply.headers, reason=reply.reason)
         elif (wrong := wrong or objection(request)) is not None:
             self._refuse(incoming, wrong, now_s)
         elif request.method == "INVITE":
@@ -372,6 +391,9 @@ class SipAgent:
         for name in self._core.take_touched():
             call = self._calls.get(name)
             if call is None:
+                errand = self._errands.get(name)
+                if errand is not None and errand.is_over:
+                    del self._errands[name]
                 continue
             if call.state is State.ENDED:
                 self._ended.add(name)

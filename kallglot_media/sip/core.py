@@ -212,7 +212,7 @@ class Core:
         self.counters[name] += 1
 
     def contact(self, to: Peer) -> str:
-        return own_contact(to.transport, self._address_towards(to), self.settings.contact_user)
+        return own_contact(to.transport, self.address_towards(to), self.settings.contact_user)
 
     def nonce(self) -> str:
         return self._ids.nonce()
@@ -243,7 +243,8 @@ class Core:
 
     # ── inside ──────────────────────────────────────────────────────────────────
 
-    def _address_towards(self, to: Peer) -> Address:
+    def address_towards(self, to: Peer) -> Address:
+        """What our Via and Contact say to this peer. Raises ValueError when we do not speak its transport."""
         address = self.addresses.towards(to)
         if address is None:
             raise ValueError(f"no address of ours for {to.transport}: set_address({to.transport!r}, host, port) first")
@@ -253,7 +254,7 @@ class Core:
         """What the transport and the user agent add: Via with a new branch, Contact where it belongs."""
         headers = request.headers
         headers.remove("Via")
-        headers.insert_first("Via", own_via(to.transport, self._address_towards(to), self._ids.branch()))
+        headers.insert_first("Via", own_via(to.transport, self.address_towards(to), self._ids.branch()))
         if request.method in ("INVITE", "UPDATE") and "Contact" not in headers:
             headers.add("Contact", self.contact(to))
         if "User-Agent" not in headers:

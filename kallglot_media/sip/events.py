@@ -105,4 +105,21 @@ class CallEnded:
     reason: str
 
 
-SipEvent = IncomingCall | CallProgress | CallAnswered | CallFailed | CallConfirmed | MediaOffered | CallEnded
+@dataclass(frozen=True, slots=True)
+class RequestAnswered:
+    """SipAgent.request() is over. Said exactly once for each.
+
+    call      the name that request() gave
+    status    what the peer said, or 408 (nobody answered), 503 (nobody reached)
+    response  None when no final response came
+    """
+
+    call: str
+    status: int
+    reason: str
+    response: Response | None
+
+
+SipEvent = (
+    IncomingCall | CallProgress | CallAnswered | CallFailed | CallConfirmed | MediaOffered | CallEnded | RequestAnswered
+)

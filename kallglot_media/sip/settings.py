@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kallglot_media.sip.events import Peer
@@ -50,6 +50,19 @@ class Challenge:
 Decision = Accept | Reject | Ignore | Challenge
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A final response, as somebody other than the agent wants it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
+
+
+Answerer = Callable[[Request, Peer, float], Reply]
+"""(request, source, now_s) → what to answer: see AgentSettings.answerers."""
+
+
 def accept_all(request: Request, source: Peer) -> Decision:
     """The policy when none is set: everybody may call. Bind to a trusted address."""
     return Accept()
@@ -67,6 +80,7 @@ class AgentSettings:
     longest_ring_s       a call neither answered nor refused is given up after this
     longest_offer_s      a re-INVITE that nobody answers is refused after this
     accept               asked for each request outside a dialog, by source address or by signature
+    answerers            method → who answers it outside dialogs: REGISTER → a registrar
     """
 
     user_agent: str = "kallglot"
@@ -79,3 +93,4 @@ class AgentSettings:
     longest_ring_s: float = 300.0
     longest_offer_s: float = 10.0
     accept: Callable[[Request, Peer], Decision] = accept_all
+    answerers: Mapping[str, Answerer] = field(default_factory=dict)
