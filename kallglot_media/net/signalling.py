@@ -21,13 +21,17 @@ class ShellSignalling:
     async def dial(
         self, *, to: str, from_: str, sdp: bytes, headers: SipHeaders = (), credentials: Credentials | None = None
     ) -> str:
-        """Resolve `to` and send an INVITE; the call's name. Raises DialError."""
+        """Resolve `to` and send an INVITE to the first address, then to the others; the call's name.
+
+        Raises DialError. CallFailed comes when the last address has failed (RFC 3263 section 4.3).
+        """
         try:
             peers = await self._resolver.resolve(to)
             call = self._shell.agent.invite(
                 to=to,
                 from_=from_,
                 destination=peers[0],
+                others=peers[1:],
                 sdp=sdp,
                 now_s=self._loop.time(),
                 headers=headers,

@@ -100,12 +100,15 @@ class SipAgent:
         request_uri: str | None = None,
         headers: HeaderFields = (),
         credentials: Credentials | None = None,
+        others: Sequence[Peer] = (),
     ) -> str:
         """Call somebody. Returns the name of the call, which comes with every event about it.
 
         to, from_    name-addr or URI: `"Agent" <sip:agent@example.com>`
         destination  where the INVITE goes (resolve `request_uri` or `to` for it)
         sdp          the offer; None asks for one, which comes with CallAnswered (not supported by call/)
+        others       where the INVITE goes next, in this order, when `destination` answers 503, cannot be reached,
+                     or says nothing for settings.next_target_s; only the last failure is told
         headers      more headers; Max-Forwards replaces ours, which a bridged call must have lowered
         Raises ValueError for addresses that are not SIP, or a transport without an address of ours.
         """
@@ -132,7 +135,8 @@ class SipAgent:
                 fields.add(name, value)
         name = self._ids.object_id("call")
         request = Request("INVITE", uri, fields, sdp or b"")
-        self._calls[name] = OutgoingCall(name, self._core, request, destination, now_s, credentials)
+        others = [other for other in others if self._core.addresses.towards(other) is not None]
+        self._calls[name] = OutgoingCall(name, self._core, request, destination, now_s, credentials, others)
         return name
 
     def request(self, request: Request, destination: Peer, now_s: float) -> str:

@@ -44,6 +44,7 @@ class On(StrEnum):
     REFUSED = "any other final response"
     NO_RESPONSE = "timer B or F"
     UNREACHABLE = "the transport failed"
+    NEXT_TARGET = "503, silence or no way to this target, and there is another"
     TOO_LONG = "rang longer than allowed"
     CANCEL_LOST = "no final response after CANCEL"
     RING = "ring()"
@@ -64,6 +65,7 @@ class Do(StrEnum):
     ACKNOWLEDGE_AGAIN = "send the same ACK again"
     LEAVE_FORK = "ACK and BYE to the fork that lost"
     RETRY = "INVITE again with credentials"
+    TRY_NEXT = "INVITE to the next target"
     SEND_CANCEL = "CANCEL"
     SEND_BYE = "BYE"
     GIVE_UP = "destroy the INVITE transaction"
@@ -89,6 +91,11 @@ CALLER: Table = {
     (S.CALLING, E.REFUSED): (S.ENDED, (A.TELL_FAILED,)),
     (S.CALLING, E.NO_RESPONSE): (S.ENDED, (A.TELL_FAILED,)),
     (S.CALLING, E.UNREACHABLE): (S.ENDED, (A.TELL_FAILED,)),
+    # RFC 3263 4.3: "If a failure occurs, the client SHOULD create a new request, which is identical to the
+    #  previous, but has a different value of the Via branch ID than the previous … the SIP request to be sent
+    #  to the next element in the list"
+    (S.CALLING, E.NEXT_TARGET): (S.CALLING, (A.GIVE_UP, A.TRY_NEXT)),
+    (S.PROCEEDING, E.NEXT_TARGET): (S.CALLING, (A.GIVE_UP, A.TRY_NEXT)),
     (S.CALLING, E.TOO_LONG): (S.CANCEL_WAITING, ()),
     # 9.1: "If no provisional response has been received, the CANCEL request MUST NOT be sent;
     #  rather, the client MUST wait for the arrival of a provisional response"

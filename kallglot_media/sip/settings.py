@@ -77,6 +77,7 @@ class AgentSettings:
     max_transactions     server and client; a request beyond it is dropped and counted
     max_forks            dialogs that one INVITE of ours may make; more are counted and left alone
     max_datagrams        waiting to be taken; what is beyond is dropped and counted
+    next_target_s        a target that has said nothing for so long is passed over when there is another
     longest_ring_s       a call neither answered nor refused is given up after this
     longest_offer_s      a re-INVITE that nobody answers is refused after this
     accept               asked for each request outside a dialog, by source address or by signature
@@ -90,6 +91,7 @@ class AgentSettings:
     max_transactions: int = 20_000
     max_forks: int = 8
     max_datagrams: int = 20_000
+    next_target_s: float = 4.0
     longest_ring_s: float = 300.0
     longest_offer_s: float = 10.0
     accept: Callable[[Request, Peer], Decision] = accept_all

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kallglot_media.sip.call import (
     CALLER,
     Do,
@@ -24,12 +26,14 @@ from kallglot_media.sip.signing import Signer
 
 _END_OF_RING = "ring"
 _END_OF_CANCEL = "cancel"
+_SILENCE = "silence"
 
 
 class OutgoingCall:
     """One INVITE of ours and every dialog that it makes.
 
-    flow  the peer that the INVITE went to; requests inside the dialog stay on it when they can
+    flow    the peer that the INVITE went to; requests inside the dialog stay on it when they can
+    others  where it goes when that peer answers 503, cannot be reached, or says nothing: RFC 3263 section 4.3
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class OutgoingCall:
         destination: Peer,
         now_s: float,
         credentials: Credentials | None = None,
+        others: Sequence[Peer] = (),
     ) -> None:
         self.name = name
         self.state = State.CALLING
@@ -49,6 +54,7 @@ class OutgoingCall:
         self.transactions: set[str] = set()
         self._wire = wire
         self._invite = invite
+        self._others = list(others)
         self._signer = Signer(credentials, wire.nonce)
         self._farewell = Farewell(name, wire, self.transactions, self._signer)
         self._early: dict[str, Dialog] = {}
@@ -58,7 +64,7 @@ class OutgoingCall:
         self._why: tuple[EndedBy, int, str] = (EndedBy.ERROR, 500, "")
         self._hangup_headers: tuple[tuple[str, str], ...] = ()
         self._response: Response | None = None
-        self._invite_key = self._send(invite, destination, now_s)
+        self._invite_key = self._send_invite(now_s)
         wire.set_timer(name, _END_OF_RING, now_s + wire.settings.longest_ring_s)
 
     @property
@@ -86,6 +92,9 @@ class OutgoingCall:
     def on_timeout(self, key: str, now_s: float, status: int, why: str) -> None:
         """A client transaction ended without a final response: 408 nobody answered, 503 nobody reached."""
         if key == self._invite_key:
+            if self._has_next():
+                self._fire(On.NEXT_TARGET, now_s)
+                return
             if self.state in (State.CALLING, State.PROCEEDING):
                 self._why = (EndedBy.TIMEOUT if status == 408 else EndedBy.ERROR, status, why)
             self._fire(On.NO_RESPONSE if status == 408 else On.UNREACHABLE, now_s)
@@ -113,6 +122,9 @@ class OutgoingCall:
             self._fire(On.TOO_LONG, now_s)
         elif name == _END_OF_CANCEL:
             self._fire(On.CANCEL_LOST, now_s)
+        elif name == _SILENCE:
+            if self.state is State.CALLING and self._has_next():
+                self._fire(On.NEXT_TARGET, now_s)
         elif not self.offers.on_timer(name, now_s):
             self.on_no_ack(now_s)
 
@@ -153,6 +165,8 @@ class OutgoingCall:
             return On.OK if self.dialog is None else On.OK_ELSEWHERE
         if self._signer.can_answer(response):
             return On.CHALLENGED
+        if response.status == 503 and self._has_next():
+            return On.NEXT_TARGET
         if self.state in (State.CALLING, State.PROCEEDING):
             self._why = (EndedBy.REMOTE, response.status, response.reason)
         return On.REFUSED
@@ -168,6 +182,9 @@ class OutgoingCall:
         dialog = Dialog.as_client(self._invite, response)
         self._early[tag] = dialog
         self._wire.bind(dialog.key, self.name)
+
+    def _has_next(self) -> bool:
+        return bool(self._others) and self.state in (State.CALLING, State.PROCEEDING)
 
     # ── the table ───────────────────────────────────────────────────────────────
 
@@ -194,6 +211,8 @@ class OutgoingCall:
                 self._leave_fork(now_s)
             case Do.RETRY:
                 self._retry(now_s)
+            case Do.TRY_NEXT:
+                self._try_next(now_s)
             case Do.SEND_CANCEL:
                 self._wire.send_cancel(self.name, self._invite_key, now_s, self._hangup_headers)
                 give_up_s = now_s + self._wire.settings.timers.give_up_s
@@ -226,6 +245,27 @@ class OutgoingCall:
         self.transactions.add(key)
         return key
 
+    def _send_invite(self, now_s: float) -> str:
+        """To the target of the moment, which has to say something soon when there is another."""
+        silence_s = self._wire.settings.next_target_s if self._others else None
+        self._wire.set_timer(self.name, _SILENCE, now_s + silence_s if silence_s is not None else None)
+        return self._send(self._invite, self.flow, now_s)
+
+    def _try_next(self, now_s: float) -> None:
+        self._wire.count("next_target")
+        self._forget_early()
+        ours = self._wire.contact(self.flow)
+        self.flow = self._others.pop(0)
+        self._invite = Request("INVITE", self._invite.uri, self._invite.headers.copy(), self._invite.body)
+        if self._invite.headers.first("Contact") == ours:
+            self._invite.headers.set("Contact", self._wire.contact(self.flow))
+        self._invite_key = self._send_invite(now_s)
+
+    def _forget_early(self) -> None:
+        for dialog in self._early.values():
+            self._wire.unbind(dialog.key)
+        self._early.clear()
+
     def _acknowledge(self) -> None:
         """The 2xx makes the dialog, or confirms an early one "recomputed based on the 2xx response" (13.2.2.4)."""
         dialog = self._new_dialog
@@ -233,9 +273,7 @@ class OutgoingCall:
         early = self._early.pop(dialog.remote.tag or "", None)
         if early is not None:
             dialog.remote_cseq = early.remote_cseq
-        for other in self._early.values():
-            self._wire.unbind(other.key)
-        self._early.clear()
+        self._forget_early()
         self.dialog = dialog
         self._wire.bind(dialog.key, self.name)
         self._ack = self._send_ack(dialog)
@@ -267,16 +305,14 @@ class OutgoingCall:
         self._send(dialog.request("BYE", headers=reason_header("another fork answered")), to, now_s)
 
     def _retry(self, now_s: float) -> None:
-        for dialog in self._early.values():
-            self._wire.unbind(dialog.key)
-        self._early.clear()
+        self._forget_early()
         self._invite = self._signer.again(self._invite, self._invite.cseq.number + 1)
-        self._invite_key = self._send(self._invite, self.flow, now_s)
+        self._invite_key = self._send_invite(now_s)
 
     def _close(self, now_s: float) -> None:
         self.offers.close(now_s)
-        for timer in (_END_OF_RING, _END_OF_CANCEL):
+        for timer in (_END_OF_RING, _END_OF_CANCEL, _SILENCE):
             self._wire.set_timer(self.name, timer, None)
-        for dialog in (*self._early.values(), *([self.dialog] if self.dialog else [])):
-            self._wire.unbind(dialog.key)
-        self._early.clear()
+        if self.dialog is not None:
+            self._wire.unbind(self.dialog.key)
+        self._forget_early()

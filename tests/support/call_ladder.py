@@ -24,6 +24,7 @@ from tests.support.counting_ids import CountingIds
 
 US = Peer("udp", "192.0.2.1", 5060)
 FAR = Peer("udp", "192.0.2.9", 5060)
+SPARE = Peer("udp", "192.0.2.10", 5060)
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 
 
@@ -101,6 +102,7 @@ class Ladder:
                 sdp=SDP,
                 now_s=now_s,
                 credentials=credentials,
+                others=[SPARE] * rest.count("spare"),
             )
         elif verb == "ring":
             agent.ring(self.call, now_s, status=int(rest[0]) if rest else 180)
