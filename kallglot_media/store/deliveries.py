@@ -17,6 +17,7 @@ from kallglot_media.store.tx import Tx
 
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 TOPIC = "deliveries"
+MOST_PER_ENDPOINT = 8
 _ANSWER_CHARS = 2000
 
 _t = tables.deliveries
@@ -91,13 +92,19 @@ def plan(tx: Tx, event_id: str, event_type: str, session_id: str | None, endpoin
     tx.topics.add(TOPIC)
 
 
-def take_due(tx: Tx, most: int, lease_ms: int) -> tuple[Due, ...]:
-    """At most `most` deliveries whose time has come, longest due first, now ours for `lease_ms`."""
+def take_due(tx: Tx, most: int, lease_ms: int, most_per_endpoint: int = MOST_PER_ENDPOINT) -> tuple[Due, ...]:
+    """At most `most` deliveries whose time has come, longest due first, now ours for `lease_ms`.
+
+    No endpoint has more than `most_per_endpoint` on their way: a slow one must not hold up the others.
+    """
     free = _t.c.leased_until_ms.is_(None) | (_t.c.leased_until_ms <= tx.now_ms)
-    due = select(_t.c.id).where(_t.c.state == PENDING, _t.c.due_at_ms <= tx.now_ms, free, ~_BLOCKED)
+    on_its_way_first = (free, _t.c.due_at_ms, _t.c.event_id)
+    place = func.row_number().over(partition_by=_t.c.endpoint_id, order_by=on_its_way_first).label("place")
+    ready = select(_t.c.id, place).where(_t.c.state == PENDING, _t.c.due_at_ms <= tx.now_ms, ~_BLOCKED).subquery()
+    due = select(_t.c.id).join(ready, ready.c.id == _t.c.id).where(ready.c.place <= most_per_endpoint, free)
     due = due.order_by(_t.c.due_at_ms, _t.c.event_id).limit(most)
     if not tx.sqlite:
-        due = due.with_for_update(skip_locked=True)
+        due = due.with_for_update(skip_locked=True, of=_t)
     ids = tx.run(due).scalars().all()
     if not ids:
         return ()

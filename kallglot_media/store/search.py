@@ -117,10 +117,8 @@ def _postgres(tx: Tx, base_id: str, query: str, languages: frozenset[str]) -> li
 def _by_meaning(tx: Tx, base_id: str, vector: Vector) -> list[tuple[int, float]]:
     """Cosine similarity with every vector of the same model: exact, and 10 ms for 10,000 passages."""
     these = (_chunks.c.knowledge_base_id == base_id) & (_chunks.c.vector_model == vector.model)
-    found: list[tuple[int, bytes]] = [
-        (number, values) for number, values in tx.run(select(_chunks.c.number, _chunks.c.vector).where(these))
-    ]
-    vectors = [(number, values) for number, values in found if len(values) == len(vector.values)]
+    found = tx.all(select(_chunks.c.number, _chunks.c.vector).where(these))
+    vectors = [(row["number"], row["vector"]) for row in found if len(row["vector"]) == len(vector.values)]
     if not vectors:
         return []
     matrix = np.frombuffer(b"".join(values for _, values in vectors), np.float32).reshape(len(vectors), -1)

@@ -153,3 +153,17 @@ async def test_a_commit_wakes_the_sender(store: Store) -> None:
     await store.write(endpoints.create, URL)
     await store.write(events.add, "session.created", {})
     assert woken == ["up"]
+
+
+async def test_a_slow_endpoint_leaves_room_for_others(store: Store) -> None:
+    for kind in ("session.created", "session.started"):
+        await store.write(endpoints.create, URL, [kind])
+    for at in range(12):
+        await store.write(events.add, "session.created", {}, session_id=f"a{at:02}")
+    first = await take(store, most=10)
+    assert [due.delivery.session_id for due in first] == [f"a{at:02}" for at in range(8)]
+    assert await take(store) == ()
+    await store.write(events.add, "session.started", {}, session_id="a00")
+    assert [due.delivery.event_type for due in await take(store)] == ["session.started"]
+    await finish(store, first[3])
+    assert [due.delivery.session_id for due in await take(store)] == ["a08"]
