@@ -167,8 +167,14 @@ class Leg:
         return body
 
     def answered_by_us(self) -> None:
-        """Our 200 is out."""
+        """Our 200 is out: from now on silence on the line is a fault."""
         self._become(LegState.ANSWERED)
+        self._wait_for_rtp_anew()
+
+    def _wait_for_rtp_anew(self) -> None:
+        """Who is still ringing need not send, so the time before the answer does not count."""
+        if self.agreed is not None:
+            self._agree(self.agreed)
 
     def rejected_by_us(self, status: int, reason: str) -> None:
         """Our final response is out: the call never was one."""
@@ -238,7 +244,9 @@ class Leg:
         try:
             if event.sdp is not None:
                 self._agree(self._sdp.read_answer(event.sdp))
-            elif not self.has_early_media:
+            elif self.has_early_media:
+                self._wait_for_rtp_anew()
+            else:
                 raise NotAcceptable(304, "the 200 has no session description")
         except (SdpError, NotAcceptable) as error:
             self.state = LegState.ANSWERED

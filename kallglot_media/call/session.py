@@ -16,7 +16,7 @@ from kallglot_media.call import events as e
 from kallglot_media.call.changed import Changed
 from kallglot_media.call.interpreter import Direction, Interpreter
 from kallglot_media.call.journal import Journal
-from kallglot_media.call.leg import Leg
+from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.parties import AnyLeg, Parties
 from kallglot_media.call.turn import Turn, TurnTimings
 from kallglot_media.call.world import EndReason, SessionFacts, World, now_text
@@ -267,6 +267,8 @@ class Session:
 
     def _on_rtp_lost(self, event: m.RtpLost) -> None:
         party = self.parties.party_of(event.leg_id)
+        if self.legs[party].state is not LegState.ANSWERED:
+            return  # a phone that rings need not send
         self.event("rtp.lost", speaker=party, silent_ms=event.silent_ms)
         self.end(EndReason.TIMEOUT, f"no RTP from the {party} for {event.silent_ms // 1000} s")
 

@@ -222,6 +222,19 @@ async def test_silence_on_the_line_ends_the_call_with_its_reason(tmp_path: Path)
     assert {("hangup", "customer-call"), ("hangup", "agent-call")} <= set(call.verbs)
 
 
+async def test_a_phone_that_rings_need_not_send(tmp_path: Path) -> None:
+    call = await start(tmp_path)
+    call.session.on_media(m.RtpLost("sess_1/customer", 30_000))
+    await call.settle()
+    assert not call.task.done()
+    call.agent.on_sip(answered())
+    await call.settle()
+    to_customer = [remote for remote in call.world.media.of(m.SetRemote) if remote.leg_id == "sess_1/customer"]
+    assert len(to_customer) == 2, "with the answer, waiting for RTP starts anew"
+    call.customer.on_sip(hung_up("customer-call"))
+    await call.over()
+
+
 async def test_a_dead_media_process_ends_the_call_at_once(tmp_path: Path) -> None:
     call = await start(tmp_path)
     call.agent.on_sip(answered())
