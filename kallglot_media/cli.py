@@ -32,6 +32,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="What recognises, translates and speaks.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+users_app = typer.Typer(help="Who may log on to this server.", no_args_is_help=True)
+app.add_typer(users_app, name="users")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -230,6 +232,19 @@ def models_check(config: ConfigArgument = DEFAULT_CONFIG) -> None:
                 out.print(f"[green]ok[/] {model.kind} {model.name} {escape(str(model.path))}")
         if broken:
             raise typer.Exit(USER_ERROR)
+
+
+@users_app.command("hash")
+def users_hash(
+    user: Annotated[str, typer.Argument(help="The name that the phone or PBX logs on with.")],
+    config: Annotated[Path, typer.Option(help="The server.yaml with sip.realm.")] = DEFAULT_CONFIG,
+    realm: Annotated[str | None, typer.Option(help="The realm instead of that of server.yaml.")] = None,
+) -> None:
+    """Read a password and print the hash that may stand in its place in a password_file."""
+    with plain_errors():
+        from kallglot_media.cli_users import hash_line
+
+        out.print(hash_line(user, realm, config), markup=False)
 
 
 def _settings_for_models(config: Path) -> Any:

@@ -293,7 +293,7 @@ def agent_settings(config: Config) -> AgentSettings:
 
 def admission(sip: Sip) -> Callable[[Request, Peer], Decision]:
     """Who may send us requests: the networks of sip.allow_from freely, others with a password, nobody else."""
-    passwords = {account.user: account.password().get_secret_value() for account in sip.accounts}
+    passwords = {account.user: account.password() for account in sip.accounts}
 
     def accept(request: Request, source: Peer) -> Decision:
         address = ipaddress.ip_address(source.host)

@@ -30,7 +30,10 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "media": frozenset({"rtp", "audio", "modes", "log", "random_ids"}),
     "speech": frozenset({"audio", "log"}),
     # what both control and the commands need
-    "config": frozenset({"audio.segment", "media.messages", "media.settings", "modes.plan", "speech.settings"}),
+    "config": frozenset(
+        {"audio.segment", "media.messages", "media.settings", "modes.plan", "sip.passwords", "sip.settings"}
+        | {"speech.settings"}
+    ),
     # what outlives a call
     "store": frozenset({"log"}),
     "knowledge": frozenset({"store", "log"}),
@@ -48,7 +51,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "phone": frozenset({"sip", "sdp", "rtp", "audio", "net", "random_ids", "log", "speech.types"}),
     # people
     "doctor": frozenset({"config", "speech", "audio", "media"}),
-    "cli": frozenset({"server", "config", "doctor", "phone", "speech", "log"}),
+    "cli": frozenset({"server", "config", "doctor", "phone", "speech", "sip.passwords", "log"}),
     # leaves
     "ids": frozenset(),
     "errors": frozenset(),
@@ -115,7 +118,7 @@ def is_module(name: str) -> bool:
 
 def allowed(importer: str, imported: str) -> bool:
     first = imported.split(".")[0]
-    if first in COMMON or first == importer:
+    if first in COMMON or first == importer or first.startswith(f"{importer}_"):
         return True
     return any(imported == one or imported.startswith(f"{one}.") for one in MAY_IMPORT[importer])
 

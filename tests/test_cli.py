@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from kallglot_media import cli
 from kallglot_media.errors import SetupError
+from kallglot_media.sip.passwords import HashedPassword
 from kallglot_media.speech.errors import SpeechSetupError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -150,3 +151,14 @@ def test_models_in_a_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -
     result = run("models", "list", SERVER)
     assert result.exit_code == 2
     assert result.stderr.startswith("/nowhere: no such folder; ")
+
+
+def test_a_password_becomes_the_hash_that_may_stand_for_it(tmp_path: Path) -> None:
+    made = CliRunner().invoke(
+        cli.app, ["users", "hash", "pbx", "--config", str(tmp_path / "none.yaml")], input="wonderland\n"
+    )
+    assert made.exit_code == 0
+    assert str(HashedPassword.of("pbx", "kallglot", "wonderland")) + "\n" == made.output
+    empty = CliRunner().invoke(cli.app, ["users", "hash", "pbx", "--realm", "r"], input="\n")
+    assert empty.exit_code == cli.USER_ERROR
+    assert "is empty" in empty.output

@@ -12,7 +12,6 @@ from kallglot_media.config.mode import Mode
 from kallglot_media.config.routes import Route
 from kallglot_media.modes.plan import Party
 from kallglot_media.sip.events import IncomingCall
-from kallglot_media.sip.settings import Credentials
 from kallglot_media.sip.uri import NameAddr, Uri
 
 
@@ -68,7 +67,7 @@ class Router:
         rules = BridgeRules(
             agent_to=str(mode.agent.to),
             agent_from=str(mode.agent.from_) if mode.agent.from_ else self._caller_as_ours(incoming),
-            credentials=Credentials(account.user, account.password().get_secret_value()) if account else None,
+            credentials=account.credentials() if account else None,
             max_forwards=max(0, _max_forwards(incoming) - 1),
             ring_s=config.ring_s(mode),
             answer_at_once=mode.answer == "at_once",

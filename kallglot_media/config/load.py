@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from kallglot_media.config.errors import ConfigError, ConfigErrors
 from kallglot_media.config.explain import explain
@@ -15,6 +15,7 @@ from kallglot_media.config.mode import Mode
 from kallglot_media.config.reader import Loc, Tree, read_file, shown
 from kallglot_media.config.routes import Route, Routes, unreachable
 from kallglot_media.config.server import Account, Server
+from kallglot_media.sip.passwords import HashedPassword
 from kallglot_media.speech.settings import SpeechSettings
 
 M = TypeVar("M", bound=BaseModel)
@@ -120,8 +121,8 @@ def _model(kind: type[M], tree: Tree, folder: Path) -> M | None:
     except ValidationError as error:
         explain(error, kind, tree)
         return None
-    for loc, account in _accounts(model):
-        _try_password(account, loc, tree)
+    for loc, account, realm in _accounts(model):
+        _try_password(account, loc, tree, realm)
     return None if tree.errors else model
 
 
@@ -218,17 +219,20 @@ def _absolute_value(value: object, folder: Path) -> object:
     return value
 
 
-def _accounts(model: BaseModel) -> Iterator[tuple[Loc, Account]]:
+def _accounts(model: BaseModel) -> Iterator[tuple[Loc, Account, str | None]]:
+    """Each account with its place and, when it is we who ask for the password, our realm."""
     if isinstance(model, Server):
         for index, account in enumerate(model.sip.accounts):
-            yield ("sip", "accounts", index), account
+            yield ("sip", "accounts", index), account, model.sip.realm
     if isinstance(model, Mode) and model.agent.account is not None:
-        yield ("agent", "account"), model.agent.account
+        yield ("agent", "account"), model.agent.account, None
 
 
-def _try_password(account: Account, loc: Loc, tree: Tree) -> None:
-    """Note a password that is not where the file says. The password itself is in no message."""
-    password: SecretStr | None = None
+def _try_password(account: Account, loc: Loc, tree: Tree, realm: str | None) -> None:
+    """Note a password that is not where the file says. The password itself is in no message.
+
+    realm  the one that we ask this password for; None where the other side has its own
+    """
     if account.password_env is not None:
         loc, mend = (*loc, "password_env"), f"set it before the start: export {account.password_env}=…"
         wrong = f"names the environment variable {account.password_env}, which is not set"
@@ -237,8 +241,15 @@ def _try_password(account: Account, loc: Loc, tree: Tree) -> None:
         wrong = f"names {shown(account.password_file or Path())}, which cannot be read"
     try:
         password = account.password()
-    except (KeyError, OSError, ValueError):
+    except ValueError as broken:
+        told = "is no text" if isinstance(broken, UnicodeError) else str(broken)
+        tree.blame(loc, f"leads to a broken hash: {told}", f"make it anew: kallglot-media users hash {account.user}")
+        return
+    except (KeyError, OSError):
         tree.blame(loc, wrong, mend)
         return
-    if not password.get_secret_value():
+    if not password:
         tree.blame(loc, "leads to an empty password", mend)
+    elif realm is not None and isinstance(password, HashedPassword) and password.realm != realm:
+        remake = f"hash it again for this realm: kallglot-media users hash {account.user}"
+        tree.blame(loc, f"leads to a hash for realm '{password.realm}', sip.realm is '{realm}'", remake)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from kallglot_media.config.types import (
     BindHost,
@@ -23,6 +23,8 @@ from kallglot_media.config.types import (
     bad,
 )
 from kallglot_media.media.settings import MediaSettings
+from kallglot_media.sip.passwords import Password, read_password
+from kallglot_media.sip.settings import Credentials
 from kallglot_media.speech.settings import SpeechSettings
 
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104
@@ -71,7 +73,7 @@ class Account(Settings):
     """The environment variable that holds the password."""
 
     password_file: Annotated[ConfigPath | None, Field(validate_default=True)] = None
-    """A file that holds the password and nothing else (a line end after it does not count)."""
+    """A file that holds the password, or what `kallglot-media users hash` makes of it, and nothing else."""
 
     @field_validator("password_file")
     @classmethod
@@ -81,12 +83,19 @@ class Account(Settings):
                       "write either password_env or password_file")  # fmt: skip
         return file
 
-    def password(self) -> SecretStr:
-        """The password now. Raises OSError or KeyError when its place is empty: `load_config` has tried it."""
+    def password(self) -> Password:
+        """The password now, or its hash.
+
+        Raises KeyError or OSError when its place is empty, ValueError for a broken hash: `load_config` has tried it.
+        """
         if self.password_env is not None:
-            return SecretStr(os.environ[self.password_env])
+            return read_password(os.environ[self.password_env])
         assert self.password_file is not None
-        return SecretStr(self.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
+        return read_password(self.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
+
+    def credentials(self) -> Credentials:
+        """Name and password, for the SIP agent. Raises as password() does."""
+        return Credentials(self.user, self.password())
 
 
 _LISTEN = [{"transport": "udp", "host": "127.0.0.1", "port": 5060}]

@@ -13,9 +13,17 @@ from enum import StrEnum
 from hashlib import sha256
 
 from kallglot_media.ids import Ids
-from kallglot_media.sip.digest_scheme import STRENGTH, SUPPORTED, base_algorithm, digest_response, parse_digest
+from kallglot_media.sip.digest_scheme import (
+    STRENGTH,
+    SUPPORTED,
+    base_algorithm,
+    digest_hash,
+    digest_response,
+    parse_digest,
+)
 from kallglot_media.sip.message import Request, Response
 from kallglot_media.sip.params import quote
+from kallglot_media.sip.passwords import Password, ha1
 
 NONCE_LIFE_S = 300.0
 """A nonce older than this is answered with stale=true; clients then sign again without asking anybody."""
@@ -32,6 +40,7 @@ class Challenge:
 
     algorithm  as the server wrote it, "MD5" when it did not
     qop        "auth" or "auth-int"; None for a server of RFC 2069
+    userhash   the server knows users by the hash of their name, too (RFC 7616 section 3.4.4)
     """
 
     is_proxy: bool
@@ -41,19 +50,21 @@ class Challenge:
     qop: str | None
     opaque: str | None
     stale: bool
+    userhash: bool = False
 
 
-def read_challenges(response: Response) -> list[Challenge]:
+def read_challenges(response: Response, can: Callable[[Challenge], bool] | None = None) -> list[Challenge]:
     """The challenges of a 401 or 407 that we can answer: the strongest algorithm of each realm.
 
     RFC 8760 section 2.4 takes the topmost supported one "unless a local policy dictates otherwise": ours is the
     strongest, so that a misconfigured server does not get an MD5 from us. Others are passed over in silence.
+    can: whether there is a password for one; with a hashed one not each algorithm can be answered.
     """
     best: dict[tuple[bool, str], Challenge] = {}
     for name, is_proxy in (("WWW-Authenticate", False), ("Proxy-Authenticate", True)):
         for value in response.headers.all(name):
             challenge = _read_challenge(value, is_proxy)
-            if challenge is None:
+            if challenge is None or (can is not None and not can(challenge)):
                 continue
             key = (is_proxy, challenge.realm)
             if key not in best or _strength(challenge) > _strength(best[key]):
@@ -68,7 +79,7 @@ class DigestClient:
     higher CSeq) and send it again.
     """
 
-    def __init__(self, username: str, password: str) -> None:
+    def __init__(self, username: str, password: Password) -> None:
         self._username = username
         self._password = password
         self._signing: dict[tuple[bool, str], _Signing] = {}
@@ -80,7 +91,7 @@ class DigestClient:
         A server that calls its own fresh nonce stale is believed once. `cnonce` comes from Ids.nonce().
         """
         useful = False
-        for challenge in read_challenges(response):
+        for challenge in read_challenges(response, self._can):
             key = (challenge.is_proxy, challenge.realm)
             known = self._signing.get(key)
             # Used more often than once, it has worked before: an expired nonce, whether or not the server says so.
@@ -88,6 +99,9 @@ class DigestClient:
             useful = useful or not refused
             self._signing[key] = _Signing(challenge, cnonce)
         return useful
+
+    def _can(self, challenge: Challenge) -> bool:
+        return _ha1(challenge, self._username, self._password) is not None
 
     def sign(self, request: Request) -> None:
         """Put Authorization and Proxy-Authorization on `request`, in place of those it has. RFC 3261 section 22.4."""
@@ -104,14 +118,14 @@ class _Signing:
     cnonce: str
     count: int = 0
 
-    def credentials(self, username: str, password: str, request: Request) -> str:
+    def credentials(self, username: str, password: Password, request: Request) -> str:
         self.count += 1
         challenge, uri, count = self.challenge, str(request.uri), f"{self.count:08x}"
+        secret = _ha1(challenge, username, password)
+        assert secret is not None  # challenged() has looked
         answer = digest_response(
             algorithm=challenge.algorithm,
-            username=username,
-            realm=challenge.realm,
-            password=password,
+            ha1=secret,
             nonce=challenge.nonce,
             cnonce=self.cnonce,
             nonce_count=count,
@@ -120,8 +134,9 @@ class _Signing:
             uri=uri,
             body=request.body,
         )
+        name = digest_hash(_base(challenge), f"{username}:{challenge.realm}") if challenge.userhash else username
         parts = [
-            f"username={quote(username)}",
+            f"username={quote(name)}",
             f"realm={quote(challenge.realm)}",
             f"nonce={quote(challenge.nonce)}",
             f"uri={quote(uri)}",
@@ -132,6 +147,8 @@ class _Signing:
             parts += [f"cnonce={quote(self.cnonce)}", f"qop={challenge.qop}", f"nc={count}"]
         elif challenge.algorithm.upper().endswith("-SESS"):
             parts.append(f"cnonce={quote(self.cnonce)}")
+        if challenge.userhash:
+            parts.append("userhash=true")
         if challenge.opaque is not None:
             parts.append(f"opaque={quote(challenge.opaque)}")
         return "Digest " + ", ".join(parts)
@@ -148,13 +165,22 @@ def _read_challenge(value: str, is_proxy: bool) -> Challenge | None:
     qop = next((name for name in ("auth", "auth-int") if name in offered), None)
     if offered and qop is None:
         return None
-    stale = params.get("stale", "").lower() == "true"
-    return Challenge(is_proxy, params["realm"], params["nonce"], algorithm, qop, params.get("opaque"), stale)
+    stale, userhash = (params.get(name, "").lower() == "true" for name in ("stale", "userhash"))
+    return Challenge(is_proxy, params["realm"], params["nonce"], algorithm, qop, params.get("opaque"), stale, userhash)
+
+
+def _base(challenge: Challenge) -> str:
+    base = base_algorithm(challenge.algorithm)
+    assert base is not None  # _read_challenge has looked
+    return base
 
 
 def _strength(challenge: Challenge) -> int:
-    base = base_algorithm(challenge.algorithm)
-    return -1 if base is None else STRENGTH.index(base)
+    return STRENGTH.index(_base(challenge))
+
+
+def _ha1(challenge: Challenge, username: str, password: Password) -> str | None:
+    return ha1(password, _base(challenge), username, challenge.realm)
 
 
 # -- server --
@@ -187,7 +213,7 @@ class DigestServer:
     Nonces carry their age and a keyed hash, so asking for a thousand costs us nothing to remember. Remembered, in
     a bounded table, is how often a nonce has been used, against replays (RFC 7616 section 5.12).
 
-    lookup      user name -> password, None for a stranger
+    lookup      user name -> password, plain or hashed for this realm; None for a stranger
     algorithms  offered, in any order; MD5 is there for phones of before 2020
     """
 
@@ -195,7 +221,7 @@ class DigestServer:
         self,
         ids: Ids,
         realm: str,
-        lookup: Callable[[str], str | None],
+        lookup: Callable[[str], Password | None],
         *,
         algorithms: Iterable[str] = ("SHA-256", "MD5"),
         is_proxy: bool = False,
@@ -258,11 +284,10 @@ class DigestServer:
         if made_s is None:
             return Refused.FOREIGN_NONCE
         password = self._lookup(params["username"])
+        secret = None if password is None else ha1(password, algorithm, params["username"], self.realm)
         expected = digest_response(
             algorithm=algorithm,
-            username=params["username"],
-            realm=self.realm,
-            password=password or "",
+            ha1=secret or digest_hash(algorithm, "nobody"),
             nonce=nonce,
             cnonce=params.get("cnonce", ""),
             nonce_count=count,
@@ -272,7 +297,7 @@ class DigestServer:
             body=request.body,
         )
         same = hmac.compare_digest(expected.encode(), params["response"].lower().encode())
-        if password is None or not same:
+        if secret is None or not same:
             return Refused.WRONG_PASSWORD
         # "stale [...] indicating that the previous request from the client was rejected because the nonce value was
         # stale": said only to who knows the password (RFC 7616 section 3.3).

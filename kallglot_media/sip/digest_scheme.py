@@ -33,9 +33,7 @@ def base_algorithm(name: str) -> str | None:
 def digest_response(
     *,
     algorithm: str,
-    username: str,
-    realm: str,
-    password: str,
+    ha1: str,
     nonce: str,
     cnonce: str,
     nonce_count: str,
@@ -44,10 +42,12 @@ def digest_response(
     uri: str,
     body: bytes,
 ) -> str:
-    """The `response` parameter, RFC 7616 section 3.4.1. `qop` None is RFC 2069's way, without cnonce and count."""
+    """The `response` parameter, RFC 7616 section 3.4.1. `qop` None is RFC 2069's way, without cnonce and count.
+
+    ha1  H(user:realm:password), see passwords.ha1()
+    """
     base = base_algorithm(algorithm)
     assert base is not None  # both callers have looked
-    ha1 = digest_hash(base, f"{username}:{realm}:{password}")
     if algorithm.upper().endswith("-SESS"):
         ha1 = digest_hash(base, f"{ha1}:{nonce}:{cnonce}")
     a2 = f"{method}:{uri}" + (f":{digest_hash(base, body)}" if qop == "auth-int" else "")

@@ -9,6 +9,7 @@ from kallglot_media.sip.admission import Refusal
 from kallglot_media.sip.digest import DigestServer, Refused, Verified
 from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Request
+from kallglot_media.sip.passwords import Password
 from kallglot_media.sip.settings import AgentSettings, Challenge, Ignore, Reject
 
 
@@ -19,7 +20,7 @@ class _Realm:
         self.challenge = challenge
         self.server = DigestServer(ids, challenge.realm, self._password_of)
 
-    def _password_of(self, username: str) -> str | None:
+    def _password_of(self, username: str) -> Password | None:
         return self.challenge.lookup(username)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Request
+from kallglot_media.sip.passwords import Password
 from kallglot_media.sip.timers import Timers
 
 
@@ -15,7 +16,7 @@ class Credentials:
     """For 401 and 407 to our own requests."""
 
     username: str
-    password: str = field(repr=False)
+    password: Password = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,11 @@ class Ignore:
 class Challenge:
     """Let the request in when it is signed for `realm` by somebody whose password `lookup` knows.
 
-    lookup  user name → password, None for a stranger
+    lookup  user name → password, plain or hashed for the realm; None for a stranger
     """
 
     realm: str
-    lookup: Callable[[str], str | None]
+    lookup: Callable[[str], Password | None]
 
 
 Decision = Accept | Reject | Ignore | Challenge

@@ -67,7 +67,7 @@ def test_a_password_comes_from_its_file(write: Write, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("hunter2\n", encoding="utf-8")
     config = load_config(write(s="sip: {accounts: [{user: pbx, password_file: secret.txt}]}"))
     (account,) = config.server.sip.accounts
-    assert account.password().get_secret_value() == "hunter2"
+    assert account.password() == "hunter2"
     assert "hunter2" not in repr(config)
 
 

@@ -70,6 +70,22 @@ def test_all_mistakes_of_all_files_come_at_once_in_their_order(mistakes: Mistake
     ]
 
 
+def test_a_hashed_password_must_be_whole_and_for_our_realm(mistakes: Mistakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = "sip: {realm: here, accounts: [{user: pbx, password_env: KALLGLOT_TEST_PASSWORD}]}"
+    for stored, wrong, mend in (
+        ("$ha1$here$MD5=" + 32 * "0", None, None),
+        ("$ha1$there$MD5=" + 32 * "0", "a hash for realm 'there', sip.realm is 'here'", "hash it again for this realm"),
+        ("$ha1$here$MD5=0", "a broken hash: the MD5 hash is not 32 lower-case hexadecimal digits", "make it anew"),
+    ):
+        monkeypatch.setenv("KALLGLOT_TEST_PASSWORD", stored)
+        found = mistakes(s=settings)
+        if wrong is None:
+            assert found == []
+        else:
+            place = "server.yaml:1 sip.accounts[0].password_env: leads to"
+            assert found == [f"{place} {wrong} → {mend}: kallglot-media users hash pbx"]
+
+
 def test_the_password_is_in_no_message(mistakes: Mistakes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALLGLOT_TEST_PASSWORD", "hunter2")
     found = mistakes(s="sip:\n  max_calls: x\n  accounts: [{user: pbx, password_env: KALLGLOT_TEST_PASSWORD}]")

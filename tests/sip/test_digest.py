@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -15,7 +17,7 @@ from kallglot_media.sip.digest import (
     Verified,
     read_challenges,
 )
-from kallglot_media.sip.digest_scheme import SUPPORTED, digest_response, parse_digest
+from kallglot_media.sip.digest_scheme import SUPPORTED, digest_hash, digest_response, parse_digest
 from kallglot_media.sip.message import Request, Response, make_response
 from kallglot_media.sip.uri import Uri
 from tests.support.ids import CountingIds
@@ -54,9 +56,6 @@ def edit(request: Request, old: str, new: str) -> Request:
 # -- the computation --
 
 MUFASA = {
-    "username": "Mufasa",
-    "realm": "http-auth@example.org",
-    "password": "Circle of Life",
     "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
     "cnonce": "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
     "nonce_count": "00000001",
@@ -74,14 +73,29 @@ MUFASA = {
     ],
 )
 def test_the_example_of_rfc_7616_section_3_9_1(algorithm: str, answer: str) -> None:
-    assert digest_response(algorithm=algorithm, body=b"", **MUFASA) == answer
+    secret = digest_hash(algorithm, "Mufasa:http-auth@example.org:Circle of Life")
+    assert digest_response(algorithm=algorithm, ha1=secret, body=b"", **MUFASA) == answer
+
+
+def test_the_example_of_rfc_7616_section_3_9_2_with_a_hashed_name() -> None:
+    """With the values of erratum 4897: those of the RFC are of a SHA-512 cut short."""
+    asked = challenge_with(
+        'Digest realm="api@example.org", qop="auth", algorithm=SHA-512-256, charset=UTF-8, userhash=true, '
+        'nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", opaque="HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS"'
+    )
+    client, request = DigestClient("Jäsøn Doe", "Secret, or not?"), make_request("GET")
+    request.uri = cast(Uri, "/doe.json")  # of HTTP
+    assert client.challenged(asked, "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v")
+    client.sign(request)
+    signed = parse_digest(request.headers.first("Authorization") or "") or {}
+    assert signed["username"] == "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b"
+    assert signed["userhash"] == "true"
+    assert signed["response"] == "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"
 
 
 def test_the_example_of_rfc_2617_and_that_of_2069() -> None:
     common = {
         "algorithm": "MD5",
-        "username": "Mufasa",
-        "realm": "testrealm@host.com",
         "nonce": "dcd98b7102dd2f0e8b11d0f600bfb0c093",
         "cnonce": "0a4f113b",
         "nonce_count": "00000001",
@@ -89,17 +103,19 @@ def test_the_example_of_rfc_2617_and_that_of_2069() -> None:
         "uri": "/dir/index.html",
         "body": b"",
     }
-    answer = digest_response(**common, password="Circle Of Life", qop="auth")  # type: ignore[arg-type]
+    secret = digest_hash("MD5", "Mufasa:testrealm@host.com:Circle Of Life")
+    answer = digest_response(**common, ha1=secret, qop="auth")  # type: ignore[arg-type]
     assert answer == "6629fae49393a05397450978507c4ef1"
-    answer = digest_response(**common, password="CircleOfLife", qop=None)  # type: ignore[arg-type]
+    secret = digest_hash("MD5", "Mufasa:testrealm@host.com:CircleOfLife")
+    answer = digest_response(**common, ha1=secret, qop=None)  # type: ignore[arg-type]
     assert answer == "1949323746fe6a43ef61f9606e7febea"  # as corrected by erratum 749 of RFC 2069
 
 
 @pytest.mark.parametrize("algorithm", SUPPORTED)
 @pytest.mark.parametrize("session", ["", "-sess", "-SESS"])
 def test_every_algorithm_and_its_session_form_differ_and_can_be_computed(algorithm: str, session: str) -> None:
-    plain = digest_response(algorithm=algorithm, body=b"", **MUFASA)
-    other = digest_response(algorithm=algorithm.lower() + session, body=b"", **MUFASA)
+    plain = digest_response(algorithm=algorithm, ha1="1", body=b"", **MUFASA)
+    other = digest_response(algorithm=algorithm.lower() + session, ha1="1", body=b"", **MUFASA)
     assert (plain == other) == (not session)
 
 
