@@ -235,8 +235,12 @@ class Server:
         (log.info if works else log.error)("engine back" if works else "engine lost", sign="=", engine=str(kind))
 
     def _media_died(self, why: str) -> None:
-        """Its calls end with BYE; their recordings are repaired; a new process takes the next calls."""
+        """Its calls end with BYE; their recordings are repaired; a new process takes the next calls.
+
+        Until then OPTIONS and INVITE are answered 503, so that a dispatcher goes elsewhere.
+        """
         log.error("media process lost", sign="=", why=why)
+        self._shell.agent.draining = True
         self._registry.media_died()
         self._media_task = asyncio.create_task(self._restart_media(), name="restart media")
 
@@ -249,6 +253,7 @@ class Server:
                 log.error("media process does not start", why=str(error), attempt=attempt + 1)
                 continue
             log.info("media process back", sign="=", pid=self._link.pid)
+            self._shell.agent.draining = self._told_to_stop.is_set()
             await asyncio.to_thread(self._repair_recordings)
             return
         log.critical("media process does not come back", mend="the server ends; its supervisor starts it again")

@@ -1,8 +1,9 @@
-"""What the interop tests share: the demo's sentences, and text that can be compared."""
+"""What the interop tests share: one server for all that need not break it, the demo's sentences, an ear."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,13 @@ import kallglot_media.phone
 from kallglot_media.speech.models import find_models
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.whisper import WhisperRecognizer
+from tests.support.processes import HOST, free_port
 from tests.support.recognise import Ear
+from tests.support.server import Json, Server
 from tests.support.waves import Pcm16, read_mono
+
+IDLE_DB = -18.0
+"""How loud the original is under the number `under`."""
 
 UTTERANCES = Path(kallglot_media.phone.__file__).parent / "utterances"
 
@@ -49,3 +55,44 @@ def ear() -> Ear:
     """The starter recogniser, in this process."""
     settings = SpeechSettings()
     return Ear(WhisperRecognizer(find_models(settings).recognizer(None), settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server, and the ports where its agents will be. Its numbers, besides echo and interpreter:
+
+    support    rings at agent_port, as the shipped mode does
+    impatient  rings at impatient_port, for 1.5 s
+    dead       nobody is there, for 2 s
+    alone      as support, and only the translation is heard
+    under      the original is heard at IDLE_DB; open: at its full level
+    at_once    the caller is answered at once and hears it ring
+    """
+
+    server: Server
+    agent_port: int
+    impatient_port: int
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One server for all tests that need not break it: they all leave it as they found it."""
+    agent_port, impatient_port, dead_port = free_port(), free_port(), free_port()
+    agent = {"to": f"sip:agent@{HOST}:{agent_port}"}
+    modes: dict[str, Json] = {
+        "support": {"agent": agent},
+        "impatient": {"agent": {"to": f"sip:agent@{HOST}:{impatient_port}", "ring_s": 1.5}},
+        "dead": {"agent": {"to": f"sip:agent@{HOST}:{dead_port}", "ring_s": 2}},
+        "alone": {"agent": agent, "gains": {"original_level_db": "off", "original_idle_db": "off"}},
+        "under": {"agent": agent, "gains": {"original_level_db": IDLE_DB, "original_idle_db": IDLE_DB}},
+        "open": {"agent": agent, "gains": {"original_level_db": 0.0, "original_idle_db": 0.0}},
+        "at_once": {"agent": agent, "answer": "at_once"},
+    }
+    with Server(tmp_path_factory.mktemp("place"), modes=modes) as running:
+        yield Place(running, agent_port, impatient_port)
+
+
+@pytest.fixture(scope="session")
+def server(place: Place) -> Server:
+    """The same server."""
+    return place.server

@@ -23,12 +23,6 @@ pytestmark = [pytest.mark.interop, pytest.mark.loopback]
 TORTURE = Path(__file__).resolve().parents[1] / "torture"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("bad")) as running:
-        yield running
-
-
 @pytest.fixture
 def wire() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.interop.conftest import Sentence
+from tests.interop.conftest import IDLE_DB, Place, Sentence
 from tests.support import correlate
 from tests.support.baresip import Baresip
 from tests.support.correlate import Stretch, match
-from tests.support.processes import HOST, free_port, pass_time
+from tests.support.processes import pass_time
 from tests.support.recognise import Ear
-from tests.support.server import Json, Server, events, read_json, read_lines
+from tests.support.server import events, read_json, read_lines
 from tests.support.waves import Pcm16, read_wav, script
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
-
-IDLE_DB = -18.0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A server, and the port where its agent will be."""
-
-    server: Server
-    agent_port: int
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Numbers: `alone` (translation only), `under` (the original at -18 dB), `open` (the original at full level)."""
-    port = free_port()
-    agent = {"to": f"sip:agent@{HOST}:{port}"}
-    modes: dict[str, Json] = {
-        "alone": {"agent": agent, "gains": {"original_level_db": "off", "original_idle_db": "off"}},
-        "under": {"agent": agent, "gains": {"original_level_db": IDLE_DB, "original_idle_db": IDLE_DB}},
-        "open": {"agent": agent, "gains": {"original_level_db": 0.0, "original_idle_db": 0.0}},
-        "at_once": {"agent": agent, "answer": "at_once"},
-    }
-    with Server(tmp_path_factory.mktemp("bridge"), modes=modes) as server:
-        yield Place(server, port)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from tests.support.waves import babble
 pytestmark = [pytest.mark.interop, pytest.mark.loopback]
 
 PCAPS = Path("/usr/share/sip-tester")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("dtmf")) as running:
-        yield running
 
 
 def keys_of(server: Server, count: int) -> str:

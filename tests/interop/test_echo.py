@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -24,12 +23,6 @@ CALLS: tuple[tuple[str, Literal["udp", "tcp"]], ...] = (
     ("PCMA/8000/1", "tcp"),
 )
 SAID_S = 4.0
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("echo")) as running:
-        yield running
 
 
 def test_every_codec_and_transport_comes_back_as_it_went(server: Server, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from tests.support.server import Server, events
 from tests.support.waves import babble, script
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("more")) as running:
-        yield running
 
 
 def test_linphone_hears_itself_and_its_keys_arrive(server: Server, tmp_path: Path) -> None:

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.interop.conftest import Place
 from tests.support import sipp
 from tests.support.baresip import Baresip
 from tests.support.correlate import active_s
-from tests.support.processes import HOST, free_port, pass_time, until
-from tests.support.server import Json, Server, read_json
+from tests.support.processes import pass_time, until
+from tests.support.server import Server, read_json
 from tests.support.sipp import Sipp
 from tests.support.waves import babble
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A server, and the ports where its agents will be."""
-
-    server: Server
-    agent_port: int
-    impatient_port: int
-    dead_port: int
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    agent_port, impatient_port, dead_port = free_port(), free_port(), free_port()
-    modes: dict[str, Json] = {
-        "support": {"agent": {"to": f"sip:agent@{HOST}:{agent_port}"}},
-        "impatient": {"agent": {"to": f"sip:agent@{HOST}:{impatient_port}", "ring_s": 1.5}},
-        "dead": {"agent": {"to": f"sip:agent@{HOST}:{dead_port}", "ring_s": 2}},
-    }
-    with Server(tmp_path_factory.mktemp("signalling"), modes=modes) as server:
-        yield Place(server, agent_port, impatient_port, dead_port)
 
 
 # ── one leg ──────────────────────────────────────────────────────────────────────
