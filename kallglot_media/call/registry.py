@@ -18,7 +18,7 @@ from kallglot_media.call.leg import Leg, session_of
 from kallglot_media.call.services import Service, ServiceRules
 from kallglot_media.call.session import Session
 from kallglot_media.call.world import EndReason, SessionFacts, World
-from kallglot_media.log import logger
+from kallglot_media.log import CallLog, logger
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import FromMedia, PlaneStats, RecordingGap, SessionClosed
 from kallglot_media.modes.plan import Party
@@ -76,7 +76,23 @@ class Registry:
     # ── SIP ──────────────────────────────────────────────────────────────────────
 
     def on_sip(self, event: SipEvent) -> None:
-        """Take one event of the SIP agent."""
+        """Take one event of the SIP agent. Never raises: a mistake of ours ends the call it was about."""
+        try:
+            self._take_sip(event)
+        except Exception as error:
+            CallLog(event.call).failed("bug", error)
+            self.counters["bugs"] += 1
+            if (leg := self._legs.get(event.call)) is not None:
+                self._end_for_bug(session_of(leg.leg_id), error)
+            elif isinstance(event, IncomingCall):
+                self._world.signalling.reject(event.call, 500)
+
+    def _end_for_bug(self, session_id: str, error: Exception) -> None:
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.end(EndReason.ERROR, f"{type(error).__name__} in the session")
+
+    def _take_sip(self, event: SipEvent) -> None:
         if isinstance(event, IncomingCall):
             self._incoming(event)
             return
@@ -194,13 +210,19 @@ class Registry:
     # ── media ────────────────────────────────────────────────────────────────────
 
     def on_media(self, event: FromMedia) -> None:
-        """Take one event of the media plane."""
+        """Take one event of the media plane. Never raises, like `on_sip`."""
         if isinstance(event, PlaneStats):
             return  # about no session
         session_id = event.session_id if isinstance(event, SessionEvent) else session_of(event.leg_id)
         session = self._sessions.get(session_id)
-        if session is not None:
+        if session is None:
+            return
+        try:
             session.on_media(event)
+        except Exception as error:
+            session.log.failed("bug", error)
+            self.counters["bugs"] += 1
+            self._end_for_bug(session_id, error)
 
     def media_died(self) -> None:
         """The media process is gone: its calls end, their recordings are repaired afterwards."""
