@@ -9,9 +9,10 @@
 set -eu
 
 core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3"
-more="linphone-cli linphone-common sipsak sox tshark kamailio"
+more="linphone-cli linphone-common sipsak sox kamailio"
 
-case "${1:-}" in
+asked=${1:-}
+case "$asked" in
     "") wanted=$core ;;
     --all) wanted="$core $more" ;;
     *) echo "usage: scripts/install_peers.sh [--all]" >&2; exit 2 ;;
@@ -25,24 +26,22 @@ for package in $wanted; do
 done
 [ -n "$missing" ] || exit 0
 
-command -v apt-get >/dev/null || {
-    echo "install_peers.sh: no apt-get here; install by hand: SIPp 3.6 or newer and baresip 1.0 or newer" >&2
-    exit 2
+# By hand, tests with a missing peer are skipped and say so; where CI is set, or with --all, that is no answer.
+give_up() {
+    echo "install_peers.sh: $1; without SIPp 3.6 and baresip 1.0 the tests that need them are skipped" >&2
+    if [ -n "${CI:-}" ] || [ "$asked" = "--all" ]; then exit 2; fi
+    exit 0
 }
+command -v apt-get >/dev/null || give_up "no apt-get here"
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "install_peers.sh: needs root; run it as root" >&2; exit 2; }
-    as_root="sudo"
+    sudo -n true 2>/dev/null || give_up "not root, and sudo wants a password"
+    as_root=sudo
 fi
 
-# RUNLEVEL=1: installed, not started (kamailio would take port 5060).
-apt() { $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q -y -o Dpkg::Use-Pty=0 "$@"; }
+apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 "$@"; }
 
-apt update >/dev/null
-# tshark asks whether users may capture; the tests run without.
-case "$missing" in *tshark*)
-    echo "wireshark-common wireshark-common/install-setuid boolean false" | $as_root debconf-set-selections ;;
-esac
+apt update >/dev/null || give_up "apt-get update fails"
 # baresip-core and no more: the metapackage baresip brings a desktop with it.
 for package in $missing; do
     name=${package%%=*}
@@ -55,3 +54,5 @@ for package in $missing; do
         exit 1
     fi
 done
+# Debian starts what it installs; the tests start a Kamailio of their own, and 5060 is wanted for calls.
+case "$missing" in *kamailio*) $as_root systemctl disable --now kamailio >/dev/null 2>&1 || true ;; esac

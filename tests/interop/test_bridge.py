@@ -15,7 +15,7 @@ from tests.support.correlate import Stretch, match
 from tests.support.processes import pass_time
 from tests.support.recognise import Ear
 from tests.support.server import events, read_json, read_lines
-from tests.support.waves import Pcm16, read_wav, script
+from tests.support.waves import RATE_HZ, Pcm16, read_wav, script
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
 
@@ -30,10 +30,16 @@ class Told:
 
 
 def hold_call(place: Place, folder: Path, number: str, customer: Pcm16, agent: Pcm16, seconds: float) -> Told:
-    """A call of so many seconds in which both say their script."""
+    """A call of so many seconds in which both say their script, the customer in µ-law, the agent in A-law."""
     before = len(place.server.sessions())
     with (
-        Baresip(folder / "agent", "agent", microphone=script(agent, 60.0), port=place.agent_port) as bob,
+        Baresip(
+            folder / "agent",
+            "agent",
+            microphone=script(agent, 60.0),
+            port=place.agent_port,
+            codecs="PCMA/8000/1",
+        ) as bob,
         Baresip(folder / "customer", "customer", microphone=script(customer, 60.0)) as alice,
     ):
         alice.dial(place.server.uri(number))
@@ -138,6 +144,29 @@ def test_the_caller_hears_it_ring_while_the_agent_is_called(place: Place, tmp_pa
     assert tone[-1].end_s < len(heard) / 8000 - 1.5, "it rang on after the agent had answered"
     assert isinstance(tone[0], Stretch)
     assert np.abs(heard).max() < 32767
+
+
+def test_the_interpreter_says_what_one_said_in_the_other_language(
+    place: Place, sentences: list[Sentence], ear: Ear, tmp_path: Path
+) -> None:
+    """sip:interpreter@ with one phone: it explains itself until one speaks, then makes the sentence over."""
+    said, quiet_s = sentences[0], 4.0
+    with Baresip(tmp_path / "a", "alice", microphone=script(quiet_s, said.pcm, 60.0)) as alice:
+        alice.dial(place.server.uri("interpreter"))
+        alice.wait_for("CALL_ESTABLISHED")
+        folder = place.server.session(ended=False)
+        played_s = place.server.wait_event(folder, "turn.timings", 30.0)["at_ms"] / 1000
+        pass_time(2.0)
+        alice.hang_up()
+        place.server.session()
+        heard = alice.heard().pcm
+    answer_at = round((played_s - 0.4) * RATE_HZ)
+    explained, hushed, made = heard[: 4 * RATE_HZ], heard[round(4.6 * RATE_HZ) : answer_at], heard[answer_at:]
+    assert correlate.active_s(explained) > 2.0
+    assert correlate.active_s(hushed) < 0.3, "it talks over its caller"
+    assert ear.word_errors(made, "en", said.translation) <= 0.34
+    turn = read_json(folder / "transcript.json")["turns"][0]
+    assert (plain(turn["text"]), turn["language"]) == (plain(said.text), "de")
 
 
 def plain(text: str) -> list[str]:
