@@ -172,12 +172,17 @@ class Registrar:
             for contact in request.contacts:
                 after = self._with(contact, after, request, source, now_s)
         if wanted:
-            self._bindings[user] = after
-            self.changes += 1
-            self.counters["registered" if after else "unregistered"] += 1
-        if not after:
-            self._bindings.pop(user, None)
+            self._keep(user, after)
         return sorted(after, key=lambda binding: -binding.q)
+
+    def _keep(self, user: str, bindings: list[Binding]) -> None:
+        self.changes += 1
+        if bindings:
+            self.counters["registered"] += 1
+            self._bindings[user] = bindings
+        else:
+            self.counters["unregistered"] += 1
+            self._bindings.pop(user, None)
 
     def _without_all(self, request: Request, wanted: list[str], before: list[Binding]) -> list[Binding]:
         """10.2.2: "*" "MUST NOT be used unless the Expires header field is present with a value of "0"."" """

@@ -186,7 +186,8 @@ def test_when_all_are_silent_it_rests_and_begins_with_the_first() -> None:
     assert line.asked == ["sip:a.example", "sip:b.example"] * 2
     (first, *_) = line.told
     assert isinstance(first, NotRegistered)
-    assert (first.status, first.why, first.retry_s) == (408, "no response", pytest.approx(15.0, rel=0.01))
+    assert (first.status, first.why) == (408, "no response")
+    assert first.retry_s == pytest.approx(15.0, rel=0.01)
 
 
 def test_a_registration_that_is_lost_is_told_once_and_found_again() -> None:
