@@ -72,12 +72,19 @@ class DemoOutcome:
         return (first_s - end_s) * 1000.0
 
 
-def run_demo(folder: Path, console: Console, *, limit_s: float = LIMIT_S, line_count: int | None = None) -> DemoOutcome:
-    """One call with the demo's lines, or only the first `line_count` of them.
+def run_demo(
+    folder: Path,
+    console: Console,
+    *,
+    limit_s: float = LIMIT_S,
+    line_count: int | None = None,
+    lines: Sequence[Line] | None = None,
+) -> DemoOutcome:
+    """One call with the demo's lines, only the first `line_count` of them, or other `lines`.
 
     Raises DemoFailed when it cannot be judged, or SetupError when it could not even begin.
     """
-    lines = load_lines(UTTERANCES, _RATE_HZ)[:line_count]
+    lines = load_lines(UTTERANCES, _RATE_HZ)[:line_count] if lines is None else lines
     return asyncio.run(_until_told(_run(folder, console, limit_s, lines)))
 
 
