@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONFIG ?= configs/server.yaml
 TESTS ?=
 
-.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo interop clean
+.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -45,6 +45,9 @@ bench-speech: setup
 
 bench-demo: setup
 	@$(PY) scripts/bench_demo.py
+
+bench-call: setup
+	@$(PY) scripts/bench_call.py
 
 # With the peers that make test can do without: Linphone, sipsak, Kamailio.
 interop: setup
