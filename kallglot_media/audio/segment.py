@@ -132,10 +132,9 @@ class Segmenter:
         first_sample  its position; a gap after the frame before it counts as silence
         level_dbfs    its RMS level where the caller has it, e.g. from a batch; else measured here if needed
         """
-        if self._next_sample is not None and first_sample != self._next_sample:
+        events: list[SegmentEvent] = []
+        if first_sample != self._next_sample and self._next_sample is not None:
             events = self._fill_gap(self._next_sample, first_sample)
-        else:
-            events = []
         self._next_sample = first_sample + len(frame)
         if is_speech or self._pieces is not None:
             level = float(rms_dbfs(frame)) if level_dbfs is None else level_dbfs

@@ -83,9 +83,7 @@ class Ears:
                     continue
                 self._wake(leg, cutter, tick)
             start = slot * _FRAME_BYTES
-            is_speech = level >= cutter.floor_dbfs and cutter.vad.is_speech(
-                sound[start : start + _FRAME_BYTES], RATE_HZ
-            )
+            is_speech = level >= cutter.floor_dbfs and cutter.detect(sound[start : start + _FRAME_BYTES], FRAME_SAMPLES)
             cut = cutter.push(heard[slot], is_speech, leg.session.position(tick), level, tick)
             if cut:
                 events += [event for piece in cut for event in as_messages(leg, piece)]

@@ -95,6 +95,7 @@ class MediaProcess:
         """No session: wait for control, and show signs of life."""
         self._wait(_IDLE_POLL_S)
         self._tell()
+        self._recorder.hand_over()
         if self._plane.session_count:
             self._clock.start(time.monotonic())
 
@@ -109,6 +110,7 @@ class MediaProcess:
         self._drain()
         self._send(self._plane.tick(time.monotonic()))
         self._tell()
+        self._recorder.hand_over()
         self._collect()
 
     def _wait(self, wait_s: float) -> None:

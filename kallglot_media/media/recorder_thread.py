@@ -17,10 +17,14 @@ import numpy.typing as npt
 from kallglot_media.media.messages import FromMedia, RecordingGap, SessionClosed
 from kallglot_media.media.recorder import Recording
 
-SYNC_S = 1.0
-"""Each recording is synced this often, against power loss, while the disk keeps up."""
+SYNC_S = 5.0
+"""Each recording is synced this often, against power loss, while the disk keeps up.
 
-_BUSY_JOBS = 64  # more than this in the line: writing comes before syncing
+A killed process loses nothing by it: what was written is the system's. Once a second cost a tenth of what
+the whole plane does.
+"""
+
+_BUSY_BATCHES = 16  # more than this in the line: writing comes before syncing
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +47,22 @@ class _Close:
     samples: int
 
 
+_Job = _Open | _Chunk | _Close
+
+
 class Recorder:
     """Takes chunks from the tick and writes them behind its back.
 
     The line to the thread holds at most `longest_line_bytes` of sound: a chunk that does
-    not fit is left out, which the thread notices and reports as a RecordingGap.
+    not fit is left out, which the thread notices and reports as a RecordingGap. Jobs wait for
+    `hand_over`, after the tick: a writer that wakes up during one takes the interpreter's lock from it.
     """
 
     def __init__(
         self, *, longest_line_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._jobs: SimpleQueue[_Open | _Chunk | _Close | None] = SimpleQueue()
+        self._line: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._jobs: list[_Job] = []
         self._longest_line_bytes = longest_line_bytes
         self._queued_bytes = 0  # only the tick's thread writes this one
         self._written_bytes = 0  # only the writer's
@@ -69,13 +78,14 @@ class Recorder:
 
     def stop(self, deadline_s: float) -> bool:
         """Write what is in the line; False when that took longer than `deadline_s`."""
-        self._jobs.put(None)
+        self.hand_over()
+        self._line.put(None)
         self._thread.join(deadline_s)
         return not self._thread.is_alive()
 
     def open(self, session_id: str, folder: str, rate_hz: int) -> None:
         """Start customer.wav and agent.wav in `folder`."""
-        self._jobs.put(_Open(session_id, Path(folder), rate_hz))
+        self._jobs.append(_Open(session_id, Path(folder), rate_hz))
 
     def write(self, session_id: str, first_sample: int, pcm: npt.NDArray[np.int16]) -> None:
         """Queue `pcm` int16[2, n, 2] (file, sample, channel); the caller does not touch it again."""
@@ -83,11 +93,17 @@ class Recorder:
             self.left_out += 1
             return
         self._queued_bytes += pcm.nbytes
-        self._jobs.put(_Chunk(session_id, first_sample, pcm))
+        self._jobs.append(_Chunk(session_id, first_sample, pcm))
 
     def close(self, session_id: str, samples: int) -> None:
         """Finish the files at `samples` per channel; SessionClosed comes out of `take_events`."""
-        self._jobs.put(_Close(session_id, samples))
+        self._jobs.append(_Close(session_id, samples))
+
+    def hand_over(self) -> None:
+        """What came since the last call goes to the thread, all at once."""
+        if self._jobs:
+            self._line.put(self._jobs)
+            self._jobs = []
 
     def take_events(self) -> list[FromMedia]:
         """RecordingGap and SessionClosed since the last call."""
@@ -95,22 +111,26 @@ class Recorder:
 
     def _run(self) -> None:
         recordings: dict[str, Recording] = {}
-        while (job := self._jobs.get()) is not None:
-            try:
-                self._do(job, recordings)
-            except Exception as error:
-                # ours: it ends this session's recording, not the others', and repair finds what there is
-                traceback.print_exc()
-                why = f"recorder: {type(error).__name__}: {error}"
-                self._events.append(RecordingGap(job.session_id, 0, 0, why))
-                if job.session_id in recordings:
-                    recordings.pop(job.session_id).abandon()
-                if isinstance(job, _Close):
-                    self._events.append(SessionClosed(job.session_id, job.samples))
+        while (batch := self._line.get()) is not None:
+            for job in batch:
+                self._try(job, recordings)
         for recording in recordings.values():
             recording.abandon()
 
-    def _do(self, job: _Open | _Chunk | _Close, recordings: dict[str, Recording]) -> None:
+    def _try(self, job: _Job, recordings: dict[str, Recording]) -> None:
+        try:
+            self._do(job, recordings)
+        except Exception as error:
+            # ours: it ends this session's recording, not the others', and repair finds what there is
+            traceback.print_exc()
+            why = f"recorder: {type(error).__name__}: {error}"
+            self._events.append(RecordingGap(job.session_id, 0, 0, why))
+            if job.session_id in recordings:
+                recordings.pop(job.session_id).abandon()
+            if isinstance(job, _Close):
+                self._events.append(SessionClosed(job.session_id, job.samples))
+
+    def _do(self, job: _Job, recordings: dict[str, Recording]) -> None:
         if isinstance(job, _Open):
             recordings[job.session_id] = Recording(job.session_id, job.folder, job.rate_hz)
             self._synced_s[job.session_id] = self._clock()
@@ -130,7 +150,7 @@ class Recorder:
     def _write(self, chunk: _Chunk, recording: Recording) -> None:
         recording.write(chunk.first_sample, chunk.pcm)
         now_s = self._clock()
-        if now_s - self._synced_s[chunk.session_id] >= SYNC_S and self._jobs.qsize() < _BUSY_JOBS:
+        if now_s - self._synced_s[chunk.session_id] >= SYNC_S and self._line.qsize() < _BUSY_BATCHES:
             recording.sync()
             self._synced_s[chunk.session_id] = now_s
         self._events.extend(recording.take_gaps())

@@ -71,7 +71,10 @@ class ReceiverStats:
 
     def push(self, sequence: int, rtp_timestamp: int, arrival_ticks: int) -> bool:
         """One packet, and when it came on a clock that runs at the RTP clock's rate. False: not counted."""
-        if not self._update_sequence(sequence):
+        if sequence == self._max + 1 and not self._probation:  # nearly always; the rule below says the same
+            self._max = sequence
+            self.received += 1
+        elif not self._update_sequence(sequence):
             self.too_wild += 1
             return False
         transit = (arrival_ticks - rtp_timestamp) & 0xFFFFFFFF

@@ -157,9 +157,11 @@ def test_after_kill_9_both_files_play_and_repair_makes_them_equal(tmp_path: Path
         recorder.open("sess_1", {str(folder)!r}, 8000)
         for n in range(7):
             recorder.write("sess_1", n * 4000, np.full((2, 4000, 2), n + 1, np.int16))
-        while recorder._written_bytes < 7 * 4000 * 8 or recorder._jobs.qsize():
+        recorder.hand_over()
+        while recorder._written_bytes < 7 * 4000 * 8 or recorder._line.qsize():
             pass
         recorder.write("sess_1", 28_000, np.full((2, 4000, 2), 8, np.int16))
+        recorder.hand_over()
         print("written", flush=True)
         sys.stdin.read()
     """)
