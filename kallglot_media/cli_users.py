@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from kallglot_media.config import load_config
-from kallglot_media.config.server import Sip
+from kallglot_media.config.sip import Sip
 from kallglot_media.errors import SetupError
 from kallglot_media.sip.passwords import HashedPassword
 

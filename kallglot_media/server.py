@@ -24,7 +24,7 @@ from kallglot_media.call.registry import Registry, RegistryRules
 from kallglot_media.call.routing import Router, announcements_of
 from kallglot_media.call.world import World, now_text
 from kallglot_media.config.load import Config
-from kallglot_media.config.server import Sip
+from kallglot_media.config.sip import Sip
 from kallglot_media.errors import SetupError
 from kallglot_media.log import logger
 from kallglot_media.media.link import MediaError, MediaLink, MediaSettings

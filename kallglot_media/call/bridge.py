@@ -15,7 +15,7 @@ from typing import Any
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.interpreter import Direction
 from kallglot_media.call.leg import Leg, LegState
-from kallglot_media.call.ports import DialError
+from kallglot_media.call.ports import DialError, SipHeaders
 from kallglot_media.call.session import Session
 from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import Announcements
@@ -44,6 +44,7 @@ class BridgeRules:
     max_forwards  for the agent's INVITE: one less than the customer's had, so that a loop through
                   us ends (RFC 7092 section 3 asks this of back-to-back agents)
     languages     party -> language spoken and heard
+    headers       more of them, on the agent's INVITE
     """
 
     agent_to: str
@@ -59,6 +60,7 @@ class BridgeRules:
     languages: Mapping[Party, str]
     voices: Mapping[str, str | None]
     announcements: Announcements
+    headers: SipHeaders = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Bridge:
         if isinstance(reached, tuple):
             return reached
         self._connect(reached)
-        return await self._until_over(reached)
+        return await self._until_over()
 
     # ── reaching the agent ───────────────────────────────────────────────────────
 
@@ -115,7 +117,7 @@ class Bridge:
             await agent.dial(
                 self._rules.agent_to,
                 self._rules.agent_from,
-                headers=(("Max-Forwards", str(self._rules.max_forwards)),),
+                headers=(("Max-Forwards", str(self._rules.max_forwards)), *self._rules.headers),
                 credentials=self._rules.credentials,
             )
         except (MediaError, DialError) as error:
@@ -189,21 +191,35 @@ class Bridge:
         self._session.active()
 
     def _directions(self) -> list[Direction]:
-        languages = self._rules.languages
+        """Both ways; words that nobody is to hear made over are for the transcript and subtitles alone."""
+        languages, made = self._rules.languages, self._rules.plan.made
         return [
-            Direction(talker, listener, languages[talker], languages[listener], voices=dict(self._rules.voices))
-            for listener, talker in self._rules.plan.made.items()
+            Direction(
+                talker,
+                listener,
+                languages[talker],
+                languages[listener],
+                voices=dict(self._rules.voices),
+                aloud=made.get(listener) is talker,
+            )
+            for talker, listener in ((Party.CUSTOMER, Party.AGENT), (Party.AGENT, Party.CUSTOMER))
         ]
 
-    async def _until_over(self, agent: Leg) -> tuple[EndReason, str]:
-        customer = self._customer
-        await self._first_of(customer.ended, agent.ended, limit_s=self._rules.max_call_s)
-        if self._session.stop.done():
-            return self._session.stop.result()
-        for leg, reason in ((customer, EndReason.CUSTOMER_HANGUP), (agent, EndReason.AGENT_HANGUP)):
-            if leg.ended.done():
-                await self._session.last_words(leg.party, LAST_WORDS_S)
-                return reason, leg.ended.result().reason or str(reason)
+    async def _until_over(self) -> tuple[EndReason, str]:
+        session = self._session
+
+        def over() -> bool:
+            return session.stop.done() or session.parties.gone() is not None or not session.legs
+
+        await session.until(over, self._rules.max_call_s)
+        if session.stop.done():
+            return session.stop.result()
+        if (gone := session.parties.gone()) is not None:
+            await session.last_words(gone.party, LAST_WORDS_S)
+            reason = EndReason.CUSTOMER_HANGUP if gone.party is Party.CUSTOMER else EndReason.AGENT_HANGUP
+            return reason, gone.ended.result().reason or str(reason)
+        if not session.legs:
+            return EndReason.COMPLETED, "both parties were hung up"
         await asyncio.gather(*(self._announce(party, "time_up") for party in (Party.CUSTOMER, Party.AGENT)))
         return EndReason.TIMEOUT, f"limits.max_call_s: {self._rules.max_call_s:g} s are over"
 

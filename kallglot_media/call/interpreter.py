@@ -17,6 +17,7 @@ import numpy as np
 
 from kallglot_media.audio.resample import resample
 from kallglot_media.call.clauses import speakable
+from kallglot_media.call.spoken import SpokenLanguages
 from kallglot_media.call.turn import TranslatedText, Turn, TurnTimings
 from kallglot_media.media.messages import PlayoutStarted, Utterance
 from kallglot_media.modes.plan import Party
@@ -38,22 +39,26 @@ class Direction:
     """Whose words become whose, and in which languages.
 
     source  the talker's language; None: found out from each utterance, out of `target` and its other
-    target  what the listener hears
+    target  what the listener hears; None: what `spoken` says the listener speaks
     pair    with source None: the two languages, each translated into the other
     voices  language -> voice name; a missing language gets its default voice
+    aloud   False: the translation is written down, not spoken
     """
 
     talker: Party
     listener: Party
     source: str | None
-    target: str
+    target: str | None
     pair: tuple[str, str] | None = None
     voices: dict[str, str | None] = field(default_factory=dict)
+    spoken: SpokenLanguages | None = None
+    aloud: bool = True
 
     def target_for(self, language: str) -> str:
-        """What to translate `language` into."""
+        """What to translate `language` into; `language` itself when the listener's is not known yet."""
         if self.pair is None:
-            return self.target
+            found = self.spoken.of(self.listener) if self.spoken else None
+            return self.target or found or language
         return self.pair[1] if language == self.pair[0] else self.pair[0]
 
 
@@ -221,6 +226,8 @@ class Interpreter:
         progress = _Progress(
             self._floor.next_sequence(), utterance.speech_end_sample, utterance.rate_hz, heard_s, text_s
         )
+        if self.direction.spoken is not None:
+            self.direction.spoken.heard(self.direction.talker, transcript.language)
         target = self.direction.target_for(transcript.language)
         if transcript.language == target:
             self._keep(progress.sequence, utterance, transcript, None)
@@ -236,7 +243,7 @@ class Interpreter:
         progress.words_s = self._now_s()
         progress.engine_ms = transcript.engine_ms + translation.engine_ms
         self._keep(progress.sequence, utterance, transcript, translation)
-        if not self._closing:
+        if not self._closing and self.direction.aloud:
             await self._speak(translation, progress)
         return True
 
@@ -292,7 +299,7 @@ class Interpreter:
         self._floor.event(
             "interpreter.through", utterance.speech_end_sample, speaker=self.direction.talker, reason=reason, why=why
         )
-        if self._through or self._closing:
+        if self._through or self._closing or not self.direction.aloud:
             return  # it was already heard live
         self._through = True
         self._floor.let_through(self.direction.talker, True)

@@ -61,9 +61,20 @@ class Parties:
         self._keep(leg)
         return leg
 
-    def restore(self, leg: AnyLeg) -> None:
-        """The leg that was to take this one's place came to nothing."""
-        self.legs[leg.party] = leg
+    def forget(self, leg: AnyLeg, before: AnyLeg | None) -> None:
+        """A leg never came to be; whoever had the place before has it again."""
+        self.legs.pop(leg.party, None)
+        if before is not None:
+            self.legs[leg.party] = before
+
+    def drop(self, party: Party, reason: str) -> bool:
+        """Hang up one party on purpose: that it is gone is no end. False when it is not there."""
+        leg = self.legs.pop(party, None)
+        if leg is None:
+            return False
+        leg.hang_up(reason)
+        leg.close_media()
+        return True
 
     def party_of(self, leg_id: str) -> Party:
         """Whose leg this is. StopIteration when it is none of ours: that would be a mistake of ours."""

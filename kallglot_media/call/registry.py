@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from kallglot_media.call.bridge import Bridge, BridgeRules
 from kallglot_media.call.events import SessionCreated
@@ -60,18 +61,27 @@ class Registry:
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.draining = False
-        self._world = world(self._bind)
+        self.world = world(self._bind)
         self._rules = rules
         self._route = route
         self._sessions: dict[str, Session] = {}
         self._legs: dict[str, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._take_call: Callable[[str, IncomingCall], bool] = lambda called, incoming: False
         self._log = logger("registry")
 
     @property
     def open_sessions(self) -> int:
         """How many sessions run now."""
         return len(self._sessions)
+
+    def session(self, session_id: str) -> Session | None:
+        """A session that runs now."""
+        return self._sessions.get(session_id)
+
+    def asks(self, take_call: Callable[[str, IncomingCall], bool]) -> None:
+        """Ask this about every call first: take_call(called, incoming) is True when it has dealt with it."""
+        self._take_call = take_call
 
     # ── SIP ──────────────────────────────────────────────────────────────────────
 
@@ -85,7 +95,7 @@ class Registry:
             if (leg := self._legs.get(event.call)) is not None:
                 self._end_for_bug(session_of(leg.leg_id), error)
             elif isinstance(event, IncomingCall):
-                self._world.signalling.reject(event.call, 500)
+                self.world.signalling.reject(event.call, 500)
 
     def _end_for_bug(self, session_id: str, error: Exception) -> None:
         session = self._sessions.get(session_id)
@@ -109,69 +119,89 @@ class Registry:
 
     def _incoming(self, incoming: IncomingCall) -> None:
         called = incoming.request.uri.user_text or ""
-        refusal = self._refusal()
+        if self._take_call(called, incoming):
+            return
+        refusal = self.why_full()
         if refusal is not None:
-            self._refuse(incoming, 503, refusal, (("Retry-After", str(RETRY_AFTER_S)),))
+            self.refuse(incoming, 503, refusal, (("Retry-After", str(RETRY_AFTER_S)),))
             return
         destination = self._route(called, incoming)
         if destination is None:
-            self._refuse(incoming, 404, "no route")
+            self.refuse(incoming, 404, "no route")
             return
-        if incoming.offer is not None and not self._can_do(incoming):
+        if incoming.offer is not None and not self.can_do(incoming):
             return
-        session_id = self._world.ids.object_id("sess")
+        session_id = self.world.ids.object_id("sess")
         try:
-            session = Session(self._world, session_id, destination.facts)
+            session = Session(self.world, session_id, destination.facts)
         except OSError as error:
             self._log.error("no session folder", why=str(error), mend="make room or make data_dir writable")
-            self._refuse(incoming, 503, "storage", (("Retry-After", str(RETRY_AFTER_S)),))
+            self.refuse(incoming, 503, "storage", (("Retry-After", str(RETRY_AFTER_S)),))
             return
-        self._sessions[session_id] = session
         facts = destination.facts
-        self._world.bus.publish(
+        self.world.bus.publish(
             SessionCreated(
                 session_id, facts.mode, "sip", facts.called, facts.source_language, facts.target_language, facts.keep
             )
         )
-        task = asyncio.create_task(self._run(session, incoming, destination), name=session_id)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.adopt(session, self._play_out(session, incoming, destination))
 
-    def _refusal(self) -> str | None:
+    def why_full(self) -> str | None:
         """Why no call is taken now, or None."""
         if self.draining:
             return "draining"
         if len(self._sessions) >= self._rules.max_calls:
             return "max_calls"
-        if shutil.disk_usage(self._world.sessions_dir).free < self._rules.min_free_bytes:
+        if shutil.disk_usage(self.world.sessions_dir).free < self._rules.min_free_bytes:
             self._log.error("call", sign="x", why="disk nearly full", mend="make room or lower recording.min_free_mb")
             return "disk_full"
         return None
 
-    def _can_do(self, incoming: IncomingCall) -> bool:
+    def can_do(self, incoming: IncomingCall) -> bool:
         """Whether the offer can be answered at all, before a port and a folder are spent on it."""
         assert incoming.offer is not None
         try:
-            make_answer(incoming.offer, MediaAbility(self._world.home.told_host, 9))
+            make_answer(incoming.offer, MediaAbility(self.world.home.told_host, 9))
         except SdpError as error:
-            self._refuse(incoming, 400, "sdp", (("Warning", f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'),))
+            self.refuse(incoming, 400, "sdp", (("Warning", f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'),))
             return False
         except NotAcceptable as error:
-            self._refuse(incoming, 488, "not_acceptable", (("Warning", error.warning()),))
+            self.refuse(incoming, 488, "not_acceptable", (("Warning", error.warning()),))
             return False
         return True
 
-    def _refuse(self, incoming: IncomingCall, status: int, why: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def refuse(
+        self,
+        incoming: IncomingCall,
+        status: int,
+        why: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        *,
+        detail: str | None = None,
+    ) -> None:
+        """Reject a call; counted under `refused_<why>`."""
         self.counters[f"refused_{why.replace(' ', '_')}"] += 1
-        self._log.info("call", sign="x", why=why, status=status, source=incoming.source.host)
-        self._world.signalling.reject(incoming.call, status, headers=headers)
+        more = {} if detail is None else {"detail": detail}
+        self._log.info("call", sign="x", why=why, status=status, source=incoming.source.host, **more)
+        self.world.signalling.reject(incoming.call, status, headers=headers)
 
     # ── running a session ────────────────────────────────────────────────────────
 
-    async def _run(self, session: Session, incoming: IncomingCall, destination: Destination) -> None:
+    def adopt(self, session: Session, scenario: Coroutine[Any, Any, Outcome]) -> None:
+        """Run a session's scenario to its end, and close it."""
+        self._sessions[session.session_id] = session
+        self.own(self._run(session, scenario), session.session_id)
+
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something that the server waits for when it stops."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, session: Session, scenario: Coroutine[Any, Any, Outcome]) -> None:
         outcome: Outcome = (EndReason.ERROR, "cancelled")
         try:
-            outcome = await self._play_out(session, incoming, destination)
+            outcome = await scenario
         except Exception as error:
             # Ours: it is told in full, it ends this session, and the server goes on.
             session.log.failed("bug", error)
@@ -191,7 +221,7 @@ class Registry:
             await leg.open()
             answer = leg.take_offer(incoming.offer)
         except MediaError as error:
-            self._refuse(incoming, 503, "no_port", (("Retry-After", str(RETRY_AFTER_S)),))
+            self.refuse(incoming, 503, "no_port", (("Retry-After", str(RETRY_AFTER_S)),))
             leg.rejected_by_us(503, str(error))
             return EndReason.ERROR, str(error)
         if leg.ended.done():

@@ -62,13 +62,18 @@ class Router:
             called=called,
             keep=mode.recording.enabled and config.server.recording.enabled,
         )
+        return Destination(facts, self.bridge_rules(mode, incoming))
+
+    def bridge_rules(self, mode: Mode, incoming: IncomingCall) -> BridgeRules:
+        """How the agent of a mode file is reached for this call."""
+        config = self._config
         account = mode.agent.account
         languages = {party: mode.language_of(party) for party in (Party.CUSTOMER, Party.AGENT)}
-        rules = BridgeRules(
+        return BridgeRules(
             agent_to=str(mode.agent.to),
             agent_from=str(mode.agent.from_) if mode.agent.from_ else self._caller_as_ours(incoming),
             credentials=account.credentials() if account else None,
-            max_forwards=max(0, _max_forwards(incoming) - 1),
+            max_forwards=max(0, max_forwards_of(incoming) - 1),
             ring_s=config.ring_s(mode),
             answer_at_once=mode.answer == "at_once",
             max_call_s=config.server.limits.max_call_s,
@@ -79,7 +84,6 @@ class Router:
             voices={language: config.voice(mode, language) for language in languages.values()},
             announcements=mode.announcements,
         )
-        return Destination(facts, rules)
 
     def _caller_as_ours(self, incoming: IncomingCall) -> str:
         """The customer's number with our host: the agent sees who calls, and a call back comes to us."""
@@ -88,7 +92,7 @@ class Router:
         return str(NameAddr(caller.display, Uri(scheme="sip", user=user, host=self._our_host)))
 
 
-def _max_forwards(incoming: IncomingCall) -> int:
+def max_forwards_of(incoming: IncomingCall) -> int:
     """What the customer's INVITE had; 70 when it had none. RFC 3261 section 20.22."""
     text = incoming.request.headers.first("Max-Forwards")
     return 70 if text is None else int(text)  # the parser lets digits up to 255 through and nothing else

@@ -32,7 +32,10 @@ CLOSE_SESSION_DEADLINE_S = 10.0
 
 
 class Session:
-    """See the module. Implements interpreter.Floor."""
+    """See the module. Implements interpreter.Floor.
+
+    bridged  a Bridge runs it
+    """
 
     def __init__(self, world: World, session_id: str, facts: SessionFacts) -> None:
         self.world = world
@@ -53,6 +56,8 @@ class Session:
         self._open_plays: dict[str, set[str]] = {}
         self._changed = Changed()
         self.parties = Parties(world, session_id, self._changed.notify)
+        self.bridged = False
+        self._segment = SegmentRules()
         self._started = False
         self._media_closed: asyncio.Future[m.SessionClosed] = self._loop.create_future()
         self._media_dead = False
@@ -101,17 +106,18 @@ class Session:
 
     def tone(self, party: Party, name: str | None) -> None:
         """Loop a call-progress tone to a party, or stop it (None)."""
-        leg_id = self.legs[party].leg_id
-        self.world.media.send(m.PlayTone(leg_id, name) if name else m.StopTone(leg_id))
+        if (leg := self.legs.get(party)) is not None:
+            self.world.media.send(m.PlayTone(leg.leg_id, name) if name else m.StopTone(leg.leg_id))
 
     def hush(self, party: Party) -> None:
         """Throw away what a party has not yet heard."""
-        self.world.media.send(m.Clear(self.legs[party].leg_id))
-        self.world.bus.publish(e.Cleared(self.session_id, party))
+        if (leg := self.legs.get(party)) is not None:
+            self.world.media.send(m.Clear(leg.leg_id))
+            self.world.bus.publish(e.Cleared(self.session_id, party))
 
     async def say(self, party: Party, speech: Speech | None) -> None:
         """Play an announcement to a party and wait until it was heard; returns early when the party is gone."""
-        if speech is None:
+        if speech is None or party not in self.legs:
             return
         play_id = self.world.ids.object_id("say")
         self.play(party, play_id, speech.pcm, speech.rate_hz)
@@ -126,6 +132,7 @@ class Session:
 
     def interpret(self, directions: Sequence[Direction], rules: SegmentRules) -> None:
         """Start making words over, and cutting the talkers' voices into utterances."""
+        self._segment = rules
         for direction in directions:
             interpreter = Interpreter(
                 direction,
@@ -137,7 +144,12 @@ class Session:
             )
             self._interpreters[direction.talker] = interpreter
             self.own(interpreter.run(), f"interpreter {direction.talker}")
-            self.legs[direction.talker].listen(rules)
+            self.listen_to(direction.talker)
+
+    def listen_to(self, party: Party) -> None:
+        """A party has a new leg: if its words are made over, cut its voice into utterances."""
+        if party in self._interpreters and party in self.legs:
+            self.legs[party].listen(self._segment)
 
     def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something for as long as the session lives; a bug in it ends this session, no other."""
@@ -207,6 +219,14 @@ class Session:
         self.on_through(talker, on)
 
     def became_idle(self) -> None:
+        self._changed.notify()
+
+    async def until(self, holds: Callable[[], bool], limit_s: float) -> bool:
+        """Wait until `holds()`, looked at again whenever something changed here; False when the limit came first."""
+        return await self._changed.until(holds, limit_s)
+
+    def look_again(self) -> None:
+        """Something changed that this session does not know of."""
         self._changed.notify()
 
     def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:

@@ -8,20 +8,18 @@ from kallglot_media.config.load import Config, check_file, load_config
 from kallglot_media.config.mode import Agent, Gains, Mode, ModeRecording, Segment
 from kallglot_media.config.routes import Route, Routes
 from kallglot_media.config.server import (
-    Account,
     Jitter,
     Limits,
-    Listen,
     Log,
     Media,
     Recognizer,
     Recording,
     Server,
-    Sip,
     Speech,
     Synthesizer,
     Translator,
 )
+from kallglot_media.config.sip import Account, Listen, Sip
 
 __all__ = [
     "Account",

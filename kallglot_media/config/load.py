@@ -14,7 +14,8 @@ from kallglot_media.config.explain import explain
 from kallglot_media.config.mode import Mode
 from kallglot_media.config.reader import Loc, Tree, read_file, shown
 from kallglot_media.config.routes import Route, Routes, unreachable
-from kallglot_media.config.server import Account, Server
+from kallglot_media.config.server import Server
+from kallglot_media.config.sip import Account
 from kallglot_media.sip.passwords import HashedPassword
 from kallglot_media.speech.settings import SpeechSettings
 
@@ -52,6 +53,7 @@ class Config:
     def languages(self) -> tuple[str, ...]:
         """Every language that some route uses, sorted."""
         spoken = {language for route in self.routes for language in route.languages or ()}
+        spoken |= set(self.server.speech.languages)
         for mode in self.modes.values():
             spoken |= {mode.source_language, mode.target_language}
         return tuple(sorted(spoken))
@@ -224,6 +226,9 @@ def _accounts(model: BaseModel) -> Iterator[tuple[Loc, Account, str | None]]:
     if isinstance(model, Server):
         for index, account in enumerate(model.sip.accounts):
             yield ("sip", "accounts", index), account, model.sip.realm
+        for index, trunk in enumerate(model.sip.trunks):
+            if trunk.account is not None:
+                yield ("sip", "trunks", index, "account"), trunk.account, None
     if isinstance(model, Mode) and model.agent.account is not None:
         yield ("agent", "account"), model.agent.account, None
 

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.config.announcements import Announcements
-from kallglot_media.config.server import Account
+from kallglot_media.config.sip import Account
 from kallglot_media.config.types import Language, LevelDb, Settings, SipUri, bad
 from kallglot_media.media import messages
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party, Plan

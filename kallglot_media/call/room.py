@@ -1,0 +1,268 @@
+"""The scenario of sessions that a client made: whoever comes, by SIP or by a WebSocket, in any order.
+
+created ──▶ somebody comes ──▶ both there ──▶ last words ──▶ over
+   │ nobody for idle_s           (interpreted)     ▲ a party hangs up
+   └──▶ over (timeout)              └── a leg is dropped, dialled or transferred: the room stays
+
+A customer whose call finds nobody is put through to the agent of the session's mode file, as a Bridge does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.bridge import LAST_WORDS_S, Bridge, BridgeRules
+from kallglot_media.call.dialling import PartyBusy, other, transfer_party
+from kallglot_media.call.interpreter import Direction
+from kallglot_media.call.leg import Leg
+from kallglot_media.call.parties import AnyLeg
+from kallglot_media.call.ports import SipHeaders
+from kallglot_media.call.session import Session
+from kallglot_media.call.spoken import SpokenLanguages
+from kallglot_media.call.stream_leg import StreamLeg
+from kallglot_media.call.world import EndReason
+from kallglot_media.media.link import MediaError
+from kallglot_media.media.messages import Gains
+from kallglot_media.modes.plan import SILENT, Party, Plan
+from kallglot_media.sip.events import EndedBy, IncomingCall
+from kallglot_media.sip.settings import Credentials
+
+PARTIES = (Party.CUSTOMER, Party.AGENT)
+Outcome = tuple[EndReason, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRules:
+    """One session made by a client.
+
+    languages  party -> its language; None: found out from what it says
+    voices     language -> voice
+    agent      how to reach the agent when a customer's call finds nobody; None: it waits for one to come
+    number     the called number whose next call is this session's, or None
+    caller     From: of the calls that we make
+    headers    put on every call that we make
+    idle_s     after so long with nobody connected the session ends
+    rejoin_s   a WebSocket that broke may come back within this time
+    """
+
+    plan: Plan
+    gains: Gains
+    segment: SegmentRules
+    languages: Mapping[Party, str | None]
+    voices: Mapping[str, str | None]
+    agent: Callable[[IncomingCall], BridgeRules] | None
+    number: str | None
+    caller: str
+    headers: SipHeaders
+    ring_s: float
+    max_call_s: float
+    idle_s: float
+    rejoin_s: float
+
+
+class StreamTaken(Exception):
+    """Another client already carries this session's sound."""
+
+
+class Room:
+    """One session, from before the first party comes. `enter` makes the Session; `over` is told when idle too long."""
+
+    def __init__(
+        self, session_id: str, rules: RoomRules, enter: Callable[[Room], Session], over: Callable[[Room], None]
+    ) -> None:
+        self.session_id = session_id
+        self.rules = rules
+        self.session: Session | None = None
+        self._enter = enter
+        self._loop = asyncio.get_running_loop()
+        self._idle: asyncio.TimerHandle | None = self._loop.call_later(rules.idle_s, over, self)
+        self._rejoin: asyncio.TimerHandle | None = None
+        self._stream_held = False
+        self._bridge: asyncio.Future[Outcome] = self._loop.create_future()
+        self._stream_end: Outcome | None = None
+        self._started = False
+
+    def enter(self) -> Session:
+        """The session; made now if this is the first who comes. Raises OSError when there is no room on the disk."""
+        if self.session is None:
+            self.session = self._enter(self)
+            self.session.set_plan(SILENT)
+            self.close()
+        return self.session
+
+    def close(self) -> None:
+        """Stop waiting for the first party."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    # ── the scenario ─────────────────────────────────────────────────────────────
+
+    async def run(self) -> Outcome:
+        """The whole session, from the first party on; returns why and how it ended."""
+        assert self.session is not None
+        session, rules = self.session, self.rules
+        started_s: float | None = None
+        while True:
+            limit_s = rules.idle_s
+            if started_s is not None and session.legs:
+                limit_s = max(0.0, started_s + rules.max_call_s - self._loop.time())
+            if not await session.until(self._has_news, limit_s):
+                if started_s is not None and session.legs:
+                    return EndReason.TIMEOUT, f"limits.max_call_s: {rules.max_call_s:g} s are over"
+                return EndReason.TIMEOUT, f"for {rules.idle_s:g} s not both parties were connected"
+            if session.stop.done():
+                return session.stop.result()
+            if self._bridge.done():
+                return self._bridge.result()
+            if (gone := session.parties.gone()) is not None:
+                return await self._end_after(gone)
+            self._start()
+            started_s = self._loop.time()
+
+    def _has_news(self) -> bool:
+        assert self.session is not None
+        session = self.session
+        if session.stop.done() or self._bridge.done():
+            return True
+        if session.bridged:
+            return False  # the bridge sees to it
+        all_there = all(map(session.parties.connected, PARTIES))
+        return session.parties.gone() is not None or (all_there and not self._started)
+
+    def _start(self) -> None:
+        assert self.session is not None
+        self._started = True
+        for party in PARTIES:
+            self.session.tone(party, None)
+        self.session.set_plan(self.rules.plan, self.rules.gains)
+        self.session.interpret(self._directions(), self.rules.segment)
+        self.session.active()
+
+    def _directions(self) -> list[Direction]:
+        """Both ways are translated; words that nobody is to hear as made speech are for the transcript alone."""
+        spoken = SpokenLanguages(self.rules.languages)
+        return [
+            Direction(
+                talker,
+                other(talker),
+                self.rules.languages[talker],
+                self.rules.languages[other(talker)],
+                voices=dict(self.rules.voices),
+                spoken=spoken,
+                aloud=self.rules.plan.made.get(other(talker)) is talker,
+            )
+            for talker in PARTIES
+        ]
+
+    async def _end_after(self, gone: AnyLeg) -> Outcome:
+        assert self.session is not None
+        if isinstance(gone, StreamLeg) and self._stream_end is not None:
+            return self._stream_end
+        await self.session.last_words(gone.party, LAST_WORDS_S)
+        reason = EndReason.CUSTOMER_HANGUP if gone.party is Party.CUSTOMER else EndReason.AGENT_HANGUP
+        return reason, gone.ended.result().reason or str(reason)
+
+    # ── SIP ──────────────────────────────────────────────────────────────────────
+
+    def seat(self, wanted: Party | None) -> Party | None:
+        """The party that a call stands for: a place that is free, or only held by a silent stream."""
+        for party in (wanted,) if wanted is not None else PARTIES:
+            leg = self.session.legs.get(party) if self.session is not None else None
+            if leg is None or (isinstance(leg, StreamLeg) and not leg.was_heard):
+                return party
+        return None
+
+    async def take_call(self, incoming: IncomingCall, party: Party) -> None:
+        """A call for `sip:<session id>@here`. Raises MediaError when there is no port for it."""
+        session = self.enter()
+        before = session.legs.get(party)
+        leg = session.new_leg(party)
+        leg.take_call(incoming.call)
+        try:
+            await leg.open()
+        except MediaError:
+            leg.rejected_by_us(503, "no port")
+            session.parties.forget(leg, before)
+            raise
+        answer = leg.take_offer(incoming.offer)
+        if before is not None:
+            before.hang_up("its party came by SIP")
+            before.close_media()
+        if leg.ended.done():
+            return
+        if party is Party.CUSTOMER and self.rules.agent is not None and self._nobody_but(party):
+            session.bridged = True
+            session.own(self._run_bridge(Bridge(session, leg, answer, self.rules.agent(incoming))), "bridge")
+            return
+        session.world.signalling.answer(incoming.call, answer)
+        leg.answered_by_us()
+        session.listen_to(party)
+        if not session.parties.connected(other(party)):
+            session.tone(party, "ringback")
+
+    def _nobody_but(self, party: Party) -> bool:
+        assert self.session is not None
+        parties = self.session.parties
+        return other(party) not in parties.legs and not parties.dialling
+
+    async def _run_bridge(self, bridge: Bridge) -> None:
+        self._bridge.set_result(await bridge.run())
+
+    async def dial(
+        self, party: Party, to: str, from_: str, headers: SipHeaders, credentials: Credentials | None, ring_s: float
+    ) -> Leg:
+        """Add a party. Raises DialFailed, PartyBusy, OSError."""
+        if self.seat(party) is None:
+            raise PartyBusy(f"the {party} is connected already; hang up or transfer instead")
+        session = self.enter()
+        return await transfer_party(session, party, to, from_, headers=headers, credentials=credentials, ring_s=ring_s)
+
+    # ── WebSocket ────────────────────────────────────────────────────────────────
+
+    def connect_stream(self, roles: Iterable[Party]) -> dict[Party, StreamLeg]:
+        """A client carries the sound of these parties, except of those that came by SIP.
+
+        Raises StreamTaken, OSError.
+        """
+        if self._stream_held:
+            raise StreamTaken
+        session = self.enter()
+        self._stream_held = True
+        if self._rejoin is not None:
+            self._rejoin.cancel()
+            self._rejoin = None
+        legs = {}
+        for party in roles:
+            leg = session.legs.get(party)
+            if leg is None:
+                leg = session.parties.new_stream_leg(party)
+                leg.open()
+                session.listen_to(party)
+            if isinstance(leg, StreamLeg):
+                legs[party] = leg
+        session.look_again()
+        return legs
+
+    def release_stream(self, *, closed: bool) -> None:
+        """The client has gone. closed: it said goodbye; otherwise it may come back within rejoin_s."""
+        if not self._stream_held:
+            return
+        self._stream_held = False
+        if closed:
+            self._drop_stream(EndReason.COMPLETED, "the client closed its connection")
+        else:
+            why = f"the client's connection broke and did not come back within {self.rules.rejoin_s:g} s"
+            self._rejoin = self._loop.call_later(self.rules.rejoin_s, self._drop_stream, EndReason.TIMEOUT, why)
+
+    def _drop_stream(self, reason: EndReason, why: str) -> None:
+        assert self.session is not None
+        legs = list(self.session.legs.values())
+        if legs and all(isinstance(leg, StreamLeg) for leg in legs):
+            self._stream_end = reason, why
+        for leg in legs:
+            if isinstance(leg, StreamLeg):
+                leg.hang_up(why, by=EndedBy.REMOTE)
