@@ -1,14 +1,14 @@
 #!/bin/sh
-# Install the SIP peers that the tests talk to, from Debian. Does nothing when they are there.
+# Install what the tests talk to, from Debian. Does nothing when it is there.
 #
-#   scripts/install_peers.sh          what `make test` needs: SIPp and baresip
+#   scripts/install_peers.sh          what `make test` needs: SIPp, baresip, PostgreSQL
 #   scripts/install_peers.sh --all    what `make interop` needs on top
 #
 # On Debian 12 the versions are pinned to those the tests were written against; elsewhere, or when
 # Debian has moved on to a security update, the distribution's own version is taken and named.
 set -eu
 
-core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3"
+core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3 postgresql"
 more="linphone-cli linphone-common sipsak sox kamailio"
 
 asked=${1:-}
@@ -28,7 +28,7 @@ done
 
 # By hand, tests with a missing peer are skipped and say so; where CI is set, or with --all, that is no answer.
 give_up() {
-    echo "install_peers.sh: $1; without SIPp 3.6 and baresip 1.0 the tests that need them are skipped" >&2
+    echo "install_peers.sh: $1; without SIPp 3.6, baresip 1.0 and PostgreSQL 14 (or newer) the tests that need them are skipped" >&2
     if [ -n "${CI:-}" ] || [ "$asked" = "--all" ]; then exit 2; fi
     exit 0
 }
@@ -54,5 +54,6 @@ for package in $missing; do
         exit 1
     fi
 done
-# Debian starts what it installs; the tests start a Kamailio of their own, and 5060 is wanted for calls.
+# Debian starts what it installs; the tests start their own, and 5060 is wanted for calls.
+case "$missing" in *postgresql*) $as_root systemctl disable --now postgresql >/dev/null 2>&1 || true ;; esac
 case "$missing" in *kamailio*) $as_root systemctl disable --now kamailio >/dev/null 2>&1 || true ;; esac

@@ -35,14 +35,15 @@ def sqlite_url(data_dir: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
-    """How many days each kind is kept; None: for ever. Counted from the end of the session, else from creation.
+    """How many days each kind is kept; None: for ever.
 
-    A session's row goes last: with it go its legs and whatever is left of its folder.
+    recordings, transcripts and analyses go by their own age, sessions by their end. With a session goes all
+    that it has, and its folder.
     """
 
-    recordings_days: float | None = 90
-    transcripts_days: float | None = 90
-    analyses_days: float | None = 90
-    sessions_days: float | None = 365
+    recordings_days: float | None = None
+    transcripts_days: float | None = None
+    analyses_days: float | None = None
+    sessions_days: float | None = None
     webhooks_days: float | None = 30
     audit_days: float | None = 365

@@ -96,14 +96,24 @@ class Store:
         when it did not get its turn within `deadline_s`, or when the database refuses. A write whose caller
         is cancelled before its turn is not done.
         """
-        write = self._enqueue(partial(_call, query, args, kwargs))
+        outcome: T = await self._written(self._enqueue(partial(_call, query, args, kwargs)))
+        return outcome
+
+    async def write_as_of(
+        self, now_ms: int, query: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`write`, of something that happened at `now_ms`."""
+        outcome: T = await self._written(self._enqueue(partial(_call, query, args, kwargs), now_ms))
+        return outcome
+
+    async def _written(self, write: _Write) -> Any:
         try:
             async with asyncio.timeout(self.settings.deadline_s):
                 return await asyncio.shield(write.done)
         except TimeoutError:
             if write.begun:
                 # It is being committed or refused: only the driver knows, and it answers within its own lock_wait_s.
-                return await write.done  # type: ignore[no-any-return]
+                return await write.done
             self._give_up(write)
             raise StoreUnavailable(
                 f"{len(self._line)} writes wait; this one for {self.settings.deadline_s} s"
@@ -141,13 +151,14 @@ class Store:
 
     # ── the line ─────────────────────────────────────────────────────────────────
 
-    def _enqueue(self, work: Callable[[Tx], object]) -> _Write:
+    def _enqueue(self, work: Callable[[Tx], object], now_ms: int | None = None) -> _Write:
         if self._closing:
             raise StoreUnavailable("the server is stopping")
         if len(self._line) >= self.settings.longest_queue:
             self.counters["line_full"] += 1
             raise StoreUnavailable(f"{len(self._line)} writes wait in line")
-        write = _Write(work, self._clock(), asyncio.get_running_loop().create_future(), set())
+        now_ms = self._clock() if now_ms is None else now_ms
+        write = _Write(work, now_ms, asyncio.get_running_loop().create_future(), set())
         self._line.append(write)
         self._waiting.set()
         return write

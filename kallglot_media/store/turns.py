@@ -67,8 +67,11 @@ def count(tx: Tx, session_id: str) -> int:
     return len(rows.all())
 
 
-def made(row: Mapping[str, Any], session_id: str) -> Turn:
-    """A turn as a line of transcript.jsonl has it. KeyError, TypeError or ValueError when it is none."""
+def made(row: Mapping[str, Any], session_id: str, began_ms: int = 0) -> Turn:
+    """A turn as a line of transcript.jsonl has it. KeyError, TypeError or ValueError when it is none.
+
+    began_ms  when the session's clock began, ms since 1970: gives spoken_at_ms
+    """
     translation = row.get("translation") or {}
     play = row.get("play") or {}
     return Turn(
@@ -84,4 +87,5 @@ def made(row: Mapping[str, Any], session_id: str) -> Turn:
         confidence=None if row.get("confidence") is None else float(row["confidence"]),
         first_sample_ms=play.get("first_sample_ms"),
         timings=row.get("timings"),
+        spoken_at_ms=began_ms + int(row["end_ms"]) if began_ms else 0,
     )
