@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from kallglot_media.sip.message import Request
 
-ALLOWED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+ALLOWED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
 ALLOW = ", ".join(ALLOWED)
-SUPPORTED: frozenset[str] = frozenset()
-"""Option tags that we speak. 100rel (PRACK), timer, replaces and path are not among them."""
+SUPPORTED = ("100rel", "timer")
+"""Option tags that we speak: RFC 3262, RFC 4028."""
+SUPPORTED_TEXT = ", ".join(SUPPORTED)
 SDP = "application/sdp"
 _DTMF_TYPES = frozenset({"application/dtmf-relay", "application/dtmf", "audio/telephone-event"})
 

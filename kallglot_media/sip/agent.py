@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from kallglot_media.ids import Ids
-from kallglot_media.sip.admission import ALLOW, SDP, Refusal, dtmf_of, invite_objection, objection
-from kallglot_media.sip.call import Incoming, State, end_of, sdp_of
+from kallglot_media.sip.admission import ALLOW, SDP, SUPPORTED_TEXT, Refusal, invite_objection, objection
+from kallglot_media.sip.call import Incoming, State, sdp_of
 from kallglot_media.sip.core import Core
 from kallglot_media.sip.dialog import MAX_FORWARDS, Dialog
 from kallglot_media.sip.doorman import Doorman
@@ -24,19 +24,20 @@ from kallglot_media.sip.errand import Errand
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import IncomingCall, Peer, SipEvent
 from kallglot_media.sip.headers import Headers
+from kallglot_media.sip.indialog import Call, InDialog
 from kallglot_media.sip.message import Request
 from kallglot_media.sip.routing import Address
+from kallglot_media.sip.session_timer import SessionTimer
 from kallglot_media.sip.settings import AgentSettings, Credentials, Ignore
 from kallglot_media.sip.uac import OutgoingCall
 from kallglot_media.sip.uas import IncomingInvite
 from kallglot_media.sip.uri import NameAddr, Uri
+from kallglot_media.sip.verbs import CallVerbs, HeaderFields
 
-Call = OutgoingCall | IncomingInvite
-HeaderFields = Sequence[tuple[str, str]]
 _RETRY_AFTER_S = "5"
 
 
-class SipAgent:
+class SipAgent(CallVerbs):
     """A user agent for many calls in both roles.
 
     draining   True: no new calls (503), and OPTIONS says so; calls that are there go on
@@ -46,11 +47,10 @@ class SipAgent:
         self.settings = settings or AgentSettings()
         self.draining = False
         self._ids = ids
-        self._core = Core(ids, self.settings, self)
+        super().__init__(Core(ids, self.settings, self))
+        self._inside = InDialog(self._core)
         self._doorman = Doorman(ids, self.settings, self._core.counters)
-        self._calls: dict[str, Call] = {}
         self._errands: dict[str, Errand] = {}
-        self._ended: set[str] = set()
 
     # ── what the shell does ─────────────────────────────────────────────────────
 
@@ -124,6 +124,7 @@ class SipAgent:
                 ("CSeq", "1 INVITE"),
                 ("Contact", self._core.contact(destination)),
                 ("Allow", ALLOW),
+                ("Supported", SUPPORTED_TEXT),
             ]
         )
         if sdp is not None:
@@ -151,50 +152,6 @@ class SipAgent:
     def address_towards(self, peer: Peer) -> Address:
         """Where `peer` must send to reach us. Raises ValueError for a transport without an address of ours."""
         return self._core.address_towards(peer)
-
-    def ring(
-        self, call: str, now_s: float, *, status: int = 180, sdp: bytes | None = None, headers: HeaderFields = ()
-    ) -> None:
-        """A provisional response (101–199) to an incoming call; sdp: early media, the answer to its offer."""
-        found = self._incoming(call)
-        if found is not None:
-            found.ring(now_s, status, sdp, tuple(headers))
-
-    def answer(self, call: str, sdp: bytes, now_s: float, *, headers: HeaderFields = ()) -> None:
-        """200 to an incoming call. sdp: the answer, or our offer when the INVITE had none."""
-        found = self._incoming(call)
-        if found is not None:
-            found.answer(sdp, now_s, tuple(headers))
-
-    def reject(
-        self, call: str, status: int, now_s: float, *, reason: str | None = None, headers: HeaderFields = ()
-    ) -> None:
-        """Refuse an incoming call with a final response of 300–699."""
-        found = self._incoming(call)
-        if found is not None:
-            found.reject(status, now_s, reason, tuple(headers))
-            self._sweep()
-
-    def hangup(self, call: str, now_s: float, *, reason: str | None = None) -> None:
-        """End a call whatever its state: CANCEL, 480 or BYE. Ending it twice does nothing."""
-        found = self._find(call)
-        if found is not None:
-            found.hangup(now_s, reason)
-            self._sweep()
-
-    def answer_offer(self, call: str, sdp: bytes, now_s: float, *, headers: HeaderFields = ()) -> None:
-        """200 to a re-INVITE or UPDATE that MediaOffered told of."""
-        found = self._find(call)
-        if found is not None and not found.offers.answer(sdp, now_s, headers):
-            self._core.count("verb_too_late")
-
-    def refuse_offer(
-        self, call: str, status: int, now_s: float, *, reason: str | None = None, headers: HeaderFields = ()
-    ) -> None:
-        """Refuse what MediaOffered told of; the media stay as they were."""
-        found = self._find(call)
-        if found is not None and not found.offers.refuse(status, now_s, reason, headers):
-            self._core.count("verb_too_late")
 
     @property
     def counters(self) -> Counter[str]:
@@ -257,7 +214,7 @@ class SipAgent:
 
     def _new_call(self, incoming: Incoming, now_s: float) -> None:
         request = incoming.request
-        wrong = invite_objection(request)
+        wrong = invite_objection(request) or self._session_timer().objection(request)
         if wrong is not None:
             self._refuse(incoming, wrong, now_s)
             return
@@ -274,6 +231,9 @@ class SipAgent:
             return
         self._core.emit(IncomingCall(name, request, incoming.source, sdp_of(request)))
 
+    def _session_timer(self) -> SessionTimer:
+        return SessionTimer(self.settings.session_expires_s, self.settings.min_session_s)
+
     def _options(self, incoming: Incoming, now_s: float) -> None:
         """RFC 3261 11.2: "The response code chosen MUST be the same that would have been chosen" for an INVITE."""
         if self.draining:
@@ -283,7 +243,7 @@ class SipAgent:
             incoming,
             200,
             now_s,
-            [("Allow", ALLOW), ("Accept", SDP), ("Accept-Encoding", "identity"), ("Supported", "")],
+            [("Allow", ALLOW), ("Accept", SDP), ("Accept-Encoding", "identity"), ("Supported", SUPPORTED_TEXT)],
         )
 
     def _cancel(self, incoming: Incoming, now_s: float) -> None:
@@ -300,58 +260,17 @@ class SipAgent:
             call.on_cancel(incoming.request, now_s)
             return
         self._reply(incoming, 200, now_s)
-        if call is not None and call.offers.key == incoming.cancels:
-            call.offers.refuse(487, now_s)
+        if call is not None and call.mid.offers.key == incoming.cancels:
+            call.mid.offers.refuse(487, now_s)
 
     def _in_dialog(self, incoming: Incoming, now_s: float) -> None:
-        """RFC 3261 12.2.2."""
         request = incoming.request
         call, dialog = self._dialog_of(request)
-        if call is None or dialog is None:
-            self._core.count(f"{'ack' if request.method == 'ACK' else 'request'}_without_dialog")
-            if request.method != "ACK":
-                self._reply(incoming, 481, now_s)
+        if call is not None and dialog is not None:
+            self._inside.on_request(call, dialog, incoming, now_s)
             return
-        if request.method == "ACK":
-            call.on_ack(request, now_s)
-            return
-        if not dialog.takes_in_order(request):
-            self._core.count("out_of_order")
-            self._reply(incoming, 500, now_s, reason="Server Internal Error (CSeq out of order)")
-            return
-        wrong = objection(request)
-        if wrong is not None:
-            self._refuse(incoming, wrong, now_s)
-        elif request.method == "BYE":
-            self._reply(incoming, 200, now_s)
-            call.on_bye(incoming, now_s, end_of(request))
-        elif request.method in ("INVITE", "UPDATE"):
-            self._offer(call, dialog, incoming, now_s)
-        else:  # INFO, OPTIONS
-            if request.method == "INFO":
-                self._core.count("info_dtmf" if dtmf_of(request) else "info")
-            self._reply(
-                incoming, 200, now_s, [("Allow", ALLOW), ("Accept", SDP)] if request.method == "OPTIONS" else ()
-            )
-
-    def _offer(self, call: Call, dialog: Dialog, incoming: Incoming, now_s: float) -> None:
-        """Re-INVITE, or UPDATE: a new offer, a new target, or both."""
-        request = incoming.request
-        if isinstance(call, IncomingInvite):
-            call.on_overtaken(now_s)
-        dialog.refresh_target(request)
-        if request.method == "UPDATE" and sdp_of(request) is None:
-            self._reply(incoming, 200, now_s, [("Contact", self._core.contact(incoming.source))])
-        elif call.state is State.CONFIRMED:
-            call.offers.open(incoming, now_s)
-        elif call.state in (State.CALLING, State.PROCEEDING, State.CANCELLING, State.ANSWERED):
-            # 14.2: "A UAS that receives an INVITE on a dialog while an INVITE it had sent on
-            #  that dialog is in progress MUST return a 491 (Request Pending)"
-            self._core.count("glare")
-            self._reply(incoming, 491, now_s)
-        elif call.state is State.ALERTING:
-            self._reply(incoming, 500, now_s, [("Retry-After", str(self._core.up_to(10)))])
-        else:
+        self._core.count(f"{'ack' if request.method == 'ACK' else 'request'}_without_dialog")
+        if request.method != "ACK":
             self._reply(incoming, 481, now_s)
 
     def _refuse(self, incoming: Incoming, refusal: Refusal, now_s: float) -> None:
@@ -377,18 +296,6 @@ class SipAgent:
         name = self._core.call_bound_to((request.call_id, request.to.tag or "", remote_tag))
         call = self._calls.get(name) if name is not None else None
         return call, call.dialog_of(remote_tag) if call is not None else None
-
-    def _find(self, name: str) -> Call | None:
-        call = self._calls.get(name)
-        if call is None:  # it ended while the user made up their mind
-            self._core.count("verb_too_late")
-        return call
-
-    def _incoming(self, name: str) -> IncomingInvite | None:
-        call = self._find(name)
-        if call is None or isinstance(call, IncomingInvite):
-            return call
-        raise ValueError(f"call {name} is one that we made; ring(), answer() and reject() are for incoming calls")
 
     def _sweep(self) -> None:
         """Forget calls of which nothing can come any more."""

@@ -41,6 +41,7 @@ class On(StrEnum):
     OK_AGAIN = "2xx of a dialog that was acknowledged"
     OK_ELSEWHERE = "2xx of another fork"
     CHALLENGED = "401 or 407 that we can answer"
+    TOO_SHORT = "422, and a longer session interval to ask for"
     REFUSED = "any other final response"
     NO_RESPONSE = "timer B or F"
     UNREACHABLE = "the transport failed"
@@ -54,6 +55,8 @@ class On(StrEnum):
     CANCEL = "CANCEL received"
     ACK = "ACK received"
     NO_ACK = "no ACK for 64*T1"
+    NO_PRACK = "no PRACK for 64*T1"
+    LOST = "the peer does not know the dialog any more, or gave no sign of life"
     BYE = "BYE received"
     BYE_DONE = "our BYE has its response, or will never get one"
 
@@ -66,6 +69,7 @@ class Do(StrEnum):
     LEAVE_FORK = "ACK and BYE to the fork that lost"
     RETRY = "INVITE again with credentials"
     TRY_NEXT = "INVITE to the next target"
+    ASK_LONGER = "INVITE again with a longer session interval"
     SEND_CANCEL = "CANCEL"
     SEND_BYE = "BYE"
     GIVE_UP = "destroy the INVITE transaction"
@@ -88,6 +92,7 @@ CALLER: Table = {
     (S.CALLING, E.PROGRESS): (S.PROCEEDING, (A.TELL_PROGRESS,)),
     (S.CALLING, E.OK): (S.CONFIRMED, (A.ACKNOWLEDGE, A.TELL_ANSWERED)),
     (S.CALLING, E.CHALLENGED): (S.CALLING, (A.RETRY,)),
+    (S.CALLING, E.TOO_SHORT): (S.CALLING, (A.ASK_LONGER,)),
     (S.CALLING, E.REFUSED): (S.ENDED, (A.TELL_FAILED,)),
     (S.CALLING, E.NO_RESPONSE): (S.ENDED, (A.TELL_FAILED,)),
     (S.CALLING, E.UNREACHABLE): (S.ENDED, (A.TELL_FAILED,)),
@@ -111,7 +116,10 @@ CALLER: Table = {
     (S.PROCEEDING, E.PROGRESS): (S.PROCEEDING, (A.TELL_PROGRESS,)),
     (S.PROCEEDING, E.OK): (S.CONFIRMED, (A.ACKNOWLEDGE, A.TELL_ANSWERED)),
     (S.PROCEEDING, E.CHALLENGED): (S.CALLING, (A.RETRY,)),
+    (S.PROCEEDING, E.TOO_SHORT): (S.CALLING, (A.ASK_LONGER,)),
     (S.PROCEEDING, E.REFUSED): (S.ENDED, (A.TELL_FAILED,)),
+    # 15: the callee "MUST NOT send a BYE on an early dialog", but some do: what else could it mean?
+    (S.PROCEEDING, E.BYE): (S.CANCELLING, (A.SEND_CANCEL,)),
     (S.PROCEEDING, E.UNREACHABLE): (S.ENDED, (A.GIVE_UP, A.TELL_FAILED)),
     (S.PROCEEDING, E.TOO_LONG): (S.CANCELLING, (A.SEND_CANCEL,)),
     (S.PROCEEDING, E.HANGUP): (S.CANCELLING, (A.SEND_CANCEL,)),
@@ -130,6 +138,7 @@ CALLER: Table = {
     (S.CONFIRMED, E.HANGUP): (S.ENDING, (A.SEND_BYE, A.TELL_ENDED)),
     (S.CONFIRMED, E.BYE): (S.ENDED, (A.TELL_ENDED,)),
     (S.CONFIRMED, E.NO_ACK): (S.ENDING, (A.SEND_BYE, A.TELL_ENDED)),  # of our 200 to a re-INVITE, 14.2
+    (S.CONFIRMED, E.LOST): (S.ENDING, (A.SEND_BYE, A.TELL_ENDED)),  # 12.2.1.2, RFC 4028 section 10
     (S.ENDING, E.OK_AGAIN): (S.ENDING, (A.ACKNOWLEDGE_AGAIN,)),
     (S.ENDING, E.OK_ELSEWHERE): (S.ENDING, (A.LEAVE_FORK,)),
     (S.ENDING, E.BYE): (S.ENDING, ()),
@@ -149,6 +158,7 @@ CALLEE: Table = {
     (S.ALERTING, E.BYE): (S.ENDED, (A.SEND_FINAL, A.TELL_ENDED)),
     (S.ALERTING, E.TOO_LONG): (S.ENDED, (A.SEND_FINAL, A.TELL_ENDED)),
     (S.ALERTING, E.UNREACHABLE): (S.ENDED, (A.GIVE_UP, A.TELL_ENDED)),
+    (S.ALERTING, E.NO_PRACK): (S.ENDED, (A.SEND_FINAL, A.TELL_ENDED)),
     (S.ANSWERED, E.ACK): (S.CONFIRMED, (A.STOP_OK, A.TELL_CONFIRMED)),
     (S.ANSWERED, E.NO_ACK): (S.ENDING, (A.STOP_OK, A.SEND_BYE, A.TELL_ENDED)),
     # 15: "The callee's UA MUST NOT send a BYE on a confirmed dialog until it has received
@@ -161,6 +171,7 @@ CALLEE: Table = {
     (S.CONFIRMED, E.HANGUP): (S.ENDING, (A.SEND_BYE, A.TELL_ENDED)),
     (S.CONFIRMED, E.BYE): (S.ENDED, (A.TELL_ENDED,)),
     (S.CONFIRMED, E.NO_ACK): (S.ENDING, (A.SEND_BYE, A.TELL_ENDED)),
+    (S.CONFIRMED, E.LOST): (S.ENDING, (A.SEND_BYE, A.TELL_ENDED)),
     (S.ENDING, E.BYE): (S.ENDING, ()),
     (S.ENDING, E.BYE_DONE): (S.ENDED, ()),
 }

@@ -87,11 +87,41 @@ class CallConfirmed:
 
 @dataclass(frozen=True, slots=True)
 class MediaOffered:
-    """A re-INVITE. Answer with answer_offer() or refuse_offer(); offer None: ours goes into the 200."""
+    """A re-INVITE, or an UPDATE or PRACK with an offer. Answer with answer_offer() or refuse_offer();
+    offer None: ours goes into the 200."""
 
     call: str
     request: Request
     offer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """Our reoffer() was taken, or a refresh of the session brought news. sdp: the answer."""
+
+    call: str
+    response: Response
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferFailed:
+    """Our reoffer() was refused: the media stay as they were, the call goes on.
+
+    status  what the peer said, 503 (transport failed), 491 (its own offers crossed ours again and again)
+    """
+
+    call: str
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressConfirmed:
+    """The PRACK for a reliable 18x of ours arrived (RFC 3262). sdp: the answer, when the offer was in our 18x."""
+
+    call: str
+    sdp: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +151,15 @@ class RequestAnswered:
 
 
 SipEvent = (
-    IncomingCall | CallProgress | CallAnswered | CallFailed | CallConfirmed | MediaOffered | CallEnded | RequestAnswered
+    IncomingCall
+    | CallProgress
+    | CallAnswered
+    | CallFailed
+    | CallConfirmed
+    | MediaOffered
+    | OfferAnswered
+    | OfferFailed
+    | ProgressConfirmed
+    | CallEnded
+    | RequestAnswered
 )

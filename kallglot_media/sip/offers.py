@@ -1,13 +1,15 @@
-"""Offers inside a call: re-INVITE (RFC 3261 section 14.2) and UPDATE (RFC 3311), as the one who answers."""
+"""Offers inside a call: re-INVITE (RFC 3261 section 14.2), UPDATE (RFC 3311) and PRACK, as the one who answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from kallglot_media.sip.admission import ALLOW, SUPPORTED_TEXT
 from kallglot_media.sip.call import Incoming, OkUntilAck, Wire, sdp_of
 from kallglot_media.sip.events import CallConfirmed, MediaOffered
 from kallglot_media.sip.message import Request, Response, make_response
+from kallglot_media.sip.session_timer import SessionTimer
 
 _OK = "re-ok"
 _END_OF_OFFER = "offer"
@@ -22,12 +24,24 @@ class Stage(StrEnum):
 
 
 class Offers:
-    """At most one offer of the peer at a time; a second one is sent away."""
+    """At most one offer of the peer at a time; a second one is sent away.
 
-    def __init__(self, call: str, wire: Wire) -> None:
+    over  called when one is done with: (now_s, our SDP, theirs), both None when it was refused
+    """
+
+    def __init__(
+        self,
+        call: str,
+        wire: Wire,
+        timer: SessionTimer,
+        over: Callable[[float, bytes | None, bytes | None], None],
+    ) -> None:
         self.stage = Stage.IDLE
         self._call = call
         self._wire = wire
+        self._timer = timer
+        self._over = over
+        self._ours: bytes | None = None
         self._incoming: Incoming | None = None
         self._ok: OkUntilAck | None = None
 
@@ -50,6 +64,11 @@ class Offers:
             refuse(self._wire, incoming, 491, now_s)
             return
         self._stop_ok()
+        wrong = self._timer.objection(incoming.request)
+        if wrong is not None:
+            self._wire.count(f"refused_{wrong.status}")
+            refuse(self._wire, incoming, wrong.status, now_s, headers=wrong.headers)
+            return
         self.stage = Stage.ASKED
         self._incoming = incoming
         if incoming.request.method == "INVITE":
@@ -63,15 +82,34 @@ class Offers:
         incoming = self._take()
         if incoming is None:
             return False
-        response = make_response(incoming.request, 200, body=sdp, content_type="application/sdp")
-        with_headers(response, [("Contact", self._wire.contact(incoming.source))], headers)
-        if incoming.request.method == "INVITE":
+        request = incoming.request
+        response = make_response(request, 200, body=sdp, content_type="application/sdp")
+        ours = []
+        if request.method != "PRACK":
+            ours = [("Contact", self._wire.contact(incoming.source)), ("Allow", ALLOW), ("Supported", SUPPORTED_TEXT)]
+            ours += self._timer.answer_headers(request)
+        with_headers(response, ours, headers)
+        if request.method == "INVITE":
             self.stage = Stage.AWAIT_ACK
             self._incoming = incoming
+            self._ours = sdp
             self._ok = OkUntilAck(self._wire, self._call, incoming, response, now_s, timer=_OK)
         else:
             self._wire.respond(incoming, response, now_s)
+            self._over(now_s, sdp, sdp_of(request))
         return True
+
+    def refresh(self, incoming: Incoming, now_s: float) -> None:
+        """An UPDATE without a body: nothing but a sign of life, and perhaps a new Contact. RFC 4028."""
+        wrong = self._timer.objection(incoming.request)
+        if wrong is not None:
+            self._wire.count(f"refused_{wrong.status}")
+            refuse(self._wire, incoming, wrong.status, now_s, headers=wrong.headers)
+            return
+        headers = [("Contact", self._wire.contact(incoming.source)), ("Allow", ALLOW), ("Supported", SUPPORTED_TEXT)]
+        headers += self._timer.answer_headers(incoming.request)
+        refuse(self._wire, incoming, 200, now_s, headers=headers)
+        self._over(now_s, b"", None)
 
     def refuse(
         self, status: int, now_s: float, reason: str | None = None, headers: Iterable[tuple[str, str]] = ()
@@ -81,14 +119,17 @@ class Offers:
         if incoming is None:
             return False
         refuse(self._wire, incoming, status, now_s, reason=reason, headers=headers)
+        self._over(now_s, None, None)
         return True
 
-    def on_ack(self, request: Request) -> None:
+    def on_ack(self, request: Request, now_s: float) -> None:
         if self._ok is None or request.cseq.number != self._ok.cseq:
             return  # the ACK of a 200 that was acknowledged before
+        ours, theirs = self._ours, sdp_of(self._ok.incoming.request)
         told = sdp_of(request) if self._awaits_answer() else None
         self._stop_ok()
         self._wire.emit(CallConfirmed(self._call, told))
+        self._over(now_s, ours, theirs or told)
 
     def on_timer(self, name: str, now_s: float) -> bool:
         """False when a 200 of ours was never acknowledged: the call has to end."""
@@ -133,7 +174,7 @@ def refuse(
     reason: str | None = None,
     headers: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Answer a request inside a dialog with a final response."""
+    """Answer a request inside a dialog with a final response that has no body."""
     wire.respond(incoming, with_headers(make_response(incoming.request, status, reason), [], headers), now_s)
 
 

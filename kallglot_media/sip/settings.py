@@ -81,6 +81,9 @@ class AgentSettings:
     next_target_s        a target that has said nothing for so long is passed over when there is another
     longest_ring_s       a call neither answered nor refused is given up after this
     longest_offer_s      a re-INVITE that nobody answers is refused after this
+    session_expires_s    a session without a sign of life for so long is over (RFC 4028); 0: we do not ask for that
+    min_session_s        shorter ones are refused with 422; at least 90 outside of tests
+    reliable_media       18x with media are sent reliably to who knows 100rel (RFC 3262), not only to who requires it
     accept               asked for each request outside a dialog, by source address or by signature
     answerers            method → who answers it outside dialogs: REGISTER → a registrar
     """
@@ -95,5 +98,8 @@ class AgentSettings:
     next_target_s: float = 4.0
     longest_ring_s: float = 300.0
     longest_offer_s: float = 10.0
+    session_expires_s: int = 1800
+    min_session_s: int = 90
+    reliable_media: bool = True
     accept: Callable[[Request, Peer], Decision] = accept_all
     answerers: Mapping[str, Answerer] = field(default_factory=dict)

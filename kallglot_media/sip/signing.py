@@ -23,6 +23,10 @@ class Signer:
         self._nonce = nonce
         self._signed = 0
 
+    def begin(self) -> None:
+        """A new request: what was signed before it does not count against it."""
+        self._signed = 0
+
     def can_answer(self, response: Response) -> bool:
         """Whether to send again: not when what we have was refused already."""
         if response.status not in (401, 407) or self._client is None or self._signed >= _MOST_SIGNED:

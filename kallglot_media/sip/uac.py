@@ -19,7 +19,9 @@ from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Peer
 from kallglot_media.sip.farewell import Farewell
 from kallglot_media.sip.message import Request, Response
-from kallglot_media.sip.offers import Offers
+from kallglot_media.sip.midcall import MidCall
+from kallglot_media.sip.reliable import ReliableReceiver
+from kallglot_media.sip.requests import Outcome
 from kallglot_media.sip.routing import in_dialog_peer
 from kallglot_media.sip.settings import Credentials
 from kallglot_media.sip.signing import Signer
@@ -50,12 +52,14 @@ class OutgoingCall:
         self.state = State.CALLING
         self.flow = destination
         self.dialog: Dialog | None = None
-        self.offers = Offers(name, wire)
         self.transactions: set[str] = set()
         self._wire = wire
         self._invite = invite
         self._others = list(others)
         self._signer = Signer(credentials, wire.nonce)
+        self.mid = MidCall(self, wire, self._signer, owns_call_id=True)
+        self.media_agreed = False
+        self._reliable = ReliableReceiver()
         self._farewell = Farewell(name, wire, self.transactions, self._signer)
         self._early: dict[str, Dialog] = {}
         self._new_dialog: Dialog | None = None
@@ -64,6 +68,9 @@ class OutgoingCall:
         self._why: tuple[EndedBy, int, str] = (EndedBy.ERROR, 500, "")
         self._hangup_headers: tuple[tuple[str, str], ...] = ()
         self._response: Response | None = None
+        self._confirmed = False
+        for field in self.mid.timer.request_headers():
+            invite.headers.add(*field)
         self._invite_key = self._send_invite(now_s)
         wire.set_timer(name, _END_OF_RING, now_s + wire.settings.longest_ring_s)
 
@@ -71,6 +78,13 @@ class OutgoingCall:
     def is_over(self) -> bool:
         """True when nothing of this call can come any more."""
         return self.state is State.ENDED and not self.transactions
+
+    @property
+    def early_dialog(self) -> Dialog | None:
+        """The one early dialog with an answer that was acknowledged: an UPDATE may go there."""
+        if self.state is not State.PROCEEDING or not self.media_agreed or len(self._early) != 1:
+            return None
+        return next(iter(self._early.values()))
 
     # ── what happens ────────────────────────────────────────────────────────────
 
@@ -86,7 +100,7 @@ class OutgoingCall:
     def on_response(self, key: str, response: Response, now_s: float) -> None:
         if key == self._invite_key:
             self._on_invite_response(response, now_s)
-        elif self._farewell.is_done(key, response, now_s):
+        elif not self.mid.on_response(key, response, now_s) and self._farewell.is_done(key, response, now_s):
             self._fire(On.BYE_DONE, now_s)
 
     def on_timeout(self, key: str, now_s: float, status: int, why: str) -> None:
@@ -98,14 +112,27 @@ class OutgoingCall:
             if self.state in (State.CALLING, State.PROCEEDING):
                 self._why = (EndedBy.TIMEOUT if status == 408 else EndedBy.ERROR, status, why)
             self._fire(On.NO_RESPONSE if status == 408 else On.UNREACHABLE, now_s)
-        elif self._farewell.has_failed(key, status, now_s):
+        elif not self.mid.on_timeout(key, now_s, status, why) and self._farewell.has_failed(key, status, now_s):
             self._fire(On.BYE_DONE, now_s)
 
     def on_bye(self, incoming: Incoming, now_s: float, why: str) -> None:
-        self.offers.close(now_s)
         if self.state is State.CONFIRMED:
+            self.mid.close(now_s)
             self._why = (EndedBy.REMOTE, 200, why)
+        elif self.dialog is None and len(self._early) > 1:
+            self._forget_fork(incoming.request.from_.tag or "")
+            return  # other forks still ring
+        elif self.state is State.PROCEEDING:
+            self._why = (EndedBy.REMOTE, 487, why)
         self._fire(On.BYE, now_s)
+
+    def on_lost(self, now_s: float, why: str) -> None:
+        self._why = (EndedBy.TIMEOUT, 408, why)
+        self._fire(On.LOST, now_s)
+
+    def on_prack(self, incoming: Incoming, now_s: float) -> bool:
+        """We send no provisional responses in this role."""
+        return False
 
     def on_no_ack(self, now_s: float) -> None:
         """Our 200 to a re-INVITE was never acknowledged: "it SHOULD generate a BYE". RFC 3261 14.2."""
@@ -113,7 +140,7 @@ class OutgoingCall:
         self._fire(On.NO_ACK, now_s)
 
     def on_ack(self, request: Request, now_s: float) -> None:
-        self.offers.on_ack(request)
+        self.mid.offers.on_ack(request, now_s)
 
     def on_timer(self, name: str, now_s: float) -> None:
         if name == _END_OF_RING:
@@ -125,7 +152,7 @@ class OutgoingCall:
         elif name == _SILENCE:
             if self.state is State.CALLING and self._has_next():
                 self._fire(On.NEXT_TARGET, now_s)
-        elif not self.offers.on_timer(name, now_s):
+        elif not self.mid.on_timer(name, now_s):
             self.on_no_ack(now_s)
 
     def dialog_of(self, remote_tag: str) -> Dialog | None:
@@ -148,6 +175,8 @@ class OutgoingCall:
             else:  # it cannot be acknowledged; the far end gives up after 64*T1
                 self._why = (EndedBy.ERROR, 502, "the answer cannot be read")
                 kind = On.REFUSED
+        if kind is On.PROGRESS and not self._acknowledge_progress(response, now_s):
+            return
         self._response = response
         self._fire(kind, now_s)
 
@@ -155,6 +184,7 @@ class OutgoingCall:
         """Which event this is; the dialog that an ACK would need is made here, where it may still fail."""
         if response.status == 100:
             return On.TRYING
+        self.mid.learn(response)
         if response.status < 200:
             self._remember_early(response)
             return On.PROGRESS
@@ -167,6 +197,8 @@ class OutgoingCall:
             return On.CHALLENGED
         if response.status == 503 and self._has_next():
             return On.NEXT_TARGET
+        if self.state in (State.CALLING, State.PROCEEDING) and self.mid.timer.raised_by(response):
+            return On.TOO_SHORT
         if self.state in (State.CALLING, State.PROCEEDING):
             self._why = (EndedBy.REMOTE, response.status, response.reason)
         return On.REFUSED
@@ -186,6 +218,27 @@ class OutgoingCall:
     def _has_next(self) -> bool:
         return bool(self._others) and self.state in (State.CALLING, State.PROCEEDING)
 
+    def _acknowledge_progress(self, response: Response, now_s: float) -> bool:
+        """RFC 3262 section 4: PRACK for a reliable one. False for a copy, or one that came out of order."""
+        rack = self._reliable.rack_for(response)
+        tag = response.to.tag or ""
+        dialog = self._early.get(tag)
+        if rack is None or dialog is None:
+            return True  # not reliable, or a fork beyond our limit, or the 2xx is here already
+        if not self._reliable.is_next(tag, rack):
+            self._wire.count("provisional_response_again")
+            return False
+        if sdp_of(response) is not None and self._invite.body:
+            self.media_agreed = True
+            self.mid.agreed(self._invite.body, sdp_of(response))
+        self.mid.requests.send(dialog, "PRACK", now_s, self._prack_done, headers=[("RAck", str(rack))])
+        return True
+
+    def _prack_done(self, outcome: Outcome, now_s: float) -> None:
+        """What a PRACK gets changes nothing: the INVITE has its own final response."""
+        if not outcome.is_ok:
+            self._wire.count("prack_refused")
+
     # ── the table ───────────────────────────────────────────────────────────────
 
     def _fire(self, event: On, now_s: float) -> None:
@@ -197,6 +250,10 @@ class OutgoingCall:
             self._do(action, now_s)
         if self.state is not before and self.state not in (State.CALLING, State.CANCEL_WAITING, State.PROCEEDING):
             self._wire.set_timer(self.name, _END_OF_RING, None)
+        if self._confirmed:
+            self._confirmed = False
+            self.mid.start_timer(now_s)
+            self.mid.confirmed(now_s)
         if self.state is State.ENDED:
             self._close(now_s)
 
@@ -213,12 +270,14 @@ class OutgoingCall:
                 self._retry(now_s)
             case Do.TRY_NEXT:
                 self._try_next(now_s)
+            case Do.ASK_LONGER:
+                self._ask_longer(now_s)
             case Do.SEND_CANCEL:
                 self._wire.send_cancel(self.name, self._invite_key, now_s, self._hangup_headers)
                 give_up_s = now_s + self._wire.settings.timers.give_up_s
                 self._wire.set_timer(self.name, _END_OF_CANCEL, give_up_s)
             case Do.SEND_BYE:
-                self.offers.close(now_s)
+                self.mid.close(now_s)
                 assert self.dialog is not None
                 self._farewell.send(self.dialog, self.flow, now_s, headers=self._hangup_headers)
             case Do.GIVE_UP:
@@ -232,6 +291,10 @@ class OutgoingCall:
             self._wire.emit(CallProgress(self.name, response, sdp_of(response)))
         elif action is Do.TELL_ANSWERED and response is not None:
             self._wire.emit(CallAnswered(self.name, response, sdp_of(response)))
+            self.mid.timer.agreed(response)
+            if sdp_of(response) is not None:
+                self.mid.agreed(self._invite.body or None, sdp_of(response))
+            self._confirmed = True
         elif action is Do.TELL_FAILED:
             final = response if response is not None and response.status >= 200 else None
             self._wire.emit(CallFailed(self.name, status, reason, final))
@@ -265,6 +328,8 @@ class OutgoingCall:
         for dialog in self._early.values():
             self._wire.unbind(dialog.key)
         self._early.clear()
+        self._reliable.forget()
+        self.media_agreed = False
 
     def _acknowledge(self) -> None:
         """The 2xx makes the dialog, or confirms an early one "recomputed based on the 2xx response" (13.2.2.4)."""
@@ -273,6 +338,7 @@ class OutgoingCall:
         early = self._early.pop(dialog.remote.tag or "", None)
         if early is not None:
             dialog.remote_cseq = early.remote_cseq
+            dialog.local_cseq = max(dialog.local_cseq, early.local_cseq)
         self._forget_early()
         self.dialog = dialog
         self._wire.bind(dialog.key, self.name)
@@ -309,8 +375,24 @@ class OutgoingCall:
         self._invite = self._signer.again(self._invite, self._invite.cseq.number + 1)
         self._invite_key = self._send_invite(now_s)
 
+    def _ask_longer(self, now_s: float) -> None:
+        """RFC 4028 7.3: the same INVITE with the interval that the 422 wants, "incrementing the CSeq"."""
+        self._forget_early()
+        invite = Request("INVITE", self._invite.uri, self._invite.headers.copy(), self._invite.body)
+        invite.headers.set("CSeq", f"{self._invite.cseq.number + 1} INVITE")
+        for name, value in self.mid.timer.request_headers():
+            invite.headers.set(name, value)
+        self._signer.sign(invite)
+        self._invite = invite
+        self._invite_key = self._send_invite(now_s)
+
+    def _forget_fork(self, tag: str) -> None:
+        dialog = self._early.pop(tag, None)
+        if dialog is not None:
+            self._wire.unbind(dialog.key)
+
     def _close(self, now_s: float) -> None:
-        self.offers.close(now_s)
+        self.mid.close(now_s)
         for timer in (_END_OF_RING, _END_OF_CANCEL, _SILENCE):
             self._wire.set_timer(self.name, timer, None)
         if self.dialog is not None:

@@ -22,10 +22,18 @@ STEPS = [
     "<- INFO",
     "<- OPTIONS",
     "<- PRACK",
+    "<- PRACK RAck:2_1_INVITE",
+    "<- PRACK sdp RAck:2_1_INVITE",
+    "<- UPDATE nosdp Supported:timer Session-Expires:90",
+    "<- 200/UPDATE",
+    "<- 200",
+    "<- 491",
     "<- BYE cseq=0",
     "<- ACK to=other",
     "-- ring",
     "-- ring 183",
+    "-- ring 183 sdp",
+    "-- reoffer",
     "-- answer",
     "-- reject 486",
     "-- hangup",
@@ -50,6 +58,17 @@ CALLER_STEPS = [
     "<- 200 Record-Route:<sip:p;lr>,<",
     "<- 180 Record-Route:nonsense",
     "<- BYE",
+    "<- BYE tag=x",
+    "<- 180 Require:100rel RSeq:1 Allow:UPDATE",
+    "<- 183 sdp Require:100rel RSeq:2",
+    "<- 200/PRACK",
+    "<- 481/PRACK",
+    "<- 422 Min-SE:900",
+    "<- 491",
+    "<- 200 Session-Expires:90;refresher=uac Allow:UPDATE",
+    "<- 200 Session-Expires:90;refresher=uas",
+    "<- 200/UPDATE sdp",
+    "-- reoffer",
     "<- re-INVITE",
     "<- re-INVITE nosdp",
     "<- UPDATE",
@@ -118,6 +137,12 @@ COMMON = settings(max_examples=120, deadline=None, suppress_health_check=[Health
 @given(some.lists(some.tuples(some.sampled_from(STEPS), GAPS, some.none() | DAMAGE), max_size=14))
 def test_calls_to_us(steps: list[tuple[str, float, tuple[int, int, bytes] | None]]) -> None:
     play_all("<- INVITE", steps)
+
+
+@COMMON
+@given(some.lists(some.tuples(some.sampled_from(STEPS), GAPS, some.none() | DAMAGE), max_size=14))
+def test_calls_to_us_with_everything_asked_for(steps: list[tuple[str, float, tuple[int, int, bytes] | None]]) -> None:
+    play_all("<- INVITE Require:100rel Supported:timer Session-Expires:90 Allow:UPDATE", steps)
 
 
 @COMMON

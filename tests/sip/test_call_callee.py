@@ -559,11 +559,11 @@ def test_other_requests_inside_a_call() -> None:
         2.1 -> 200/INFO
         2.2 <- INFO
         2.2 -> 200/INFO
-        2.3 <- REFER
-        2.3 -> 405/REFER
+        2.3 <- PUBLISH
+        2.3 -> 405/PUBLISH
         2.4 <- PRACK
-        2.4 -> 405/PRACK
-        2.5 <- re-INVITE Require:100rel
+        2.4 -> 481/PRACK
+        2.5 <- re-INVITE Require:gruu
         2.5 -> 420
         2.6 <- ACK failure
         2.7 <- re-INVITE Content-Encoding:gzip
@@ -574,8 +574,8 @@ def test_other_requests_inside_a_call() -> None:
     """.replace("OPTIONS in", "OPTIONS to=tag1")
     )
     assert ladder.agent.counters["info_dtmf"] == 1
-    assert "INVITE" in (ladder.last("405/REFER").headers.first("Allow") or "")
-    assert ladder.last("420").headers.first("Unsupported") == "100rel"
+    assert "INVITE" in (ladder.last("405/PUBLISH").headers.first("Allow") or "")
+    assert ladder.last("420").headers.first("Unsupported") == "gruu"
     assert ladder.last("415").headers.first("Accept") == "application/sdp"
     assert ladder.agent.counters["out_of_order"] == 1
     assert ladder.agent.open_calls == 1

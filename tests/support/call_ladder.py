@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.errors import SipError
-from kallglot_media.sip.events import CallEnded, CallFailed, Peer, SipEvent
+from kallglot_media.sip.events import CallEnded, CallFailed, OfferFailed, Peer, SipEvent
 from kallglot_media.sip.message import Request, Response, parse_message
 from kallglot_media.sip.settings import AgentSettings, Credentials
 from tests.support.counting_ids import CountingIds
@@ -26,6 +26,7 @@ US = Peer("udp", "192.0.2.1", 5060)
 FAR = Peer("udp", "192.0.2.9", 5060)
 SPARE = Peer("udp", "192.0.2.10", 5060)
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+NEW_SDP = SDP.replace(b"o=- 1 1", b"o=- 1 2").replace(b"audio 4000", b"audio 5000")
 
 
 def play(script: str, settings: AgentSettings | None = None) -> Ladder:
@@ -49,6 +50,7 @@ class Ladder:
         self.agent.set_address("udp", US.host, US.port)
         self.far = FarEnd(self)
         self.call = ""
+        self.now_s = 0.0
         self.source = FAR
 
     def run(self, script: str) -> list[str]:
@@ -76,6 +78,7 @@ class Ladder:
             self.collect(due_s)
 
     def collect(self, now_s: float) -> None:
+        self.now_s = now_s
         for data, target in self.agent.take_datagrams():
             try:
                 message = parse_message(data)
@@ -105,7 +108,7 @@ class Ladder:
                 others=[SPARE] * rest.count("spare"),
             )
         elif verb == "ring":
-            agent.ring(self.call, now_s, status=int(rest[0]) if rest else 180)
+            agent.ring(self.call, now_s, status=int(rest[0]) if rest else 180, sdp=SDP if "sdp" in rest else None)
         elif verb == "answer":
             agent.answer(self.call, SDP, now_s)
         elif verb == "reject":
@@ -116,6 +119,8 @@ class Ladder:
             agent.answer_offer(self.call, SDP, now_s)
         elif verb == "refuse_offer":
             agent.refuse_offer(self.call, int(rest[0]), now_s)
+        elif verb == "reoffer":
+            agent.reoffer(self.call, NEW_SDP, now_s)
         elif verb == "transport_failed":
             agent.transport_failed(FAR, now_s, "connection refused")
         elif verb == "drain":
@@ -139,9 +144,18 @@ def told(event: SipEvent) -> str:
     name = type(event).__name__
     if isinstance(event, CallEnded):
         return f"{name} {event.by} {event.status}"
-    if isinstance(event, CallFailed):
+    if isinstance(event, CallFailed | OfferFailed):
         return f"{name} {event.status}"
     return name
+
+
+def closed(ladder: Ladder, at_s: float = 10_000.0) -> None:
+    """Nothing is left of any call when every timer has run out."""
+    ladder.advance(at_s)
+    agent = ladder.agent
+    assert (agent.open_calls, agent.open_dialogs, agent.open_transactions) == (0, 0, 0)
+    assert agent.next_time_s() is None
+    assert agent._calls == {}
 
 
 class FarEnd:
@@ -160,7 +174,7 @@ class FarEnd:
     def hear(self, message: Request | Response) -> None:
         if isinstance(message, Request):
             self._heard[message.method] = message
-            if message.method == "INVITE":
+            if message.method == "INVITE" and message.to.tag is None:
                 self._is_caller = False
         elif message.to.tag:
             self._our_tag = message.to.tag
@@ -226,7 +240,7 @@ class FarEnd:
         ]
         is_ok = status.startswith("2") and method in ("", "INVITE")
         return self._finish(
-            lines, options, (is_ok and "nosdp" not in options) or "sdp" in options, is_ok or status == "180"
+            lines, options, (is_ok and "nosdp" not in options) or "sdp" in options, is_ok or status in ("180", "183")
         )
 
     def _finish(self, lines: list[str], options: list[str], body: bool, contact: bool) -> bytes:
