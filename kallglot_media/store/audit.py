@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, insert
+from sqlalchemy import RowMapping
 
 from kallglot_media.store import tables
 from kallglot_media.store.page import Listed, Page, list_page
@@ -47,7 +47,7 @@ def note(
         "detail": None if detail is None else dict(detail),
         "at_ms": tx.now_ms,
     }
-    tx.run(insert(_t).values(values))
+    tx.insert(_t, values)
 
 
 def page(tx: Tx, page: Page, *, subject: str | None = None) -> Listed[AuditEntry]:

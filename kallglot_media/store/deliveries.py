@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, and_, exists, func, insert, select, update
+from sqlalchemy import RowMapping, and_, exists, func, select, update
 
 from kallglot_media.store import tables
 from kallglot_media.store.page import Listed, Page, list_page
@@ -74,8 +74,8 @@ class Due:
 
 def plan(tx: Tx, event_id: str, event_type: str, session_id: str | None, endpoint_ids: Sequence[str]) -> None:
     """Deliver an event to these endpoints, from now on; wakes TOPIC."""
-    rows = [
-        {
+    for endpoint_id in endpoint_ids:
+        row = {
             "id": tx.new_id("wh_del"),
             "endpoint_id": endpoint_id,
             "event_id": event_id,
@@ -86,9 +86,7 @@ def plan(tx: Tx, event_id: str, event_type: str, session_id: str | None, endpoin
             "due_at_ms": tx.now_ms,
             "created_at_ms": tx.now_ms,
         }
-        for endpoint_id in endpoint_ids
-    ]
-    tx.run(insert(_t), rows)
+        tx.insert(_t, row)
     tx.topics.add(TOPIC)
 
 
@@ -142,7 +140,7 @@ def attempted(tx: Tx, delivery_id: str, attempt: Attempt, *, done: str | None, d
     known = select(_t.c.id).where(_t.c.id == delivery_id)
     if tx.first(known) is None:
         return  # its endpoint was deleted while we were sending
-    tx.run(tx.insert_new(_a).values(values))
+    tx.insert_new(_a, values)
     change: dict[str, object] = {"attempts": attempt.number, "leased_until_ms": None}
     if done is not None:
         change |= {"state": done, "done_at_ms": tx.now_ms}

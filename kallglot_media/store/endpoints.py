@@ -34,6 +34,7 @@ ALL = "*"
 TEST_EVENT = "endpoint.test"
 
 _t = tables.webhook_endpoints
+_ENABLED = select(_t).where(_t.c.enabled.is_(True)).order_by(_t.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def page(tx: Tx, page: Page) -> Listed[Endpoint]:
 
 def enabled(tx: Tx) -> tuple[Endpoint, ...]:
     """All that are sent to."""
-    return tuple(_made(row) for row in tx.all(select(_t).where(_t.c.enabled.is_(True)).order_by(_t.c.id)))
+    return tuple(_made(row) for row in tx.all(_ENABLED))
 
 
 def change(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import RowMapping, select
 
 from kallglot_media.store import deliveries, endpoints, tables
 from kallglot_media.store.endpoints import Endpoint
@@ -63,7 +63,7 @@ def _send(tx: Tx, event_type: str, data: Mapping[str, Any], session_id: str | No
         "body": json.dumps(envelope, separators=(",", ":")),
         "created_at_ms": tx.now_ms,
     }
-    tx.run(insert(_t).values(values))
+    tx.insert(_t, values)
     deliveries.plan(tx, event_id, event_type, session_id, [endpoint.id for endpoint in to])
     return event_id
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from kallglot_media.store import tables
 from kallglot_media.store.times import DAY_MS
@@ -24,6 +24,14 @@ RUNNING_AT_MOST_MS = 10 * 60_000
 """A request that has no answer by then died with its server."""
 
 _t = tables.idempotency_keys
+_THIS = _t.c.key == bindparam("this")
+_GET = select(_t).where(_THIS)
+_DELETE_OLD = delete(_t).where(
+    _THIS,
+    (_t.c.created_at_ms <= bindparam("old_ms"))
+    | (_t.c.status.is_(None) & (_t.c.created_at_ms <= bindparam("dead_ms"))),
+)
+_FINISH = update(_t).where(_THIS).values(status=bindparam("answered"), body=bindparam("answer"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +67,12 @@ def fingerprint(method: str, path: str, body: bytes) -> str:
 
 def begin(tx: Tx, key: str, fingerprint: str, node: str) -> Outcome:
     """Take the key for a request, or say what became of the one that had it."""
-    old = (_t.c.created_at_ms <= tx.now_ms - KEPT_MS) | (
-        _t.c.status.is_(None) & (_t.c.created_at_ms <= tx.now_ms - RUNNING_AT_MOST_MS)
-    )
-    tx.run(delete(_t).where(_t.c.key == key, old))
+    before = {"this": key, "old_ms": tx.now_ms - KEPT_MS, "dead_ms": tx.now_ms - RUNNING_AT_MOST_MS}
+    tx.run(_DELETE_OLD, before)
     values = {"key": key, "fingerprint": fingerprint, "node": node, "created_at_ms": tx.now_ms}
-    if tx.run(tx.insert_new(_t).values(values)).rowcount:
+    if tx.insert_new(_t, values):
         return Begun()
-    row = tx.one(select(_t).where(_t.c.key == key))
+    row = tx.one(_GET, {"this": key})
     if row["fingerprint"] != fingerprint:
         return Mismatch()
     return Running() if row["status"] is None else Replay(row["status"], row["body"])
@@ -74,7 +80,7 @@ def begin(tx: Tx, key: str, fingerprint: str, node: str) -> Outcome:
 
 def finish(tx: Tx, key: str, status: int, body: str) -> None:
     """Keep the answer for whoever asks again; in the same transaction as what was done, if possible."""
-    tx.run(update(_t).where(_t.c.key == key).values(status=status, body=body))
+    tx.run(_FINISH, {"this": key, "answered": status, "answer": body})
 
 
 def abandon(tx: Tx, key: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, bindparam, insert, select, update
 
 from kallglot_media.store import tables
 from kallglot_media.store.tx import Tx
@@ -42,6 +42,7 @@ _PREFIX_CHARS = len(LIVE) + _NAME_CHARS
 _LENGTH = _PREFIX_CHARS + _SECRET_CHARS
 
 _t = tables.api_keys
+_BY_PREFIX = select(_t).where(_t.c.prefix == bindparam("this"))
 
 Refusal = Literal["invalid", "revoked", "expired"]
 
@@ -106,7 +107,7 @@ def create(tx: Tx, name: str, scopes: Sequence[str], *, live: bool = True, expir
 
 def check(tx: Tx, token: str) -> KeyCheck:
     """Whose key this is. Takes the same time for a wrong secret as for a right one."""
-    row = tx.first(select(_t).where(_t.c.prefix == token[:_PREFIX_CHARS]))
+    row = tx.first(_BY_PREFIX, {"this": token[:_PREFIX_CHARS]})
     kept = row["sha256"] if row else _hash("")
     if not hmac.compare_digest(kept, _hash(token)) or row is None or len(token) != _LENGTH:
         return KeyCheck(None, "invalid")

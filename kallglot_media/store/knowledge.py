@@ -231,7 +231,7 @@ def _index(tx: Tx, document: Document, position: int, chunk: Chunk) -> None:
         body = chunk.text
     values = {"number": number, "heads": heads.replace("\0", " "), "body": body.replace("\0", " ")}
     if tx.sqlite:
-        tx.run(text("INSERT INTO chunk_search (rowid, heads, stems) VALUES (:number, :heads, :body)"), [values])
+        tx.run(text("INSERT INTO chunk_search (rowid, heads, stems) VALUES (:number, :heads, :body)"), values)
         return
     tx.run(
         text(
@@ -239,7 +239,7 @@ def _index(tx: Tx, document: Document, position: int, chunk: Chunk) -> None:
             " setweight(to_tsvector(CAST(:config AS regconfig), :heads), 'B')"
             " || setweight(to_tsvector(CAST(:config AS regconfig), :body), 'D'))"
         ),
-        [values | {"config": config or "simple"}],
+        values | {"config": config or "simple"},
     )
 
 
@@ -247,7 +247,7 @@ def _unindex(tx: Tx, these: Any) -> None:
     if tx.sqlite:  # a virtual table has no foreign keys
         numbers = tx.run(select(_chunks.c.number).where(these)).scalars()
         for number in numbers.all():
-            tx.run(text("DELETE FROM chunk_search WHERE rowid = :number"), [{"number": number}])
+            tx.run(text("DELETE FROM chunk_search WHERE rowid = :number"), {"number": number})
     tx.run(_chunks.delete().where(these))
 
 

@@ -62,7 +62,7 @@ def add(tx: Tx, new: NewRecording) -> Recording:
         "path": new.path,
         "created_at_ms": tx.now_ms,
     }
-    tx.run(tx.insert_new(_t).values(values))
+    tx.insert_new(_t, values)
     there = get(tx, recording_id)
     assert there is not None
     return there

@@ -18,5 +18,5 @@ _t = tables.secrets
 def secret(tx: Tx, name: str) -> bytes:
     """The secret of that name, made when it is asked for first: 32 random bytes. Needs `store.write`."""
     values = {"name": name, "value": system.token_hex(32), "created_at_ms": tx.now_ms}
-    tx.run(tx.insert_new(_t).values(values))
+    tx.insert_new(_t, values)
     return bytes.fromhex(tx.run(select(_t.c.value).where(_t.c.name == name)).scalar_one())

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, bindparam, func, select, update
 
 from kallglot_media.store import tables
 from kallglot_media.store.page import Listed, Page, list_page
 from kallglot_media.store.tx import Tx
+from kallglot_media.store.types import Ms
 
 CREATED, ACTIVE, ENDED = "created", "active", "ended"
 STATUSES = (CREATED, ACTIVE, ENDED)
@@ -78,6 +79,23 @@ class Change:
     changed: bool
 
 
+_THIS = _t.c.id == bindparam("this")
+_GET = select(_t).where(_THIS)
+_NOW_MS = bindparam("now_ms", type_=Ms)
+_END = (
+    update(_t)
+    .where(_THIS, _t.c.status != ENDED)
+    .values(
+        status=ENDED,
+        ended_at_ms=_NOW_MS,
+        end_reason=bindparam("reason"),
+        end_detail=bindparam("detail"),
+        duration_ms=func.coalesce(
+            bindparam("lasted_ms", type_=Ms), _NOW_MS - func.coalesce(_t.c.started_at_ms, _NOW_MS)
+        ),
+    )
+    .returning(_t)
+)
 _GIVEN = tuple(one.name for one in fields(NewSession))
 _UNSET: dict[str, Any] = dict.fromkeys(("started_at_ms", "ended_at_ms", "end_reason", "end_detail", "duration_ms"))
 
@@ -91,7 +109,7 @@ def create(tx: Tx, new: NewSession) -> Session:
     session_id = new.id or tx.new_id("sess")
     values: dict[str, Any] = {name: getattr(new, name) for name in _GIVEN}
     values |= {"id": session_id, "status": CREATED, "created_at_ms": tx.now_ms}
-    if tx.run(tx.insert_new(_t).values(values)).rowcount:
+    if tx.insert_new(_t, values):
         return Session(**_UNSET | values)
     there = get(tx, session_id)
     assert there is not None
@@ -100,7 +118,7 @@ def create(tx: Tx, new: NewSession) -> Session:
 
 def get(tx: Tx, session_id: str) -> Session | None:
     """The session, or None."""
-    row = tx.first(select(_t).where(_t.c.id == session_id))
+    row = tx.first(_GET, {"this": session_id})
     return None if row is None else _made(row)
 
 
@@ -124,16 +142,8 @@ def end(
 
     duration_ms  of the conversation; left out: since it started, 0 when it never did
     """
-    began = func.coalesce(_t.c.started_at_ms, tx.now_ms)
-    values = {
-        "status": ENDED,
-        "ended_at_ms": tx.now_ms,
-        "end_reason": reason,
-        "end_detail": detail,
-        "duration_ms": tx.now_ms - began if duration_ms is None else duration_ms,
-    }
-    query = update(_t).where(_t.c.id == session_id, _t.c.status != ENDED).values(values).returning(_t)
-    return _changed(tx, session_id, tx.first(query))
+    values = {"this": session_id, "now_ms": tx.now_ms, "reason": reason, "detail": detail, "lasted_ms": duration_ms}
+    return _changed(tx, session_id, tx.first(_END, values))
 
 
 def set_languages(tx: Tx, session_id: str, source: str | None, target: str | None) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from kallglot_media.store import tables
 from kallglot_media.store.tx import Tx
 
 _t = tables.turns
+_OF_SESSION = (
+    select(_t)
+    .where(_t.c.session_id == bindparam("this"), _t.c.sequence > bindparam("after"))
+    .order_by(_t.c.start_ms, _t.c.sequence)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,12 @@ def add(tx: Tx, *turns: Turn) -> int:
     """Keep turns; how many were new. One that is there already (same session and sequence) stays as it is."""
     if not turns:
         return 0
-    rows = [asdict(turn) | {"spoken_at_ms": turn.spoken_at_ms or tx.now_ms} for turn in turns]
-    return sum(tx.run(tx.insert_new(_t).values(row)).rowcount for row in rows)
+    rows = [_row(turn) | {"spoken_at_ms": turn.spoken_at_ms or tx.now_ms} for turn in turns]
+    return sum(tx.insert_new(_t, row) for row in rows)
+
+
+def _row(turn: Turn) -> dict[str, Any]:
+    return {name: getattr(turn, name) for name in Turn.__slots__}
 
 
 def played(tx: Tx, session_id: str, sequence: int, first_sample_ms: int, timings: Mapping[str, float]) -> None:
@@ -54,11 +63,9 @@ def played(tx: Tx, session_id: str, sequence: int, first_sample_ms: int, timings
     tx.run(update(_t).where(this).values(first_sample_ms=first_sample_ms, timings=dict(timings)))
 
 
-def of_session(tx: Tx, session_id: str, *, after_sequence: int = 0) -> tuple[Turn, ...]:
+def of_session(tx: Tx, session_id: str, *, after_sequence: int = -1) -> tuple[Turn, ...]:
     """A session's turns in the order in which they were begun."""
-    this = (_t.c.session_id == session_id) & (_t.c.sequence > after_sequence)
-    rows = tx.all(select(_t).where(this).order_by(_t.c.start_ms, _t.c.sequence))
-    return tuple(Turn(**row) for row in rows)
+    return tuple(Turn(*row) for row in tx.rows(_OF_SESSION, {"this": session_id, "after": after_sequence}))
 
 
 def count(tx: Tx, session_id: str) -> int:
