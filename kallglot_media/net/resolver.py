@@ -11,7 +11,7 @@ import ipaddress
 import random
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import dns.asyncresolver
@@ -107,7 +107,10 @@ class Resolver:
         self._chance = chance or random.Random()  # noqa: S311 - shares load by SRV weight, guards nothing
 
     async def resolve(self, uri: Uri | str) -> list[Peer]:
-        """The peers to try for `uri`, best first, never empty. Raises ResolveError."""
+        """The peers to try for `uri`, best first, never empty, each with the domain that it was found for.
+
+        Raises ResolveError.
+        """
         target = Uri.parse(uri) if isinstance(uri, str) else uri
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -116,7 +119,8 @@ class Resolver:
             raise ResolveError(f"{target.host}: no answer from the DNS within {self._deadline_s:g} s") from None
         except (OSError, UnicodeError) as wrong:
             raise ResolveError(f"{target.host}: {wrong}") from wrong
-        peers = [peer for peer in peers if peer.transport in self._transports]
+        name = "" if _literal(target.host) else target.host.rstrip(".")
+        peers = [replace(peer, name=name) for peer in peers if peer.transport in self._transports]
         if not peers:
             raise ResolveError(f"{target.host}: no address that we can send to over {', '.join(self._transports)}")
         return peers[:_MOST_PEERS]

@@ -10,33 +10,42 @@ from typing import Protocol
 
 from kallglot_media.net.sip_tcp import SipTcp, TcpLimits
 from kallglot_media.net.sip_udp import SipUdp
+from kallglot_media.net.tls import Tls, TlsFiles
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.events import Peer, SipEvent
+
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """One address to be reachable at.
+    """One address to be reachable at. There may be many of each kind.
 
-    transport    "udp" or "tcp"
+    transport    "udp", "tcp", "tls", "ws" or "wss"
     port         0 takes a free one
     public_host  what peers are told (Via, Contact); needed when `host` is 0.0.0.0 or ::, or behind a NAT
+    tls          for "tls" and "wss": the certificates
+    origins      for "ws" and "wss": web sites whose pages may connect, besides those from our own host
     """
 
     transport: str
     host: str
     port: int
     public_host: str | None = None
+    tls: TlsFiles | None = None
+    origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.transport not in ("udp", "tcp"):
-            raise ValueError(f"transport is {self.transport!r}, expected 'udp' or 'tcp'")
+        if self.transport not in TRANSPORTS:
+            raise ValueError(f"transport is {self.transport!r}, expected one of {', '.join(TRANSPORTS)}")
+        if (self.transport in ("tls", "wss")) != (self.tls is not None):
+            raise ValueError(f"{self.transport} {'needs' if self.tls is None else 'has no use for'} certificates")
         if self.public_host is None and self.host in ("0.0.0.0", "::"):  # noqa: S104 - only compared
             raise ValueError(f"{self.host} is no address to tell peers; set public_host as well")
 
 
 class Transport(Protocol):
-    """What the shell needs of UDP or TCP. send() reports a failure to the shell by itself."""
+    """What the shell needs of a listener. send() reports a failure to the shell by itself."""
 
     def send(self, data: bytes, peer: Peer) -> None: ...
 
@@ -45,9 +54,15 @@ class Transport(Protocol):
     @property
     def counters(self) -> Counter[str]: ...
 
+    @property
+    def local(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
 
 class SipShell:
-    """Runs one agent on UDP and TCP.
+    """Runs one agent on any number of listeners.
 
     on_event  called inside drain(), one event at a time; it may use the agent's verbs, the
               drain under way sends what they made. An exception in it is reported to the
@@ -60,7 +75,7 @@ class SipShell:
         self.agent = agent
         self._on_event = on_event
         self._tcp_limits = tcp_limits or TcpLimits()
-        self._transports: dict[tuple[str, bool], Transport] = {}
+        self._transports: dict[str, Transport] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -84,9 +99,10 @@ class SipShell:
             await transport.close()
 
     def counters(self) -> Counter[str]:
-        """The agent's counters, and the transports' with "udp_" or "tcp_" before them; docs/sip.md explains them."""
+        """The agent's counters, and the listeners' with "udp_", "tcp_"… before them; docs/sip.md explains them."""
         found = self.agent.counters
-        for (transport, _), wire in self._transports.items():
+        for local, wire in self._transports.items():
+            transport = local.partition(" ")[0]
             found.update({f"{transport}_{name}": count for name, count in wire.counters.items()})
         return found
 
@@ -158,18 +174,22 @@ class SipShell:
         self.drain()
 
     def _transport_to(self, peer: Peer) -> Transport | None:
-        return self._transports.get((peer.transport, ":" in peer.host))
+        local = self.agent.local_of(peer)
+        return self._transports.get(local) if local is not None else None
 
     async def _bind(self, entry: Listen) -> Peer:
-        is_ipv6 = ":" in entry.host
-        if (entry.transport, is_ipv6) in self._transports:
-            raise ValueError(f"two {entry.transport} addresses of one IP version: {entry.host} is the second")
-        transport: SipUdp | SipTcp
+        transport: Transport
         if entry.transport == "udp":
             transport = await SipUdp.bind(entry.host, entry.port, self)
         else:
-            transport = await SipTcp.bind(entry.host, entry.port, self, self._tcp_limits)
-        self._transports[entry.transport, is_ipv6] = transport
-        host = entry.public_host or entry.host
-        self.agent.set_address(entry.transport, host, transport.port)
+            tls = Tls(entry.tls) if entry.tls is not None else None
+            transport = await SipTcp.bind(
+                *(entry.host, entry.port, self, self._tcp_limits),
+                transport=entry.transport,
+                tls=tls,
+                origins=entry.origins,
+            )
+        self._transports[transport.local] = transport
+        public_host = entry.public_host or entry.host
+        self.agent.set_address(entry.transport, public_host, transport.port, local=transport.local, bound=entry.host)
         return Peer(entry.transport, entry.host, transport.port)

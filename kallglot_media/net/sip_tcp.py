@@ -1,4 +1,5 @@
-"""SIP over TCP: one listener, and connections that are found again by their peer. RFC 3261 section 18.
+"""SIP over TCP, TLS and WebSocket: one listener, and connections that are found again by their peer. RFC 3261
+section 18, RFC 7118.
 
 Either side's connection serves both directions. A peer that reads too slowly, sends
 half a message, or nothing for long, loses its connection; the agent is told.
@@ -7,59 +8,78 @@ half a message, or nothing for long, loses its connection; the agent is told.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
 
+from kallglot_media.net.connection import Connection, Cutter, StreamCutter, TcpLimits
 from kallglot_media.net.errors import cannot_listen
 from kallglot_media.net.sip_udp import Owner
-from kallglot_media.sip.errors import SipError
+from kallglot_media.net.tls import Tls
+from kallglot_media.net.websocket import WebSocketCutter
 from kallglot_media.sip.events import Peer
-from kallglot_media.sip.stream import Framer
 
-
-@dataclass(frozen=True, slots=True)
-class TcpLimits:
-    """What one listener puts up with.
-
-    connect_s      for a connection of ours to be made
-    message_s      for a message that has begun to be complete
-    idle_s         without a byte in either direction
-    most_connections  in both directions; a new one beyond is closed at once
-    most_waiting_bytes  written but not yet taken by the peer; more ends the connection
-    """
-
-    connect_s: float = 5.0
-    message_s: float = 32.0
-    idle_s: float = 900.0
-    most_connections: int = 2_000
-    most_waiting_bytes: int = 262_144
+__all__ = ["SipTcp", "TcpLimits"]
 
 
 class SipTcp:
-    """The listener and its connections, keyed by the peer's address.
+    """One listener and its connections, keyed by the peer's address.
 
-    counters: "accepted", "connected", "connect_failed", "too_many", "bad_framing", "slow_peer", "idle", "half_message"
+    transport  "tcp", "tls", "ws" or "wss"; the secure ones need `tls`
+    local      its name, which the peers of its connections carry
+
+    counters: "accepted", "connected", "connect_failed", "too_many", "too_many_from_one_host", "no_connection",
+    "bad_framing", "slow_peer", "paused", "idle", "half_message", and those of its Tls
     """
 
-    def __init__(self, owner: Owner, limits: TcpLimits) -> None:
-        self.counters: Counter[str] = Counter()
+    def __init__(
+        self,
+        owner: Owner,
+        limits: TcpLimits,
+        *,
+        transport: str = "tcp",
+        tls: Tls | None = None,
+        origins: tuple[str, ...] = (),
+    ) -> None:
+        self.counters: Counter[str] = tls.counters if tls is not None else Counter()
         self.limits = limits
         self.owner = owner
+        self.transport = transport
+        self.local = ""
         self._loop = asyncio.get_running_loop()
+        self._tls = tls
         self._server: asyncio.Server | None = None
-        self._local_host = ""
-        self._connections: dict[Peer, _Connection] = {}
+        self._is_web = transport in ("ws", "wss")
+        self._make_cutter: Callable[[], Cutter] = (lambda: WebSocketCutter(origins)) if self._is_web else StreamCutter
+        self._connections: dict[Peer, Connection] = {}
+        self._open: set[Connection] = set()
+        self._from_host: Counter[str] = Counter()
         self._connecting: dict[Peer, _Connecting] = {}
 
     @classmethod
-    async def bind(cls, host: str, port: int, owner: Owner, limits: TcpLimits) -> SipTcp:
+    async def bind(
+        cls,
+        host: str,
+        port: int,
+        owner: Owner,
+        limits: TcpLimits,
+        *,
+        transport: str = "tcp",
+        tls: Tls | None = None,
+        origins: tuple[str, ...] = (),
+    ) -> SipTcp:
         """Raises OSError naming the address."""
-        self = cls(owner, limits)
-        self._local_host = host
+        self = cls(owner, limits, transport=transport, tls=tls, origins=origins)
         try:
-            self._server = await self._loop.create_server(lambda: _Connection(self), host, port)
+            self._server = await self._loop.create_server(
+                lambda: Connection(self, self._make_cutter()),
+                *(host, port),
+                ssl=tls.server if tls is not None else None,
+                ssl_handshake_timeout=limits.connect_s if tls is not None else None,
+            )
         except OSError as wrong:
-            raise cannot_listen("tcp", host, port, wrong) from wrong
+            raise cannot_listen(transport, host, port, wrong) from wrong
+        self.local = f"{transport} {host}:{self.port}"
         return self
 
     @property
@@ -69,16 +89,19 @@ class SipTcp:
 
     @property
     def open_connections(self) -> int:
-        return len(self._connections)
+        return len(self._open)
 
     def send(self, data: bytes, peer: Peer) -> None:
         """Over the connection that is there, or a new one."""
         connection = self._connections.get(peer)
-        if connection is not None:
+        if connection is not None and self._serves(connection, peer):
             connection.send(data)
+        elif self._is_web:  # browsers cannot be connected to
+            self.counters["no_connection"] += 1
+            self.owner.failed(peer, "the WebSocket connection is gone")
         elif peer in self._connecting:
             self._connecting[peer].wait_with(data)
-        elif len(self._connections) + len(self._connecting) >= self.limits.most_connections:
+        elif len(self._open) + len(self._connecting) >= self.limits.most_connections:
             self.counters["too_many"] += 1
             self.owner.failed(peer, f"{self.limits.most_connections} connections are open")
         else:
@@ -91,24 +114,54 @@ class SipTcp:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        connections = list(self._connections.values())
+        connections = list(self._open)
         for connection in connections:
             connection.close()
         await asyncio.gather(*(connection.closed for connection in connections))
         if self._server is not None:
             await self._server.wait_closed()
 
+    async def connect(self, peer: Peer) -> None:
+        """A connection of ours. Raises OSError, or ValueError for a name that no certificate can have."""
+        name = peer.name or peer.host
+        if self._tls is not None:
+            name.encode("idna")  # before there is a socket: asyncio would leave it open
+        # RFC 5922 section 4: the certificate is for the domain of the URI, whatever SRV made of it.
+        await self._loop.create_connection(
+            lambda: Connection(self, self._make_cutter(), peer),
+            *(peer.host, peer.port),
+            ssl=self._tls.client() if self._tls is not None else None,
+            server_hostname=name if self._tls is not None else None,
+        )
+
     # ── what connections report ─────────────────────────────────────────────────
 
-    def opened(self, connection: _Connection, peer: Peer) -> bool:
+    def received(self, message: bytes, peer: Peer) -> None:
+        """One message from a connection."""
+        self.owner.received(message, peer)
+
+    def opened(self, connection: Connection, peer: Peer) -> bool:
         """Register it; False when there is no room for it."""
-        if len(self._connections) >= self.limits.most_connections:
+        if len(self._open) >= self.limits.most_connections:
             self.counters["too_many"] += 1
             return False
+        if not connection.is_ours and self._from_host[peer.host] >= self.limits.most_from_one_host:
+            self.counters["too_many_from_one_host"] += 1
+            return False
+        self._open.add(connection)
         self._connections[peer] = connection
+        if not connection.is_ours:
+            self._from_host[peer.host] += 1
         return True
 
-    def gone(self, connection: _Connection, peer: Peer, why: str) -> None:
+    def gone(self, connection: Connection, peer: Peer, why: str) -> None:
+        """It has ended, or is about to; told once or more."""
+        if connection in self._open:
+            self._open.discard(connection)
+            if not connection.is_ours:
+                self._from_host[peer.host] -= 1
+                if not self._from_host[peer.host]:
+                    del self._from_host[peer.host]
         if self._connections.get(peer) is connection:
             del self._connections[peer]
             self.owner.failed(peer, why)
@@ -124,6 +177,10 @@ class SipTcp:
         for data in waiting:
             self.send(data, peer)
 
+    def _serves(self, connection: Connection, peer: Peer) -> bool:
+        """A certificate that was checked for one name says nothing about another at the same address."""
+        return not (connection.is_ours and self._tls is not None and peer.name not in ("", connection.peer.name))
+
 
 class _Connecting:
     """A connection on its way, with what is to be sent over it."""
@@ -132,110 +189,25 @@ class _Connecting:
         self._tcp = tcp
         self._peer = peer
         self._waiting = [data]
-        self.task = asyncio.get_running_loop().create_task(self._connect(), name=f"sip-tcp-connect {peer.host}")
+        name = f"sip-{tcp.transport}-connect {peer.host}"
+        self.task = asyncio.get_running_loop().create_task(self._connect(), name=name)
 
     def wait_with(self, data: bytes) -> None:
+        """Send this too when it is made."""
         if sum(map(len, self._waiting)) + len(data) > self._tcp.limits.most_waiting_bytes:
             self._tcp.counters["slow_peer"] += 1
             return
         self._waiting.append(data)
 
     async def _connect(self) -> None:
-        loop, peer = asyncio.get_running_loop(), self._peer
         wrong: str | None = None
         try:
             async with asyncio.timeout(self._tcp.limits.connect_s):
-                await loop.create_connection(lambda: _Connection(self._tcp, peer), peer.host, peer.port)
+                await self._tcp.connect(self._peer)
         except TimeoutError:
             wrong = f"no connection within {self._tcp.limits.connect_s:g} s"
-        except OSError as error:
-            wrong = error.strerror or str(error)
-        self._tcp.connected(peer, self._waiting, wrong)
-
-
-class _Connection(asyncio.Protocol):
-    """One TCP connection, from either side. peer: given for ours, learnt for theirs."""
-
-    def __init__(self, tcp: SipTcp, peer: Peer | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.closed: asyncio.Future[None] = self._loop.create_future()
-        self._tcp = tcp
-        self._peer = peer or Peer("tcp", "", 0)
-        self._is_ours = peer is not None
-        self._framer = Framer()
-        self._transport: asyncio.Transport | None = None
-        self._last_s = self._loop.time()
-        self._began_s: float | None = None
-        self._watch: asyncio.TimerHandle | None = None
-
-    def send(self, data: bytes) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        if transport.get_write_buffer_size() + len(data) > self._tcp.limits.most_waiting_bytes:
-            self._end("slow_peer", "the peer does not read what we send")
-            return
-        self._last_s = self._loop.time()
-        transport.write(data)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    # ── asyncio's side ──────────────────────────────────────────────────────────
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  # uvloop's is no asyncio.Transport
-        if not self._is_ours:
-            host, port = transport.get_extra_info("peername")[:2]
-            self._peer = Peer("tcp", host, port)
-            self._tcp.counters["accepted"] += 1
-        if not self._tcp.opened(self, self._peer):
-            self.close()
-            return
-        self._set_watch()
-
-    def data_received(self, data: bytes) -> None:
-        self._last_s = self._loop.time()
-        try:
-            messages = self._framer.feed(data)
-        except SipError as wrong:
-            self._end("bad_framing", str(wrong))
-            return
-        for message in messages:
-            self._tcp.owner.received(message, self._peer)
-        for reply in self._framer.take_replies():
-            self.send(reply)
-        if not self._framer.has_partial:
-            self._began_s = None
-        elif self._began_s is None or messages:
-            self._began_s = self._last_s
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-        if not self.closed.done():
-            self.closed.set_result(None)
-        self._tcp.gone(self, self._peer, str(exc) if exc else "the peer closed the connection")
-
-    # ── time ────────────────────────────────────────────────────────────────────
-
-    def _set_watch(self) -> None:
-        limits = self._tcp.limits
-        due_s = self._last_s + limits.idle_s
-        half_s = (self._began_s if self._began_s is not None else self._loop.time()) + limits.message_s
-        self._watch = self._loop.call_at(min(due_s, half_s), self._on_watch)
-
-    def _on_watch(self) -> None:
-        now_s, limits = self._loop.time(), self._tcp.limits
-        if self._began_s is not None and now_s >= self._began_s + limits.message_s:
-            self._end("half_message", f"half a message for {limits.message_s:g} s")
-        elif now_s >= self._last_s + limits.idle_s:
-            self._end("idle", f"nothing for {limits.idle_s:g} s")
-        else:
-            self._set_watch()
-
-    def _end(self, counter: str, why: str) -> None:
-        self._tcp.counters[counter] += 1
-        self._tcp.gone(self, self._peer, why)
-        self.close()
+        except ssl.SSLCertVerificationError as error:
+            wrong = f"its certificate is not trusted: {error.verify_message}"
+        except (OSError, ValueError) as error:
+            wrong = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        self._tcp.connected(self._peer, self._waiting, wrong)

@@ -11,6 +11,7 @@ from kallglot_media.net.errors import cannot_listen
 from kallglot_media.sip.events import Peer
 
 _MOST_WAITING_BYTES = 4 * 1024 * 1024
+_MOST_PEERS = 4096
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 """For a burst of calls while the loop is busy; the kernel gives what net.core.rmem_max allows."""
 
@@ -28,7 +29,9 @@ class SipUdp(asyncio.DatagramProtocol):
 
     def __init__(self, owner: Owner) -> None:
         self.counters: Counter[str] = Counter()
+        self.local = ""
         self._owner = owner
+        self._peers: dict[tuple[str, int], Peer] = {}
         self._transport: asyncio.DatagramTransport | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -43,6 +46,7 @@ class SipUdp(asyncio.DatagramProtocol):
         except OSError as wrong:
             raise cannot_listen("udp", host, port, wrong) from wrong
         _, protocol = await loop.create_datagram_endpoint(lambda: cls(owner), sock=bound)
+        protocol.local = f"udp {host}:{protocol.port}"
         return protocol
 
     @property
@@ -74,7 +78,12 @@ class SipUdp(asyncio.DatagramProtocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's is no asyncio.DatagramTransport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._owner.received(data, Peer("udp", addr[0], addr[1]))
+        peer = self._peers.get(addr)
+        if peer is None:
+            if len(self._peers) >= _MOST_PEERS:
+                self._peers.clear()
+            peer = self._peers[addr] = Peer("udp", addr[0], addr[1], local=self.local)
+        self._owner.received(data, peer)
 
     def error_received(self, exc: Exception) -> None:
         self.counters["icmp_error"] += 1  # it does not say which peer: the transaction's timer finds out

@@ -54,9 +54,17 @@ class SipAgent(CallVerbs):
 
     # ── what the shell does ─────────────────────────────────────────────────────
 
-    def set_address(self, transport: str, host: str, port: int) -> None:
-        """Where peers reach us over `transport`: what our Via and Contact say. Needed before the first message."""
-        self._core.addresses.set(transport, host, port)
+    def set_address(self, transport: str, host: str, port: int, *, local: str = "", bound: str = "") -> None:
+        """Where peers reach us over `transport`: what our Via and Contact say. Needed before the first message.
+
+        local  the listener's name, where a transport has several; bound: its own address, when `host` is another
+        """
+        self._core.addresses.set(transport, host, port, local=local, bound=bound)
+
+    def local_of(self, peer: Peer) -> str | None:
+        """The listener that messages to `peer` leave from; None when we do not speak its transport."""
+        address = self._core.addresses.towards(peer)
+        return None if address is None else address.local
 
     def receive(self, data: bytes, source: Peer, now_s: float) -> None:
         """One datagram, or one message cut out of a stream."""

@@ -11,6 +11,7 @@ from kallglot_media.ids import Ids
 from kallglot_media.sip.call import Incoming
 from kallglot_media.sip.companions import make_cancel
 from kallglot_media.sip.deadlines import Deadlines
+from kallglot_media.sip.detour import Detour
 from kallglot_media.sip.dialog import DialogKey
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import Peer, SipEvent
@@ -23,7 +24,7 @@ from kallglot_media.sip.message import (
     mark_received,
     parse_message,
 )
-from kallglot_media.sip.routing import RELIABLE, Address, Addresses, own_contact, own_via
+from kallglot_media.sip.routing import STREAMS, Address, Addresses, own_contact, own_via
 from kallglot_media.sip.settings import AgentSettings
 from kallglot_media.sip.transaction import (
     AckReceived,
@@ -63,6 +64,8 @@ class Core:
         self.settings = settings
         self.addresses = Addresses()
         self.counters: Counter[str] = Counter()
+        self._detour = Detour(self.addresses, settings.largest_udp_bytes, self.count)
+        self._sent_again: set[str] = set()
         self._ids = ids
         self._upstairs = upstairs
         self._layer = TransactionLayer(settings.timers)
@@ -82,7 +85,7 @@ class Core:
             self.count("keepalive")
             return
         try:
-            message = parse_message(data, stream=source.transport in RELIABLE)
+            message = parse_message(data, stream=source.transport in STREAMS)
         except SipError as wrong:
             self._unreadable(wrong, source)
             return
@@ -134,8 +137,11 @@ class Core:
     # ── what a call may do (call.Wire) ──────────────────────────────────────────
 
     def send_request(self, call: str, request: Request, to: Peer, now_s: float) -> str:
+        meant, to = to, self._detour.peer_for(request, to, now_s)
         self._dress(request, to)
         key = self._layer.request(request, to, now_s)
+        if to is not meant:
+            self._detour.began(key, request, meant)
         self._owners[key] = call
         if request.method == "INVITE":
             self._invites[key] = (request, to)
@@ -291,7 +297,8 @@ class Core:
                 case TimedOut():
                     self._ended_badly(event.transaction, now_s, 408, "no response")
                 case TransportFailed():
-                    self._ended_badly(event.transaction, now_s, 503, event.why)
+                    if not self._came_back(event.transaction, now_s):
+                        self._ended_badly(event.transaction, now_s, 503, event.why)
                 case NoAck():
                     self.count("failure_not_acknowledged")
                 case Terminated():
@@ -325,7 +332,27 @@ class Core:
         if owner is not None:
             owner.on_timeout(key, now_s, status, why)
 
+    def _came_back(self, key: str, now_s: float) -> bool:
+        """Send a large request over UDP after all, as the same transaction to whoever waits for it."""
+        found = self._detour.way_back(key, now_s)
+        if found is None:
+            return False
+        request, to = found
+        via = own_via(to.transport, self.address_towards(to), request.top_via.branch or "")
+        request = Request(request.method, request.uri, request.headers.copy(), request.body)
+        request.headers.remove("Via")
+        request.headers.insert_first("Via", via)
+        self._layer.request(request, to, now_s)
+        self._sent_again.add(key)  # the end of the first attempt is still to be told
+        if request.method == "INVITE":
+            self._invites[key] = (request, to)
+        return True
+
     def _on_terminated(self, key: str) -> None:
+        if key in self._sent_again:
+            self._sent_again.discard(key)
+            return
+        self._detour.ended(key)
         owner = self._owner_of(key)
         if owner is not None:
             owner.transactions.discard(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,17 @@ class Peer:
 
     transport  "udp", "tcp", "tls", "ws" or "wss"
     host       an IP address, never a name (names are resolved by net/resolver.py)
+    name       the domain that `host` was found for: what TLS asks for and checks; "" when there is none
+    local      the listener of ours that it is reached from (routing.Address.local); "": the nearest
+
+    Two peers are the same when the first three are.
     """
 
     transport: str
     host: str
     port: int
+    name: str = field(default="", compare=False)
+    local: str = field(default="", compare=False)
 
 
 class EndedBy(StrEnum):

@@ -26,38 +26,62 @@ _PRIVATE = [
     )
 ]
 RELIABLE = frozenset({"tcp", "tls", "ws", "wss"})
+STREAMS = frozenset({"tcp", "tls"})
+"""Where messages follow each other without a frame, so that Content-Length says where one ends (RFC 3261 18.3). Over
+WebSocket it may be left out (RFC 7118 section 5.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where peers reach us over one transport; host as they must write it (never 0.0.0.0)."""
+    """Where peers reach us over one transport; host as they must write it (never 0.0.0.0).
+
+    local  the name of the listener behind it
+    bound  the address that the listener has on this machine, when that is another
+    """
 
     host: str
     port: int
+    local: str = ""
+    bound: str = ""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Addresses:
-    """Our own addresses, one for each transport and IP version."""
+    """Our own addresses: any number for each transport and IP version, each behind a listener with a name."""
 
     def __init__(self) -> None:
-        self._by_kind: dict[tuple[str, bool], Address] = {}
+        self._by_local: dict[str, Address] = {}
+        self._by_kind: dict[tuple[str, bool], list[Address]] = {}
+        self._sent_by: set[tuple[str, str, int]] = set()
 
-    def set(self, transport: str, host: str, port: int) -> None:
-        self._by_kind[transport, ":" in host] = Address(host, port)
+    def set(self, transport: str, host: str, port: int, *, local: str = "", bound: str = "") -> None:
+        """local: the listener's name; left out: the only one of its transport and IP version. Again: it has moved."""
+        is_ipv6 = ":" in (bound or host)
+        local = local or f"{transport} over IPv{6 if is_ipv6 else 4}"
+        address = Address(host, port, local, bound or host)
+        here = self._by_kind.setdefault((transport, is_ipv6), [])
+        here[:] = [*(other for other in here if other.local != local), address]
+        self._by_local[local] = address
+        self._sent_by.add((transport, literal(host) or host.lower(), port))
 
     def towards(self, peer: Peer) -> Address | None:
         """The address that this peer must use for us; None when we do not speak its transport."""
+        known = self._by_local.get(peer.local) if peer.local else None
+        if known is not None:
+            return known
         is_ipv6 = ":" in peer.host
         kinds = self._by_kind
-        return kinds.get((peer.transport, is_ipv6)) or kinds.get((peer.transport, not is_ipv6))
+        here = kinds.get((peer.transport, is_ipv6)) or kinds.get((peer.transport, not is_ipv6))
+        if not here:
+            return None
+        return here[0] if len(here) == 1 else max(here, key=lambda address: _common_bits(address.bound, peer.host))
 
     def has(self, via: Via) -> bool:
         """RFC 3261 18.1.2: a response whose sent-by is not what we put there "MUST be silently discarded"."""
-        address = self._by_kind.get((via.transport.lower(), ":" in via.host))
-        return address is not None and same_host(via.host, address.host) and port_of(via) == address.port
+        host = literal(via.host) or via.host.lower()
+        return (via.transport.lower(), host, port_of(via)) in self._sent_by
 
 
 def port_of(via: Via) -> int:
@@ -72,8 +96,11 @@ def own_via(transport: str, address: Address, branch: str) -> str:
 
 
 def own_contact(transport: str, address: Address, user: str) -> str:
-    """Our Contact: UDP is what a SIP URI means without a transport parameter."""
-    parameter = "" if transport == "udp" else f";transport={transport}"
+    """Our Contact: UDP is what a SIP URI means without a transport parameter.
+
+    RFC 7118 section 5.2.4 has "ws" in URIs for both: whether it is a secure one is not the URI's matter.
+    """
+    parameter = "" if transport == "udp" else f";transport={'ws' if transport == 'wss' else transport}"
     return f"<sip:{user}@{address}{parameter}>"
 
 
@@ -88,7 +115,8 @@ def peer_of(uri: Uri, flow: Peer) -> Peer | None:
     transport = "tls" if uri.scheme == "sips" else (uri.param("transport") or "").lower()
     if transport not in DEFAULT_PORTS:
         transport = flow.transport if same_host(host, flow.host) else "udp"
-    return Peer(transport, host, uri.port or DEFAULT_PORTS[transport])
+    same_side = transport == flow.transport and (":" in host) == (":" in flow.host)
+    return Peer(transport, host, uri.port or DEFAULT_PORTS[transport], local=flow.local if same_side else "")
 
 
 def in_dialog_peer(uri: Uri, flow: Peer, *, behind_nat: bool) -> Peer:
@@ -113,6 +141,18 @@ def is_behind_nat(request: Request, source: Peer) -> bool:
     if source.transport in RELIABLE:
         return not same_host(via.host, source.host)
     return not (same_host(via.host, source.host) and port_of(via) == source.port)
+
+
+@lru_cache(maxsize=4096)
+def _common_bits(ours: str, theirs: str) -> int:
+    """How many leading bits two addresses share: more, the nearer. -1 for a wildcard, which is near to nobody."""
+    try:
+        one, other = ipaddress.ip_address(ours), ipaddress.ip_address(theirs.partition("%")[0])
+    except ValueError:
+        return -1
+    if one.is_unspecified or one.version != other.version:
+        return -1
+    return one.max_prefixlen - (int(one) ^ int(other)).bit_length()
 
 
 @lru_cache(maxsize=4096)

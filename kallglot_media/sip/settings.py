@@ -77,6 +77,7 @@ class AgentSettings:
     max_calls            calls in both directions; an INVITE beyond it gets 503 with Retry-After
     max_transactions     server and client; a request beyond it is dropped and counted
     max_forks            dialogs that one INVITE of ours may make; more are counted and left alone
+    largest_udp_bytes    a longer request for UDP goes over TCP when we have it, and back when the peer has not
     max_datagrams        waiting to be taken; what is beyond is dropped and counted
     next_target_s        a target that has said nothing for so long is passed over when there is another
     longest_ring_s       a call neither answered nor refused is given up after this
@@ -94,6 +95,7 @@ class AgentSettings:
     max_calls: int = 500
     max_transactions: int = 20_000
     max_forks: int = 8
+    largest_udp_bytes: int = 1300
     max_datagrams: int = 20_000
     next_target_s: float = 4.0
     longest_ring_s: float = 300.0

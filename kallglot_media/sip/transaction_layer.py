@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from kallglot_media.sip.deadlines import Deadlines
 from kallglot_media.sip.events import Peer
@@ -239,7 +240,7 @@ def response_peer(via: Via, source: Peer) -> Peer:
     """
     if _is_reliable(source) or via.wants_rport:
         return source
-    return Peer(source.transport, source.host, via.port or 5060)
+    return replace(source, port=via.port or 5060)
 
 
 def _is_reliable(peer: Peer) -> bool:

@@ -9,87 +9,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-import uvloop
 
-from kallglot_media.net.shell import Listen, SipShell
-from kallglot_media.net.sip_tcp import SipTcp, TcpLimits
-from kallglot_media.sip.agent import SipAgent
+from kallglot_media.net.shell import Listen
+from kallglot_media.net.sip_tcp import TcpLimits
 from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, IncomingCall, Peer, SipEvent
-from tests.support.call_ladder import SDP
-from tests.support.counting_ids import CountingIds
+from tests.support.sip_end import HOST, End
 
 pytestmark = pytest.mark.loopback
-HOST = "127.0.0.1"
-started: list[SipShell] = []
-LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
-}
-
-
-@pytest.fixture(params=sorted(LOOPS))
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]], None]:
-    """Run a coroutine on either loop, in debug mode, with a deadline; its loop must end clean."""
-
-    def on_loop(main: Coroutine[Any, Any, None]) -> None:
-        wrongs: list[dict[str, Any]] = []
-
-        async def guarded() -> None:
-            asyncio.get_running_loop().set_exception_handler(lambda _, context: wrongs.append(context))
-            try:
-                async with asyncio.timeout(10):
-                    await main
-            finally:
-                while started:
-                    await started.pop().stop()
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            assert not left, left
-
-        with asyncio.Runner(loop_factory=LOOPS[request.param], debug=True) as runner:
-            runner.run(guarded())
-        assert wrongs == []
-
-    return on_loop
-
-
-class End:
-    """An agent with its shell, and a way to wait for what it is told."""
-
-    def __init__(self, name: str, limits: TcpLimits | None = None) -> None:
-        self.agent = SipAgent(CountingIds(name))
-        self.shell = SipShell(self.agent, self._on_event, tcp_limits=limits)
-        self.events: asyncio.Queue[SipEvent] = asyncio.Queue()
-        self.answers = True
-
-    async def start(self, *transports: str) -> list[Peer]:
-        started.append(self.shell)
-        return await self.shell.start([Listen(transport, HOST, 0) for transport in transports])
-
-    def _on_event(self, event: SipEvent) -> None:
-        self.events.put_nowait(event)
-        if isinstance(event, IncomingCall) and self.answers:
-            self.agent.answer(event.call, SDP, self.shell.now_s())
-
-    async def told(self, kind: type[SipEvent]) -> SipEvent:
-        while not isinstance(event := await self.events.get(), kind):
-            pass
-        return event
-
-    def call(self, to: Peer) -> str:
-        call = self.agent.invite(
-            to=f"sip:b@{HOST}", from_=f"sip:a@{HOST}", destination=to, sdp=SDP, now_s=self.shell.now_s()
-        )
-        self.shell.drain()
-        return call
-
-    def hangup(self, call: str) -> None:
-        self.agent.hangup(call, self.shell.now_s())
-        self.shell.drain()
-
-    def tcp(self) -> SipTcp:
-        transport = self.shell._transports["tcp", False]
-        assert isinstance(transport, SipTcp)
-        return transport
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -282,7 +208,7 @@ def test_a_user_that_raises_costs_one_event(run: Callable[[Coroutine[Any, Any, N
 
 
 def test_listen_says_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match="expected 'udp' or 'tcp'"):
+    with pytest.raises(ValueError, match="expected one of udp, tcp, tls, ws, wss"):
         Listen("sctp", HOST, 0)
     with pytest.raises(ValueError, match="set public_host"):
         Listen("udp", "0.0.0.0", 0)
