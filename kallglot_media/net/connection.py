@@ -138,6 +138,8 @@ class Connection(asyncio.Protocol):
             self._end("bad_framing", str(wrong))
             return
         for message in messages:
+            if self._transport is None or self._transport.is_closing():
+                return  # the answer to the message before was one too many
             self._listener.received(message, self.peer)
         for reply in cutter.take_replies():
             self._write(reply)
