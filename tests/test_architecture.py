@@ -31,8 +31,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "speech": frozenset({"audio", "log"}),
     # what both control and the commands need
     "config": frozenset(
-        {"audio.segment", "media.messages", "media.settings", "modes.plan", "sip.passwords", "sip.settings"}
-        | {"speech.settings"}
+        {"audio.segment", "audio.pcm", "audio.wav", "media.messages", "media.settings", "modes.plan"}
+        | {"sip.passwords", "sip.settings", "speech.settings"}
     ),
     # what outlives a call
     "store": frozenset({"log"}),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.holding import SILENCE, Holding, HoldRules
 from kallglot_media.call.interpreter import Direction
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.ports import DialError, SipHeaders
@@ -45,6 +46,7 @@ class BridgeRules:
                   us ends (RFC 7092 section 3 asks this of back-to-back agents)
     languages     party -> language spoken and heard
     headers       more of them, on the agent's INVITE
+    hold          what one hears while the other holds
     """
 
     agent_to: str
@@ -61,6 +63,7 @@ class BridgeRules:
     voices: Mapping[str, str | None]
     announcements: Announcements
     headers: SipHeaders = ()
+    hold: HoldRules = SILENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,9 @@ class Bridge:
             self._answer_customer()
         self._session.set_plan(self._rules.plan, self._rules.gains)
         self._session.on_through = self._tell_through
+        holding = Holding(self._session, self._rules.hold)
+        holding.watch(self._customer)
+        holding.watch(agent)
         self._session.interpret(self._directions(), self._rules.segment)
         self._session.active()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from kallglot_media.audio.segment import SegmentRules
@@ -25,6 +25,9 @@ from kallglot_media.sip.events import (
     CallProgress,
     EndedBy,
     MediaOffered,
+    OfferAnswered,
+    OfferFailed,
+    ProgressConfirmed,
     SipEvent,
 )
 from kallglot_media.sip.settings import Credentials
@@ -62,6 +65,9 @@ class Leg:
     call_id    its public name; number: how many legs of this party the session has had, with this one
     connected  whether it ever was answered
     on_change  called when `state` is another
+    held       whether we hold the peer: it may hear music, and we do not listen
+    peer_holds whether the peer holds us: it does not listen, and may be silent
+    on_hold    called when `peer_holds` is another
     """
 
     provider = "sip"
@@ -90,6 +96,9 @@ class Leg:
         self.connected = False
         self.had_media = False
         self.on_change: Callable[[Leg], None] = lambda leg: None
+        self.on_hold: Callable[[Leg], None] = lambda leg: None
+        self.held = False
+        self.peer_holds = False
         self.agreed: Agreed | None = None
         self.has_early_media = False
         loop = asyncio.get_running_loop()
@@ -144,7 +153,31 @@ class Leg:
     def _our_ability(self) -> MediaAbility:
         if self._ability is None:
             raise RuntimeError(f"leg {self.leg_id} has no RTP port; open() it first")
-        return self._ability
+        return replace(self._ability, receive=False) if self.held else self._ability
+
+    # ── hold ─────────────────────────────────────────────────────────────────────
+
+    def hold(self) -> None:
+        """Tell the peer to wait: "a=sendonly" (RFC 3264 section 8.4), so that it may hear music meanwhile."""
+        self._set_held(True)
+
+    def resume(self) -> None:
+        """Talk again."""
+        self._set_held(False)
+
+    def _set_held(self, held: bool) -> None:
+        if self.held is held or self.state is not LegState.ANSWERED or self._ability is None:
+            return
+        self.held = held
+        if self.sip_call is not None:
+            self._signalling.reoffer(self.sip_call, self._sdp.offer(self._our_ability()))
+
+    def _note_peer_hold(self) -> None:
+        """A peer that will not listen (a=sendonly, a=inactive, c=0.0.0.0) has put us on hold."""
+        holds = self.agreed is not None and not self.agreed.send
+        if holds is not self.peer_holds:
+            self.peer_holds = holds
+            self.on_hold(self)
 
     # ── a call that came to us ───────────────────────────────────────────────────
 
@@ -225,8 +258,14 @@ class Leg:
             self._failed(event)
         elif isinstance(event, CallConfirmed):
             self._confirmed(event)
+        elif isinstance(event, ProgressConfirmed):
+            self._progress_confirmed(event)
         elif isinstance(event, MediaOffered):
             self._offered(event)
+        elif isinstance(event, OfferAnswered):
+            self._reoffer_answered(event)
+        elif isinstance(event, OfferFailed):
+            self.held = self.agreed is not None and not self.agreed.receive
         elif isinstance(event, CallEnded):
             self._end(LegEnd(event.by, event.status, event.reason))
 
@@ -292,6 +331,23 @@ class Leg:
             return
         self._agree(agreed)
         self._signalling.answer_offer(event.call, body)
+        self._note_peer_hold()
+
+    def _reoffer_answered(self, event: OfferAnswered) -> None:
+        """The answer to our hold, our resume, or to a refresh that brought news. None: nothing has changed."""
+        if event.sdp is None:
+            return
+        try:
+            self._agree(self._sdp.read_answer(event.sdp))
+        except (SdpError, NotAcceptable) as error:
+            self.hang_up(f"the answer cannot be used: {error}")
+            return
+        self._note_peer_hold()
+
+    def _progress_confirmed(self, event: ProgressConfirmed) -> None:
+        """The answer to the offer in our 18x came with its PRACK, not with the ACK. RFC 3262 section 5."""
+        if self._offer_in_200 and event.sdp is not None:
+            self._confirmed(CallConfirmed(event.call, event.sdp))
 
 
 def session_of(leg_id: str) -> str:

@@ -33,6 +33,10 @@ class Signalling(Protocol):
 
     def answer_offer(self, call: str, sdp: bytes) -> None: ...
 
+    def reoffer(self, call: str, sdp: bytes) -> None:
+        """Offer new media inside a call; OfferAnswered or OfferFailed follows."""
+        ...
+
     def refuse_offer(self, call: str, status: int, *, headers: SipHeaders = ()) -> None: ...
 
 

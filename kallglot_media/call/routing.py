@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.bridge import BridgeRules
+from kallglot_media.call.holding import HoldRules
 from kallglot_media.call.registry import Destination
 from kallglot_media.call.services import ServiceRules
 from kallglot_media.call.world import SessionFacts
@@ -83,6 +84,7 @@ class Router:
             languages=languages,
             voices={language: config.voice(mode, language) for language in languages.values()},
             announcements=mode.announcements,
+            hold=_hold_rules(mode),
         )
 
     def _caller_as_ours(self, incoming: IncomingCall) -> str:
@@ -90,6 +92,11 @@ class Router:
         caller: NameAddr = incoming.request.from_
         user = caller.uri.user or "anonymous"
         return str(NameAddr(caller.display, Uri(scheme="sip", user=user, host=self._our_host)))
+
+
+def _hold_rules(mode: Mode) -> HoldRules:
+    sound = mode.hold.sound()
+    return HoldRules(mode.hold.pass_on) if sound is None else HoldRules(mode.hold.pass_on, *sound)
 
 
 def max_forwards_of(incoming: IncomingCall) -> int:

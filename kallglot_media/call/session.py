@@ -109,6 +109,12 @@ class Session:
         if (leg := self.legs.get(party)) is not None:
             self.world.media.send(m.PlayTone(leg.leg_id, name) if name else m.StopTone(leg.leg_id))
 
+    def music(self, party: Party, pcm: Pcm16 | None, rate_hz: int) -> None:
+        """Loop music to a party, or stop it (None)."""
+        if (leg := self.legs.get(party)) is not None:
+            say = m.StopTone(leg.leg_id) if pcm is None else m.PlayLoop(leg.leg_id, pcm.tobytes(), rate_hz)
+            self.world.media.send(say)
+
     def hush(self, party: Party) -> None:
         """Throw away what a party has not yet heard."""
         if (leg := self.legs.get(party)) is not None:
@@ -287,8 +293,9 @@ class Session:
 
     def _on_rtp_lost(self, event: m.RtpLost) -> None:
         party = self.parties.party_of(event.leg_id)
-        if self.legs[party].state is not LegState.ANSWERED:
-            return  # a phone that rings need not send
+        leg = self.legs[party]
+        if leg.state is not LegState.ANSWERED or (isinstance(leg, Leg) and leg.peer_holds):
+            return  # a phone that rings, or holds us, need not send
         self.event("rtp.lost", speaker=party, silent_ms=event.silent_ms)
         self.end(EndReason.TIMEOUT, f"no RTP from the {party} for {event.silent_ms // 1000} s")
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.audio.wav import WavError, read_wav
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.config.sip import Account
-from kallglot_media.config.types import Language, LevelDb, Settings, SipUri, bad
+from kallglot_media.config.types import ConfigPath, Language, LevelDb, Settings, SipUri, bad
 from kallglot_media.media import messages
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party, Plan
 
 MODES = ("bidirectional_translation",)
 LATER_MODES = ("assistive_translation", "ai_agent", "help_chat_voice")
+
+LONGEST_MUSIC_S = 120
 
 _GAINS = messages.Gains()
 _RULES = SegmentRules()
@@ -102,6 +107,42 @@ class Segment(Settings):
         return SegmentRules(**self.model_dump())
 
 
+class Hold(Settings):
+    """What one party hears while the other has put the call on hold."""
+
+    pass_on: bool = False
+    """true: the other party's phone is put on hold, too, and shows it."""
+
+    music: ConfigPath | None = None
+    """A WAV file (16 bit, mono, at most 120 s) that is played again and again; left out: silence."""
+
+    @field_validator("music")
+    @classmethod
+    def _plays(cls, music: Path | None) -> Path | None:
+        if music is not None:
+            _read_music(music)
+        return music
+
+    def sound(self) -> tuple[Pcm16, int] | None:
+        """The music and its rate in Hz; None: silence."""
+        return _read_music(self.music) if self.music is not None else None
+
+
+def _read_music(path: Path) -> tuple[Pcm16, int]:
+    """Raises the mistake that a person can mend."""
+    mend = "write the path of a WAV file, e.g. one made by sox music.mp3 -r 8000 -c 1 -b 16 -e signed hold.wav"
+    try:
+        pcm, rate_hz = read_wav(path.read_bytes())
+    except (OSError, WavError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise bad(f"is '{path}', which cannot be played: {why}", mend) from None
+    if pcm.ndim != 1 or not 0 < len(pcm) <= LONGEST_MUSIC_S * rate_hz:
+        length_s = len(pcm) / rate_hz
+        shape = "stereo" if pcm.ndim != 1 else "mono"
+        raise bad(f"is {length_s:g} s of {shape}, wanted is mono of at most {LONGEST_MUSIC_S} s", mend)
+    return pcm, rate_hz
+
+
 class ModeRecording(Settings):
     """What is kept of this mode's sessions."""
 
@@ -138,6 +179,9 @@ class Mode(Settings):
 
     segment: Segment = Segment()
     """How speech is cut into utterances."""
+
+    hold: Hold = Hold()
+    """What a party on hold hears."""
 
     recording: ModeRecording = ModeRecording()
     """What is kept."""

@@ -141,6 +141,15 @@ class PlayTone:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayLoop:
+    """Like PlayTone, with sound of one's own: music for who is held. pcm: int16 little-endian mono at `rate_hz`."""
+
+    leg_id: str
+    pcm: bytes
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopTone:
     leg_id: str
 
@@ -176,6 +185,7 @@ ToMedia = (
     | Listen
     | Play
     | PlayTone
+    | PlayLoop
     | StopTone
     | Clear
     | CloseLeg

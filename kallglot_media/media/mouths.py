@@ -9,7 +9,7 @@ from kallglot_media.audio.playout import PlayFinished
 from kallglot_media.audio.resample import resample
 from kallglot_media.audio.tones import tone
 from kallglot_media.media.leg import Leg
-from kallglot_media.media.messages import FromMedia, Play, PlayoutFinished, PlayoutStarted
+from kallglot_media.media.messages import FromMedia, Play, PlayLoop, PlayoutFinished, PlayoutStarted
 from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, Rows
 
 
@@ -34,7 +34,18 @@ class Mouths:
 
     def play_tone(self, leg: Leg, name: str) -> None:
         """Loop a tone while no speech plays."""
-        leg.tone = tone(name, RATE_HZ)
+        self._loop(leg, tone(name, RATE_HZ))
+
+    def play_loop(self, leg: Leg, message: PlayLoop) -> None:
+        """Loop sound from elsewhere while no speech plays; none at all is silence."""
+        pcm: Pcm16 = np.frombuffer(message.pcm, "<i2").astype(np.int16)
+        if message.rate_hz != RATE_HZ:
+            pcm = resample(pcm, message.rate_hz, RATE_HZ)
+        if len(pcm):
+            self._loop(leg, pcm)
+
+    def _loop(self, leg: Leg, pcm: Pcm16) -> None:
+        leg.tone = pcm
         leg.tone_at = 0
         self._busy[leg.slot] = leg
 

@@ -33,6 +33,7 @@ from kallglot_media.media.messages import (
     OpenSession,
     OpenStreamLeg,
     Play,
+    PlayLoop,
     PlayTone,
     SessionClosed,
     SetPlan,
@@ -219,6 +220,9 @@ class MediaPlane:
     def _play_tone(self, message: PlayTone, leg: Leg) -> None:
         self._mouths.play_tone(leg, message.tone)
 
+    def _play_loop(self, message: PlayLoop, leg: Leg) -> None:
+        self._mouths.play_loop(leg, message)
+
     def _stop_tone(self, _message: StopTone, leg: Leg) -> None:
         leg.tone = None
 
@@ -269,6 +273,7 @@ class MediaPlane:
         Listen: _listen_to,
         Play: _play,
         PlayTone: _play_tone,
+        PlayLoop: _play_loop,
         StopTone: _stop_tone,
         Clear: _clear,
         CloseLeg: _close_leg,

@@ -62,6 +62,10 @@ class ShellSignalling:
         self._shell.agent.answer_offer(call, sdp, self._loop.time())
         self._shell.drain()
 
+    def reoffer(self, call: str, sdp: bytes) -> None:
+        self._shell.agent.reoffer(call, sdp, self._loop.time())
+        self._shell.drain()
+
     def refuse_offer(self, call: str, status: int, *, headers: SipHeaders = ()) -> None:
         self._shell.agent.refuse_offer(call, status, self._loop.time(), headers=headers)
         self._shell.drain()

@@ -28,6 +28,7 @@ class SdpSession:
         self._audio_index = 0
         self._dtmf_payload_type: int | None = None
         self._offered: MediaAbility | None = None
+        self._answered: Agreed | None = None
 
     def offer(self, ability: MediaAbility) -> bytes:
         """Our offer, first or again: lines that were refused before stay, with port 0."""
@@ -35,7 +36,7 @@ class SdpSession:
             ability = replace(ability, dtmf_payload_type=self._dtmf_payload_type)
         sections = [refused_lines(line) for line in self._lines] or [[]]
         sections[self._audio_index] = audio_lines(ability, offered_encodings(ability))
-        self._offered = ability
+        self._offered, self._answered = ability, None
         return self._write(ability, sections)
 
     def answer(self, offer: bytes, ability: MediaAbility) -> tuple[bytes, Agreed]:
@@ -45,13 +46,23 @@ class SdpSession:
         self._lines = description.media
         self._audio_index = answer.audio_index
         self._dtmf_payload_type = answer.agreed.dtmf_receive_payload_type
+        self._offered, self._answered = replace(ability, codecs=(answer.agreed.codec,)), answer.agreed
         return self._write(ability, answer.sections), answer.agreed
 
     def read_answer(self, answer: bytes) -> Agreed:
-        """What the answer to our last `offer` comes to. Raises SdpError, NotAcceptable."""
+        """What the answer to our last `offer` comes to, or to our last answer when that was offered again unchanged
+        (a refresh of the session, RFC 4028 section 7.4). Raises SdpError, NotAcceptable."""
         if self._offered is None:
             raise RuntimeError("read_answer without an offer of ours before it")
-        return read_answer(self._offered, answer, audio_index=self._audio_index)
+        agreed = read_answer(self._offered, answer, audio_index=self._audio_index)
+        if self._answered is None:
+            return agreed
+        ours = self._answered
+        return replace(
+            agreed,
+            receive_payload_type=ours.receive_payload_type,
+            dtmf_receive_payload_type=ours.dtmf_receive_payload_type,
+        )
 
     def _write(self, ability: MediaAbility, sections: list[list[str]]) -> bytes:
         body = self._numbered(ability, sections)

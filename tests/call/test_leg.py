@@ -9,9 +9,16 @@ from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import Party
 from kallglot_media.sdp.offer import make_offer
 from kallglot_media.sdp.types import MediaAbility
-from kallglot_media.sip.events import CallConfirmed, EndedBy, MediaOffered
+from kallglot_media.sip.events import (
+    CallConfirmed,
+    EndedBy,
+    MediaOffered,
+    OfferAnswered,
+    OfferFailed,
+    ProgressConfirmed,
+)
 from kallglot_media.sip.headers import Headers
-from kallglot_media.sip.message import Request
+from kallglot_media.sip.message import Request, Response
 from kallglot_media.sip.uri import Uri
 from tests.support.call_world import PHONE_SDP, TestWorld, hung_up, progress
 
@@ -28,6 +35,10 @@ async def a_leg(folder: Path) -> tuple[TestWorld, Leg]:
 
 def offered(sdp: bytes | None) -> MediaOffered:
     return MediaOffered("customer-call", REINVITE, sdp)
+
+
+def reoffered(sdp: bytes) -> OfferAnswered:
+    return OfferAnswered("customer-call", Response(200, "OK", Headers()), sdp)
 
 
 async def test_an_offer_is_answered_and_rtp_goes_where_it_says(tmp_path: Path) -> None:
@@ -109,3 +120,62 @@ async def test_hanging_up_twice_says_bye_once(tmp_path: Path) -> None:
     leg.hang_up()
     assert world.signalling.verbs == []
     assert leg.ended.result().by is EndedBy.REMOTE
+
+
+async def test_we_hold_and_resume(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.hold()  # not before the call is answered
+    leg.answered_by_us()
+    leg.hold()
+    leg.hold()
+    assert world.signalling.verbs == [("reoffer", "customer-call", "sendonly")]
+    leg.on_sip(reoffered(PHONE_SDP.replace(b"a=sendrecv", b"a=recvonly")))
+    remote = world.media.of(m.SetRemote)[-1]
+    assert (leg.held, remote.send, remote.receive) == (True, True, False)
+    leg.resume()
+    leg.on_sip(reoffered(PHONE_SDP))
+    remote = world.media.of(m.SetRemote)[-1]
+    assert (leg.held, remote.send, remote.receive) == (False, True, True)
+
+
+async def test_a_hold_that_is_refused_is_none(tmp_path: Path) -> None:
+    _, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.answered_by_us()
+    leg.hold()
+    leg.on_sip(OfferFailed("customer-call", 488, "no"))
+    assert not leg.held
+    assert not leg.ended.done()
+
+
+async def test_both_hold(tmp_path: Path) -> None:
+    """RFC 3264 8.4: to an offer of sendonly, one who will not listen either answers inactive."""
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.answered_by_us()
+    leg.hold()
+    leg.on_sip(reoffered(PHONE_SDP.replace(b"a=sendrecv", b"a=recvonly")))
+    leg.on_sip(offered(PHONE_SDP.replace(b"a=sendrecv", b"a=sendonly")))
+    remote = world.media.of(m.SetRemote)[-1]
+    assert (remote.send, remote.receive) == (False, False)
+    assert leg.peer_holds
+
+
+async def test_a_refresh_that_brings_another_address(tmp_path: Path) -> None:
+    """What we offered again was our answer to the peer's first offer."""
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.answered_by_us()
+    leg.on_sip(reoffered(make_offer(MediaAbility("192.0.2.20", 4444))))
+    assert world.media.of(m.SetRemote)[-1].port == 4444
+
+
+async def test_our_offer_in_a_183_is_answered_by_the_prack(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(None)
+    leg.on_sip(ProgressConfirmed("customer-call", PHONE_SDP))
+    leg.answered_by_us()
+    leg.on_sip(CallConfirmed("customer-call", None))
+    assert world.media.of(m.SetRemote)[-1].port == 4000
+    assert not leg.ended.done()

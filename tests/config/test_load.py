@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from pydantic import ValidationError
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.audio.wav import wav_bytes
 from kallglot_media.config import ConfigErrors, check_file, load_config
 from kallglot_media.config.explain import setting_names
 from kallglot_media.config.load import Config
+from kallglot_media.config.mode import Hold
 from kallglot_media.config.reader import read_text
 from kallglot_media.config.server import Server
 from kallglot_media.media.messages import Gains
@@ -181,3 +185,14 @@ def test_any_value_in_the_place_of_any_setting_is_right_or_a_mistake(data: some.
     for part in reversed(path):
         value = {part: value}
     assert loads_or_says_why(write(s=json.dumps(value)))
+
+
+def test_hold_music_that_cannot_be_played_is_said_at_start(tmp_path: Path) -> None:
+    (tmp_path / "stereo.wav").write_bytes(wav_bytes(np.zeros((80, 2), np.int16), 8000))
+    (tmp_path / "mono.wav").write_bytes(wav_bytes(np.zeros(80, np.int16), 8000))
+    for name in ("missing.wav", "stereo.wav"):
+        with pytest.raises(ValidationError, match="sox"):
+            Hold.model_validate({"music": tmp_path / name})
+    sound = Hold.model_validate({"music": tmp_path / "mono.wav"}).sound()
+    assert sound is not None
+    assert (len(sound[0]), sound[1]) == (80, 8000)

@@ -17,6 +17,7 @@ from kallglot_media.media.messages import (
     LegClosed,
     OpenLeg,
     OpenSession,
+    PlayLoop,
     PlayoutFinished,
     PlayoutStarted,
     PlayTone,
@@ -236,6 +237,21 @@ def test_original_off_and_let_through() -> None:
     studio.say({"c": tone(10), "a": tone(10)}, more_steps=1)
     assert db(studio.peers["a"].heard()[11 * FRAME : 20 * FRAME], tone(9)) == pytest.approx(0, abs=0.3)
     assert not studio.peers["c"].heard().any(), "the agent was not let through"
+
+
+def test_music_of_ones_own_loops_at_any_rate() -> None:
+    studio = bridge(SILENT)
+    studio.apply(PlayLoop("c", b"", 8000))
+    music = tone(25)  # half a second
+    studio.apply(PlayLoop("c", np.repeat(music, 2).tobytes(), 16_000))
+    for _ in range(60):
+        studio.step()
+    heard = studio.peers["c"].heard()
+    assert rms(heard[30 * FRAME : 50 * FRAME]) == pytest.approx(rms(music), rel=0.1)
+    studio.apply(StopTone("c"))
+    for _ in range(3):
+        studio.step()
+    assert not studio.peers["c"].heard()[61 * FRAME :].any()
 
 
 def test_a_tone_loops_until_stopped_and_gives_way_to_speech() -> None:

@@ -105,9 +105,18 @@ class FakeSignalling:
     def answer_offer(self, call: str, sdp: bytes) -> None:
         self.verbs.append(("answer_offer", call))
 
+    def reoffer(self, call: str, sdp: bytes) -> None:
+        self.verbs.append(("reoffer", call, direction_of(sdp)))
+
     def refuse_offer(self, call: str, status: int, *, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.verbs.append(("refuse_offer", call, str(status)))
         self.headers.extend(headers)
+
+
+def direction_of(sdp: bytes) -> str:
+    """The last direction attribute."""
+    directions = (b"sendrecv", b"sendonly", b"recvonly", b"inactive")
+    return next(line[2:].decode() for line in reversed(sdp.split()) if line[2:] in directions)
 
 
 @dataclass
