@@ -23,6 +23,7 @@ from kallglot_media.call.leg import Leg, MediaHome
 from kallglot_media.call.registry import Registry, RegistryRules
 from kallglot_media.call.routing import Router, announcements_of
 from kallglot_media.call.world import World, now_text
+from kallglot_media.config.listen import Listen as ListenSettings
 from kallglot_media.config.load import Config
 from kallglot_media.config.sip import Sip
 from kallglot_media.errors import SetupError
@@ -33,6 +34,7 @@ from kallglot_media.media.recorder import RepairFailed, repair_all
 from kallglot_media.net.resolver import Resolver
 from kallglot_media.net.shell import Listen, SipShell
 from kallglot_media.net.signalling import ShellSignalling
+from kallglot_media.net.tls import TlsError, TlsFiles
 from kallglot_media.random_ids import RandomIds
 from kallglot_media.rtp.jitter import JitterRules
 from kallglot_media.sip.agent import SipAgent
@@ -169,7 +171,8 @@ class Server:
         server = self._config.server
         self._shell = SipShell(SipAgent(self._ids, agent_settings(self._config)), self._on_sip)
         self._announcer = Announcer(self._pool)
-        signalling = ShellSignalling(self._shell, Resolver())
+        transports = dict.fromkeys(listen.transport for listen in server.sip.listen)
+        signalling = ShellSignalling(self._shell, Resolver(transports=tuple(transports)))
         installed = self._pool.installed
         starter = installed is None or installed.recognizer(server.speech.recognizer.model).starter
 
@@ -203,15 +206,13 @@ class Server:
         for listen in sip.listen:
             where = f"sip.listen {listen.transport} {listen.host}:{listen.port}"
             try:
-                (here,) = await self._shell.start(
-                    [Listen(listen.transport, listen.host, listen.port, sip.external_host)]
-                )
+                (here,) = await self._shell.start([listen_at(listen, sip.contact_host(listen))])
+            except TlsError as error:
+                raise SetupError(where, str(error), "write a certificate and its own key, both PEM") from None
             except OSError as error:
                 mend = "stop the program that has the port, or write another host or port"
                 why = os.strerror(error.errno).lower() if error.errno else str(error)
                 raise SetupError(where, why, mend) from None
-            except ValueError as error:
-                raise SetupError(where, str(error), "write one listener for each transport and IP version") from None
             log.info("listening", sign="=", transport=here.transport, host=here.host, port=here.port)
 
     async def _make_announcements(self) -> None:
@@ -294,6 +295,17 @@ def agent_settings(config: Config) -> AgentSettings:
         longest_ring_s=max([sip.ring_s, *(config.ring_s(mode) for mode in config.modes.values())]) + ANNOUNCEMENT_S,
         accept=admission(sip),
     )
+
+
+def listen_at(listen: ListenSettings, public_host: str) -> Listen:
+    """One listener of server.yaml, as the shell wants it."""
+    tls: TlsFiles | None = None
+    if listen.certificate is not None and listen.key is not None:
+        by_name = {one.name: (one.certificate, one.key) for one in listen.more_certificates}
+        tls = TlsFiles(
+            listen.certificate, listen.key, by_name, listen.client_ca, listen.server_ca, verify=listen.verify
+        )
+    return Listen(listen.transport, listen.host, listen.port, public_host, tls, listen.origins)
 
 
 def admission(sip: Sip) -> Callable[[Request, Peer], Decision]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.config.errors import ConfigError, ConfigErrors
+from kallglot_media.config.listen import Listen
 from kallglot_media.config.load import Config, check_file, load_config
 from kallglot_media.config.mode import Agent, Gains, Mode, ModeRecording, Segment
 from kallglot_media.config.routes import Route, Routes
@@ -19,7 +20,7 @@ from kallglot_media.config.server import (
     Synthesizer,
     Translator,
 )
-from kallglot_media.config.sip import Account, Listen, Sip
+from kallglot_media.config.sip import Account, Sip
 
 __all__ = [
     "Account",

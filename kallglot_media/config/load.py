@@ -125,6 +125,8 @@ def _model(kind: type[M], tree: Tree, folder: Path) -> M | None:
         return None
     for loc, account, realm in _accounts(model):
         _try_password(account, loc, tree, realm)
+    for file_loc, path in _certificates(model):
+        _try_file(path, file_loc, tree)
     return None if tree.errors else model
 
 
@@ -231,6 +233,21 @@ def _accounts(model: BaseModel) -> Iterator[tuple[Loc, Account, str | None]]:
                 yield ("sip", "trunks", index, "account"), trunk.account, None
     if isinstance(model, Mode) and model.agent.account is not None:
         yield ("agent", "account"), model.agent.account, None
+
+
+def _certificates(model: BaseModel) -> Iterator[tuple[Loc, Path]]:
+    if isinstance(model, Server):
+        for index, listen in enumerate(model.sip.listen):
+            yield from ((("sip", "listen", index, *place), path) for place, path in listen.files())
+
+
+def _try_file(path: Path, loc: Loc, tree: Tree) -> None:
+    """Note a file that is not there or not ours to read. What is in it, the start finds out."""
+    try:
+        path.open("rb").close()
+    except OSError as wrong:
+        why = (wrong.strerror or str(wrong)).lower()
+        tree.blame(loc, f"names {shown(path)}: {why}", "write the path of a PEM file that this user can read")
 
 
 def _try_password(account: Account, loc: Loc, tree: Tree, realm: str | None) -> None:

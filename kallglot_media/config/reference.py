@@ -149,7 +149,7 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, BaseModel) or value is None:
         return ""
     if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-        value = [item.model_dump() for item in value]
+        value = [{name: one for name, one in item if one not in (None, ()) and one is not True} for item in value]
     if isinstance(value, tuple | list) and value and not isinstance(value[0], int | dict):
         value = [str(item) for item in value]
     if isinstance(value, Mapping | tuple | list) and not value:

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kallglot_media.config.sip import EVERY_INTERFACE, Sip
+from kallglot_media.config.listen import EVERY_INTERFACE
+from kallglot_media.config.sip import Sip
 from kallglot_media.config.types import (
     BindHost,
     ConfigPath,

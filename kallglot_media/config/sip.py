@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from kallglot_media.config.listen import Listen, once, unreachable
 from kallglot_media.config.types import (
-    BindHost,
     Cidr,
     ConfigPath,
     ExternalHost,
@@ -22,26 +22,10 @@ from kallglot_media.config.types import (
 from kallglot_media.sip.passwords import Password, read_password
 from kallglot_media.sip.settings import Credentials
 
-EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104
-"""Good to listen on, but no address that a peer could send to."""
-
 _HOME = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")
 
 HOME_NETWORKS: tuple[IpNetwork, ...] = tuple(ipaddress.ip_network(network) for network in _HOME)
 """Loopback and the private ranges of RFC 1918, RFC 4193 and RFC 4291."""
-
-
-class Listen(Settings):
-    """One address that SIP is taken on."""
-
-    transport: Literal["udp", "tcp"] = "udp"
-    """How SIP arrives."""
-
-    host: BindHost = "127.0.0.1"
-    """An IP address of this machine; 0.0.0.0 is all of them."""
-
-    port: Annotated[int, Field(ge=0, le=65_535)] = 5060
-    """0: any free port (for tests)."""
 
 
 class Account(Settings):
@@ -134,24 +118,22 @@ class Sip(Settings):
     @field_validator("listen")
     @classmethod
     def _listen_once(cls, listen: tuple[Listen, ...]) -> tuple[Listen, ...]:
-        seen: set[tuple[str, str, int]] = set()
-        for index, one in enumerate(listen):
-            key = (one.transport, one.host, one.port)
-            if one.port and key in seen:
-                raise bad(f"is {one.transport} {one.host}:{one.port} again", "write each address once", at=f"{index}")
-            seen.add(key)
-        return listen
+        return once(listen)
 
     @field_validator("external_host")
     @classmethod
     def _reachable(cls, host: str | None, info: ValidationInfo) -> str | None:
         listen: tuple[Listen, ...] = info.data.get("listen", ())
-        if host is None and any(one.host in EVERY_INTERFACE for one in listen):
+        index = unreachable(listen, host)
+        if index is None:
+            return host
+        if host is None:
             raise bad(
                 "is missing, and listen has no address that peers can send to",
                 "write the address that phones reach this machine by, e.g. external_host: 192.0.2.10",
             )
-        return host
+        raise bad(f"is {host!r}, which is no address for listen[{index}] ({listen[index].host})",
+                  "write external_host in that listener too, of the same IP version")  # fmt: skip
 
     @field_validator("accounts")
     @classmethod
@@ -173,4 +155,4 @@ class Sip(Settings):
 
     def contact_host(self, listen: Listen) -> str:
         """The host that Via and Contact name for this listener."""
-        return self.external_host or listen.host
+        return listen.contact_host(self.external_host)
