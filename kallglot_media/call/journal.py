@@ -153,7 +153,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     values = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    # Not splitlines(): JSON leaves U+2028 and its like as they are, and a line that somebody said ends at "\n" only.
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             value = json.loads(line)
         except ValueError:
@@ -178,7 +179,7 @@ def recover(folder: Path, ended_at: str) -> bool:
     turns = {turn.sequence: turn for turn in map(Turn.from_json, read_lines(folder / TURNS_FILE))}
     for event in read_lines(folder / EVENTS_FILE):
         turn = turns.get(event.get("sequence", 0))
-        if event["type"] == "turn.timings" and turn is not None:
+        if event.get("type") == "turn.timings" and turn is not None:
             timings = TurnTimings(**event["timings"])
             turns[turn.sequence] = turn.played(event["play"]["first_sample_ms"], timings)
     duration_ms = max((turn.end_ms for turn in turns.values()), default=0)

@@ -250,12 +250,14 @@ class Leg:
 
     def on_sip(self, event: SipEvent) -> None:
         """Take one of the SIP agent's events about this leg's call."""
-        if isinstance(event, CallProgress):
+        if isinstance(event, CallFailed):
+            self._failed(event)
+        elif self.ended.done():
+            self._too_late(event)
+        elif isinstance(event, CallProgress):
             self._progressed(event)
         elif isinstance(event, CallAnswered):
             self._answered(event)
-        elif isinstance(event, CallFailed):
-            self._failed(event)
         elif isinstance(event, CallConfirmed):
             self._confirmed(event)
         elif isinstance(event, ProgressConfirmed):
@@ -268,6 +270,11 @@ class Leg:
             self.held = self.agreed is not None and not self.agreed.receive
         elif isinstance(event, CallEnded):
             self._end(LegEnd(event.by, event.status, event.reason))
+
+    def _too_late(self, event: SipEvent) -> None:
+        """It was on its way when we hung up: the agent sends BYE or refuses by itself, and the leg stays ended."""
+        if isinstance(event, CallAnswered):
+            self._decide(CallFailed(event.call, 487, "hung up before the answer came", event.response))
 
     def _progressed(self, event: CallProgress) -> None:
         if event.sdp is not None:

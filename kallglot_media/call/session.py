@@ -293,7 +293,9 @@ class Session:
 
     def _on_rtp_lost(self, event: m.RtpLost) -> None:
         party = self.parties.party_of(event.leg_id)
-        leg = self.legs[party]
+        leg = self.legs.get(party)
+        if leg is None or leg.leg_id != event.leg_id:
+            return  # dropped or replaced while this was on its way
         if leg.state is not LegState.ANSWERED or (isinstance(leg, Leg) and leg.peer_holds):
             return  # a phone that rings, or holds us, need not send
         self.event("rtp.lost", speaker=party, silent_ms=event.silent_ms)

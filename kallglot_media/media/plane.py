@@ -59,6 +59,7 @@ STATS_TURNS = 5
 """Every so many turns LegStats goes to control."""
 
 _HIGHEST_PORT = 65_535
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104  not bound to, but not sent to either
 
 
 class PlaneError(Exception):
@@ -373,7 +374,8 @@ class MediaPlane:
         """RTCP goes to the port above RTP's. RFC 3550 section 11."""
         assert leg.lock.remote is not None
         host, port = leg.lock.remote
-        if port == _HIGHEST_PORT:
+        # "c=IN IP4 0.0.0.0" is a hold of the old kind (RFC 3264 8.4); sent to, it would be this machine itself.
+        if port == _HIGHEST_PORT or host in _NOWHERE:
             leg.counters["rtcp_no_port"] += 1
             return
         self._rtcp.append((leg.slot, datagram, (host, port + 1)))

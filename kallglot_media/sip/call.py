@@ -6,6 +6,7 @@ a late timer, a verb that lost a race, a message that no longer matters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typing import Protocol
 from kallglot_media.sip.dialog import DialogKey
 from kallglot_media.sip.events import Peer, SipEvent
 from kallglot_media.sip.message import Request, Response
+from kallglot_media.sip.params import QUOTED, TOKEN
 from kallglot_media.sip.settings import AgentSettings
 
 
@@ -281,12 +283,17 @@ class OkUntilAck:
         self._wire.set_timer(self._call, self._timer, min(now_s + self._interval_s, self._give_up_s))
 
 
+_REASON_VALUE = re.compile(rf"{TOKEN}++(?: ?; ?{TOKEN}++(?: ?= ?(?:{TOKEN}++|{QUOTED}))?+)++")
+"""RFC 3326 section 2: protocol *(SEMI reason-params), after white space was made single spaces."""
+
+
 def reason_header(text: str | None) -> tuple[tuple[str, str], ...]:
     """A Reason header (RFC 3326): a full value ("Q.850;cause=16") as it is, plain words as SIP text."""
     if not text:
         return ()
-    clean = " ".join(text.split())
-    if ";" in clean:
+    # Often the other leg's words: a line end would begin a header of their choosing, and no other control belongs here.
+    clean = "".join(char for char in " ".join(text.split()) if char.isprintable())
+    if _REASON_VALUE.fullmatch(clean):
         return (("Reason", clean),)
     quoted = clean.replace("\\", "\\\\").replace('"', '\\"')
     return (("Reason", f'SIP;text="{quoted}"'),)

@@ -222,6 +222,19 @@ async def test_silence_on_the_line_ends_the_call_with_its_reason(tmp_path: Path)
     assert {("hangup", "customer-call"), ("hangup", "agent-call")} <= set(call.verbs)
 
 
+async def test_silence_of_a_party_that_was_dropped_ends_nothing(tmp_path: Path) -> None:
+    """The media plane's word may be on its way while the leg is dropped or replaced."""
+    call = await start(tmp_path)
+    call.agent.on_sip(answered())
+    await call.settle()
+    call.session.parties.drop(Party.AGENT, "dropped")
+    call.session.on_media(m.RtpLost("sess_1/agent", 30_000))
+    await call.settle()
+    assert not call.session.stop.done()
+    call.customer.on_sip(hung_up("customer-call"))
+    await call.over()
+
+
 async def test_a_phone_that_rings_need_not_send(tmp_path: Path) -> None:
     call = await start(tmp_path)
     call.session.on_media(m.RtpLost("sess_1/customer", 30_000))

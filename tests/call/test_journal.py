@@ -29,6 +29,19 @@ def test_a_turn_is_on_disk_before_the_call_ends(tmp_path: Path) -> None:
     journal.close(duration_ms=3000)
 
 
+def test_a_line_ends_where_json_says_and_nowhere_else(tmp_path: Path) -> None:
+    """U+2028 and U+0085 end a line for str.splitlines, not for JSON: models of some languages write them."""
+    journal = a_journal(tmp_path)
+    said = "Guten\u2028Tag\x85und\x0bauf Wiederhören"
+    journal.turn(Turn(1, "customer", "de", said, None, 0, 900, 0.9))
+    assert [line["text"] for line in read_lines(tmp_path / "transcript.jsonl")] == [said]
+    journal.event("session.started", 0)
+    with (tmp_path / "events.jsonl").open("a") as events:
+        events.write('{"no": "type"}\n')
+    assert recover(tmp_path, "2026-01-01T00:00:00.000Z")
+    assert json.loads((tmp_path / "transcript.json").read_text())["turns"][0]["text"] == said
+
+
 def test_the_transcript_has_both_languages_in_the_order_of_speaking(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
     journal.turn(a_turn(1, start_ms=5000))

@@ -11,6 +11,7 @@ from kallglot_media.sdp.offer import make_offer
 from kallglot_media.sdp.types import MediaAbility
 from kallglot_media.sip.events import (
     CallConfirmed,
+    CallFailed,
     EndedBy,
     MediaOffered,
     OfferAnswered,
@@ -20,7 +21,7 @@ from kallglot_media.sip.events import (
 from kallglot_media.sip.headers import Headers
 from kallglot_media.sip.message import Request, Response
 from kallglot_media.sip.uri import Uri
-from tests.support.call_world import PHONE_SDP, TestWorld, hung_up, progress
+from tests.support.call_world import PHONE_SDP, TestWorld, answered, hung_up, progress
 
 REINVITE = Request("INVITE", Uri.parse("sip:support@192.0.2.10"), Headers())
 
@@ -52,6 +53,26 @@ async def test_an_offer_is_answered_and_rtp_goes_where_it_says(tmp_path: Path) -
         True,
         True,
     )
+
+
+async def test_what_was_on_its_way_when_we_hung_up_changes_nothing(tmp_path: Path) -> None:
+    """SIP events come one loop turn late: an answer or a re-INVITE may arrive at a leg whose port is given back."""
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    states: list[LegState] = []
+    leg.on_change = lambda changed: states.append(changed.state)
+    leg.hang_up("no answer")
+    leg.close_media()
+    before = len(world.media.of(m.SetRemote))
+    leg.on_sip(offered(PHONE_SDP))
+    leg.on_sip(offered(None))
+    leg.on_sip(progress(183, PHONE_SDP))
+    leg.on_sip(answered(PHONE_SDP))
+    assert len(world.media.of(m.SetRemote)) == before
+    assert states == [LegState.ENDED]
+    outcome = leg.outcome.result()
+    assert isinstance(outcome, CallFailed)
+    assert outcome.status == 487, "whoever waits for an answer is told that there is none"
 
 
 async def test_hold_and_resume_change_who_sends(tmp_path: Path) -> None:

@@ -481,6 +481,17 @@ def test_a_peer_on_the_highest_port_gets_no_rtcp() -> None:
     assert studio.plane.take_rtcp() == []
 
 
+@pytest.mark.parametrize("nowhere", ["0.0.0.0", "::"])
+def test_a_leg_held_by_address_gets_no_rtcp(nowhere: str) -> None:
+    """The kernel takes 0.0.0.0 for this machine, so a report "to the peer" would go to a port of our own."""
+    studio = bridge()
+    remote = SetRemote("c", nowhere, 4000, "PCMU", send_payload_type=0, receive_payload_type=0, send=False)
+    studio.apply(remote)
+    studio.step()
+    studio.apply(CloseLeg("c"))
+    assert studio.plane.take_rtcp() == []
+
+
 def test_a_session_without_recording_says_its_length_itself() -> None:
     studio = Studio()
     studio.apply(OpenSession("s"))

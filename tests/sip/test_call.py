@@ -71,7 +71,12 @@ def test_every_event_and_action_is_used() -> None:
         ("agent left", 'SIP;text="agent left"'),
         ('said "no"', 'SIP;text="said \\"no\\""'),
         ("Q.850;cause=16", "Q.850;cause=16"),
+        ('SIP ;cause=486; text="a; b \\"c\\""', 'SIP ;cause=486; text="a; b \\"c\\""'),
         ("two\r\nlines", 'SIP;text="two lines"'),
+        ("it has opus; we speak PCMU", 'SIP;text="it has opus; we speak PCMU"'),
+        ('SIP;text="open', 'SIP;text="SIP;text=\\"open"'),
+        ("SIP;cause=1\r\nRoute: <sip:x>", 'SIP;text="SIP;cause=1 Route: <sip:x>"'),
+        ("red \x1b[31m\0", 'SIP;text="red [31m"'),
     ],
 )
 def test_reason_headers(text: str, value: str) -> None:
