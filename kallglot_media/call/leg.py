@@ -16,7 +16,7 @@ from kallglot_media.call.ports import Media, Signalling, SipHeaders
 from kallglot_media.media.messages import CloseLeg, Listen, OpenLeg, SetRemote
 from kallglot_media.modes.plan import Party
 from kallglot_media.sdp.session import SdpSession
-from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError
+from kallglot_media.sdp.types import CODECS, Agreed, MediaAbility, NotAcceptable, SdpError
 from kallglot_media.sip.events import (
     CallAnswered,
     CallConfirmed,
@@ -53,10 +53,20 @@ class LegEnd:
 
 @dataclass(frozen=True, slots=True)
 class MediaHome:
-    """Where RTP of our legs lives. bind_host: the socket's address; told_host: what SDP says."""
+    """Where RTP of our legs lives, and how it is coded.
+
+    bind_host  the socket's address
+    told_host  what SDP says
+    codecs     names from sdp.types.CODECS, best first
+    """
 
     bind_host: str
     told_host: str
+    codecs: tuple[str, ...] = tuple(CODECS)
+
+    def ability(self, port: int) -> MediaAbility:
+        """What a leg with this RTP port can do."""
+        return MediaAbility(self.told_host, port, self.codecs)
 
 
 class Leg:
@@ -119,7 +129,7 @@ class Leg:
     async def open(self) -> None:
         """Get an RTP port. Raises media.link.MediaError when there is none."""
         opened = await self._media.open_leg(OpenLeg(self._session_id, self.leg_id, self.party, self._home.bind_host))
-        self._ability = MediaAbility(self._home.told_host, opened.port)
+        self._ability = self._home.ability(opened.port)
         self.had_media = True
 
     def listen(self, rules: SegmentRules | None) -> None:
@@ -147,6 +157,7 @@ class Leg:
                 ptime_ms=agreed.ptime_ms,
                 send=agreed.send,
                 receive=agreed.receive,
+                dtmf_clock_hz=agreed.dtmf_clock_hz,
             )
         )
 

@@ -24,7 +24,7 @@ from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import FromMedia, PlaneStats, RecordingGap, SessionClosed
 from kallglot_media.modes.plan import Party
 from kallglot_media.sdp.answer import make_answer
-from kallglot_media.sdp.types import MediaAbility, NotAcceptable, SdpError
+from kallglot_media.sdp.types import NotAcceptable, SdpError
 from kallglot_media.sip.events import CallEnded, CallFailed, IncomingCall, SipEvent
 
 RETRY_AFTER_S = 30
@@ -161,7 +161,7 @@ class Registry:
         """Whether the offer can be answered at all, before a port and a folder are spent on it."""
         assert incoming.offer is not None
         try:
-            make_answer(incoming.offer, MediaAbility(self.world.home.told_host, 9))
+            make_answer(incoming.offer, self.world.home.ability(9))
         except SdpError as error:
             self.refuse(incoming, 400, "sdp", (("Warning", f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'),))
             return False

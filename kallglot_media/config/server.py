@@ -61,6 +61,9 @@ class Jitter(Settings):
         return value
 
 
+Codec = Literal["opus", "G722", "PCMU", "PCMA"]
+
+
 class Media(Settings):
     """Sound."""
 
@@ -81,6 +84,17 @@ class Media(Settings):
 
     allow_latch: bool = _MEDIA.allow_latch
     """Send RTP to where the peer's RTP comes from when that is not where its SDP said (NAT)."""
+
+    codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = ("opus", "G722", "PCMU", "PCMA")
+    """What is offered, best first. Of what a peer offers, the first that is listed here is taken."""
+
+    @field_validator("codecs")
+    @classmethod
+    def _codec_once(cls, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+        for index, codec in enumerate(codecs):
+            if codec in codecs[:index]:
+                raise bad(f"is '{codec}' again", "write each codec once", at=f"{index}")
+        return codecs
 
     @field_validator("ports")
     @classmethod

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from kallglot_media.audio.conceal import Concealer, history_samples
 from kallglot_media.audio.level import rms_dbfs
+from kallglot_media.audio.noise import comfort_noise
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.segment import Ended, SegmentEvent, Started
 from kallglot_media.media.cutter import Cutter
@@ -43,16 +44,22 @@ class Ears:
         """int16[high, 160]: the next frame of each leg's peer, out of its jitter buffer or made up."""
         payloads = self._silences.copy()
         quiet = self._quiet
+        coded: list[tuple[Leg, bytes]] = []
         odd: list[tuple[Leg, bool]] = []  # not simply a frame after a frame; whether one came
         for leg in self._hearing:
             payload = leg.jitter.pop(quiet[leg.slot])
             if payload is None:
                 odd.append((leg, False))
                 continue
-            payloads[leg.slot] = payload
+            if leg.hearing is None:
+                payloads[leg.slot] = payload
+            else:
+                coded.append((leg, payload))
             if leg.made_up_frames:
                 odd.append((leg, True))
         heard = self._rows.decode(payloads, tick)
+        for leg, payload in coded:
+            heard[leg.slot] = leg.decode(payload)
         heard[self._deaf] = 0  # A-law has no zero: its silence is 8
         for leg, came in odd:
             self._mend(leg, came, tick)
@@ -110,15 +117,19 @@ class Ears:
             return
         if leg.silent or leg.made_up_frames >= MOST_MADE_UP_FRAMES:
             leg.concealer = None
-            frame[:] = 0
+            frame[:] = comfort_noise(leg.noise_dbov, FRAME_SAMPLES, tick) if leg.silent else 0
             return
-        if concealer is None:
-            concealer = self._concealer_of(leg, tick)
-        pieces = leg.jitter.pieces
-        frame[:] = concealer.patch([(at, leg.decode(piece)) for at, piece in pieces]) if pieces else concealer.conceal()
         leg.made_up_frames += 1
-        leg.concealer = concealer
         leg.counters["made_up"] += 1
+        pieces = leg.jitter.pieces
+        if leg.hearing is not None:
+            made = leg.hearing.conceal(pieces, leg.jitter.following)
+            if made is not None:
+                frame[:] = made
+                return
+        if concealer is None:
+            concealer = leg.concealer = self._concealer_of(leg, tick)
+        frame[:] = concealer.patch([(at, leg.decode(piece)) for at, piece in pieces]) if pieces else concealer.conceal()
 
     def _concealer_of(self, leg: Leg, tick: int) -> Concealer:
         """One that knows what was heard last."""

@@ -13,12 +13,14 @@ from kallglot_media.audio.conceal import Concealer
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.playout import PlayoutQueue
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.media.coders import CODINGS, Hearing
 from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.messages import LegStats, RtpLost, SetRemote
 from kallglot_media.media.reports import Reports
 from kallglot_media.media.rows import LAWS, SILENCE
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address, SourceLock
+from kallglot_media.media.speaker import Speaker
 from kallglot_media.modes.plan import Party
 from kallglot_media.rtp.dtmf import DtmfPress, DtmfReceiver, DtmfStats
 from kallglot_media.rtp.jitter import JitterBuffer, JitterStats
@@ -52,6 +54,8 @@ class Leg:
         self.remote: SetRemote | None = None
         self.lock = SourceLock(allow_latch=settings.allow_latch, latch_s=settings.latch_s)
         self.jitter = JitterBuffer(settings.jitter)
+        self.hearing: Hearing | None = None  # None: G.711, decoded for all legs at once
+        self.speaker: Speaker | None = None
         self.reports = Reports(ssrc)
         self.dtmf = DtmfReceiver()
         self.concealer: Concealer | None = None
@@ -64,6 +68,7 @@ class Leg:
         self.last_rtp_s = 0.0
         self.lost_told = False
         self.silent = False  # the peer sends comfort noise: what is missing is silence, not loss
+        self.noise_dbov = -127
         self.made_up_frames = MOST_MADE_UP_FRAMES  # in a row; none is made up before the first one came
         self._presses: list[DtmfPress] = []
         self._key_ticks = 0
@@ -72,8 +77,8 @@ class Leg:
 
     @property
     def law(self) -> int:
-        """Index into LAWS."""
-        return LAWS.index(self.remote.codec) if self.remote else 0
+        """Index into LAWS; a leg with another codec has silence in the first of them."""
+        return LAWS.index(self.remote.codec) if self.remote and self.remote.codec in LAWS else 0
 
     @property
     def silence(self) -> bytes:
@@ -81,7 +86,9 @@ class Leg:
         return SILENCE[self.law]
 
     def decode(self, payload: bytes) -> Pcm16:
-        """Part of a frame, when the peer's packets are not 20 ms long."""
+        """A frame, or a part of one, when the peer's packets are not 20 ms long."""
+        if self.hearing is not None:
+            return self.hearing.decode(payload)
         return g711.DECODERS[LAWS[self.law]](np.frombuffer(payload, np.uint8))
 
     @property
@@ -96,11 +103,34 @@ class Leg:
 
     def set_remote(self, message: SetRemote, now_s: float) -> None:
         """A new agreement with the peer. Waiting for its RTP starts anew."""
+        self._set_coding(message)
         self.remote = message
         self.lock.set((message.host, message.port), now_s)
         self._receive_type = message.receive_payload_type
         self._dtmf_type = -1 if message.dtmf_receive_payload_type is None else message.dtmf_receive_payload_type
         self.last_rtp_s = now_s
+
+    def _set_coding(self, message: SetRemote) -> None:
+        """What is the same as before keeps what it knows of the stream."""
+        before = self.remote
+        coding = CODINGS[message.codec]
+        if before is None or message.codec != before.codec:
+            stats = self.jitter.stats
+            self.jitter = JitterBuffer(self.jitter.rules)
+            self.jitter.stats = stats
+            self.hearing = coding.hearing() if coding.hearing is not None else None
+            self.reports.clock_hz = coding.clock_hz
+        if before is None or message.dtmf_clock_hz != before.dtmf_clock_hz:
+            stats_of_keys = self.dtmf.stats
+            self.dtmf = DtmfReceiver(message.dtmf_clock_hz)
+            self.dtmf.stats = stats_of_keys
+        if self.speaker is None or not self.speaker.goes_on(message):
+            self.speaker = Speaker(message, self.reports.ssrc)
+
+    def press(self, digits: str, duration_ms: int) -> None:
+        """Send keys to the peer, in place of sound."""
+        if self.speaker is None or not self.speaker.press(digits, duration_ms):
+            self.counters["dtmf_not_agreed"] += len(digits)
 
     def lost_rtp(self, now_s: float, timeout_s: float) -> RtpLost | None:
         """Once for each time that it goes away; a held leg may be silent."""
@@ -137,17 +167,24 @@ class Leg:
         self.reports.received(packet, now_s, is_sound=is_sound)
         if not self.receives:
             self.counters["held"] += 1
-        elif is_sound:
-            self.jitter.insert(packet)
-            self.silent = False
-        else:
+        elif not is_sound:
             return self._receive_other(packet)
+        else:
+            self.silent = False
+            if self.hearing is None:
+                self.jitter.insert(packet)
+            elif (entered := self.hearing.enter(packet)) is not None:
+                self.jitter.insert(entered)
+            else:
+                self.counters["malformed"] += 1
         return False
 
     def _receive_other(self, packet: RtpPacket) -> bool:
         self.jitter.pass_by(packet)
         if packet.payload_type != self._dtmf_type:
             self.silent = True
+            # RFC 3389 section 3.1: the first byte is the level, 0 to 127 below the loudest square wave
+            self.noise_dbov = -(packet.payload[0] & 0x7F) if packet.payload else -127
             self.counters["comfort_noise"] += 1
             return False
         press = self.dtmf.push(packet)

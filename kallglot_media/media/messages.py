@@ -62,9 +62,11 @@ class StreamAudioIn:
 class SetRemote:
     """Where the leg's RTP goes and how it is coded, after offer and answer.
 
-    codec              "PCMU" or "PCMA"
+    codec              "opus", "G722", "PCMU" or "PCMA"
     send_payload_type  what the peer wants to receive; dtmf_* None when not agreed
+    ptime_ms           how long the packets are that the peer wishes to receive
     send, receive      False while the direction is held (RFC 3264 section 8.4)
+    dtmf_clock_hz      of the agreed telephone-event
     """
 
     leg_id: str
@@ -78,6 +80,7 @@ class SetRemote:
     ptime_ms: int = 20
     send: bool = True
     receive: bool = True
+    dtmf_clock_hz: int = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,18 @@ class StopTone:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDtmf:
+    """Press keys on the peer's side: RFC 4733 events in place of sound, one after another from the next tick on.
+
+    Counted as `dtmf_not_agreed` and left out when the peer agreed to no events.
+    """
+
+    leg_id: str
+    digits: str
+    duration_ms: int = 160
+
+
+@dataclass(frozen=True, slots=True)
 class Clear:
     """Throw away what the leg has not yet heard (barge-in), within one tick."""
 
@@ -187,6 +202,7 @@ ToMedia = (
     | PlayTone
     | PlayLoop
     | StopTone
+    | SendDtmf
     | Clear
     | CloseLeg
     | CloseSession

@@ -35,6 +35,7 @@ from kallglot_media.media.messages import (
     Play,
     PlayLoop,
     PlayTone,
+    SendDtmf,
     SessionClosed,
     SetPlan,
     SetRemote,
@@ -44,7 +45,8 @@ from kallglot_media.media.messages import (
 )
 from kallglot_media.media.mixing import Mixer, edges_of
 from kallglot_media.media.mouths import Mouths
-from kallglot_media.media.rows import FRAME_SAMPLES, PACKET_BYTES, RATE_HZ, Rows
+from kallglot_media.media.outgoing import Outgoing
+from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, Rows
 from kallglot_media.media.session import Session
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address
@@ -79,6 +81,7 @@ class MediaPlane:
         self._epoch_s = epoch_s
         self._rows = Rows()
         self._ears = Ears(self._rows)
+        self._outgoing = Outgoing(self._rows)
         self._mouths = Mouths(self._rows)
         self._mixer = Mixer()
         self._tracks = Tracks(recorder, FRAME_SAMPLES)
@@ -227,6 +230,10 @@ class MediaPlane:
     def _stop_tone(self, _message: StopTone, leg: Leg) -> None:
         leg.tone = None
 
+    def _send_dtmf(self, message: SendDtmf, leg: Leg) -> None:
+        leg.press(message.digits, message.duration_ms)
+        self._arrange()
+
     def _clear(self, _message: Clear, leg: Leg) -> None:
         self._events += self._mouths.clear(leg, self._tick)
         if isinstance(leg, StreamLeg):
@@ -276,6 +283,7 @@ class MediaPlane:
         PlayTone: _play_tone,
         PlayLoop: _play_loop,
         StopTone: _stop_tone,
+        SendDtmf: _send_dtmf,
         Clear: _clear,
         CloseLeg: _close_leg,
         CloseSession: _close_session,
@@ -315,16 +323,14 @@ class MediaPlane:
         said = rows.made[: rows.high].astype(np.float32)
         self._mixer.mix(heard, rows.playing, said)
         self._tracks.tick(heard, rows.made)
-        packets = rows.encode(said, self._sending)
+        packets = self._outgoing.send(said)
+        if self._outgoing.has_changed:
+            self._arrange()
         if self._streaming:
             self._stream()
         self._keep_house()
         self._tick = tick + 1
-        starts = range(0, len(packets), PACKET_BYTES)
-        return [
-            (slot, packets[start : start + PACKET_BYTES])
-            for slot, start in zip(self._sending_slots, starts, strict=True)
-        ]
+        return packets
 
     def _stream(self) -> None:
         """What the legs without RTP hear in this tick."""
@@ -365,7 +371,7 @@ class MediaPlane:
         return leg.reports.report(
             self._now_s,
             wall_s=self._now_s + self._epoch_s,
-            rtp_timestamp=int(rows.timestamp[leg.slot]) & 0xFFFFFFFF,
+            rtp_timestamp=int(rows.timestamp[leg.slot]) * leg.reports.clock_hz // RATE_HZ & 0xFFFFFFFF,
             packets=sent,
             octets=sent * FRAME_SAMPLES,
         )
@@ -397,10 +403,9 @@ class MediaPlane:
         self._by_slot = [None] * self._rows.high
         for leg in legs:
             self._by_slot[leg.slot] = leg
-        self._sending_slots = [leg.slot for leg in legs if leg.sends]
-        self._sending = np.array(self._sending_slots, np.intp)
         self._streaming = [leg for leg in legs if isinstance(leg, StreamLeg)]
         self._ears.arrange(legs)
+        self._outgoing.arrange(legs)
 
     def _connect(self, session: Session) -> None:
         """Who hears whom and who stands in which file, from the session's plan and legs."""

@@ -40,6 +40,7 @@ class Reports:
         self._dice = ssrc
         self._sent_before = 0
         self._peer: Counter[str] = Counter()
+        self.clock_hz = RATE_HZ  # of the RTP timestamps both ways
 
     # ── what the peer sends ──────────────────────────────────────────────────────
 
@@ -52,12 +53,12 @@ class Reports:
                 return
             self._sources += 1
             source = self._source = ReceiverStats(packet.ssrc, packet.sequence)
-        source.push(packet.sequence, packet.timestamp, int(now_s * RATE_HZ))
+        source.push(packet.sequence, packet.timestamp, int(now_s * self.clock_hz))
 
     @property
     def jitter_ms(self) -> float:
         """Interarrival jitter of the peer's RTP."""
-        return 0.0 if self._source is None else 1000 * self._source.jitter_ticks / RATE_HZ
+        return 0.0 if self._source is None else 1000 * self._source.jitter_ticks / self.clock_hz
 
     @property
     def loss_ratio(self) -> float:
@@ -95,7 +96,7 @@ class Reports:
         if block.ssrc != self.ssrc:
             return
         self._peer["peer_lost"] = max(0, block.cumulative_lost)
-        self._peer["peer_jitter_ms"] = 1000 * block.jitter_ticks // RATE_HZ
+        self._peer["peer_jitter_ms"] = 1000 * block.jitter_ticks // self.clock_hz
         round_trip = round_trip_s(ntp_time(wall_s), block.last_sr, block.delay_since_sr)
         if round_trip is not None:
             self._peer["round_trip_ms"] = round(1000 * round_trip)

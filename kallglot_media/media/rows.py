@@ -41,6 +41,7 @@ class Rows:
 
     heard      int16[capacity, 160], what each leg's peer said in this tick
     made       int16[capacity, 160], made speech and tones for each leg in this tick
+    spoken     int16[high, 160], what each leg's peer hears in this tick; there after `encode`
     playing    bool[capacity], whether made speech plays to the leg in this tick
     sequence   int64[capacity], of the next packet, not wrapped
     timestamp  int64[capacity], of the next packet, not wrapped
@@ -56,6 +57,7 @@ class Rows:
         self.playing = np.zeros(0, np.bool_)
         self.sequence = np.zeros(0, np.int64)
         self.timestamp = np.zeros(0, np.int64)
+        self.spoken = np.zeros((0, FRAME_SAMPLES), np.int16)
         self._packets = np.zeros(0, PACKET)
         self._marked: list[int] = []
         self._decode_from = np.zeros((0, 1), np.int32)  # where the leg's law starts in _DECODE
@@ -127,7 +129,7 @@ class Rows:
         high = self.high
         np.rint(said, out=said)
         np.minimum(said, 32767, out=said)
-        pcm = np.maximum(said, -32768, out=said).astype(np.int16)
+        pcm = self.spoken = np.maximum(said, -32768, out=said).astype(np.int16)
         packets = self._packets
         packets["payload"][:high] = _ENCODE.take(pcm.view(np.uint16) + self._encode_from[:high], mode="clip")
         packets["sequence"][:high] = self.sequence[:high]

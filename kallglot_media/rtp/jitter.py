@@ -100,6 +100,11 @@ class JitterBuffer:
         """Packets in the line, and one that may be the first of another stream."""
         return len(self._line) + (self._stranger is not None)
 
+    @property
+    def following(self) -> bytes | None:
+        """The payload that begins where the next frame does, if it is there: it may tell of what was lost before it."""
+        return self._line[0][2] if self._line and self._line[0][0] == self._play else None
+
     # ── arrival ──────────────────────────────────────────────────────────────────
 
     def insert(self, packet: RtpPacket) -> None:

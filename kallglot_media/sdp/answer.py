@@ -64,6 +64,7 @@ def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0) -
         ptime_ms=_wished_ptime_ms(line),
         send=ability.send and line.direction.receives and not line.is_held_by_address,
         receive=ability.receive and line.direction.sends,
+        dtmf_clock_hz=dtmf.clock_hz if dtmf else 8000,
     )
 
 
@@ -124,6 +125,7 @@ def _answer_audio(line: MediaLine, ability: MediaAbility) -> tuple[list[str], Ag
         ptime_ms=_wished_ptime_ms(line),
         send=send,
         receive=receive,
+        dtmf_clock_hz=dtmf.clock_hz if dtmf else 8000,
     )
     return audio_lines(ability, encodings, protocol=line.protocol, direction=direction), agreed
 

@@ -54,8 +54,21 @@ class Codec:
         return f"{self.name}/{self.clock_hz}" + (f"/{self.channels}" if self.channels > 1 else "")
 
 
-CODECS: Mapping[str, Codec] = {codec.name: codec for codec in (Codec("PCMU", 8000, 0), Codec("PCMA", 8000, 8))}
-"""What can be agreed to, by name; a codec that media can code is added here and nowhere else."""
+OPUS_FMTP = "maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1"
+"""RFC 7587 section 6.1: what we hear and say is narrow-band, so that nobody need spend bits on more."""
+
+CODECS: Mapping[str, Codec] = {
+    codec.name: codec
+    for codec in (
+        Codec("opus", 48_000, 96, 2, OPUS_FMTP),
+        Codec("G722", 8000, 9),
+        Codec("PCMU", 8000, 0),
+        Codec("PCMA", 8000, 8),
+    )
+}
+"""What can be agreed to, by name, best first; a codec that media can code is added here and in media.coders."""
+
+LAWS = ("PCMU", "PCMA")
 
 STATIC_ENCODINGS: Mapping[int, Codec] = {
     codec.payload_type: codec
@@ -182,7 +195,7 @@ class MediaAbility:
 
     host: str
     port: int
-    codecs: tuple[str, ...] = tuple(CODECS)
+    codecs: tuple[str, ...] = LAWS
     dtmf_payload_type: int | None = 101
     ptime_ms: int = 20
     send: bool = True
@@ -213,6 +226,7 @@ class Agreed:
     ptime_ms: int = 20
     send: bool = True
     receive: bool = True
+    dtmf_clock_hz: int = 8000
 
 
 @dataclass(slots=True)

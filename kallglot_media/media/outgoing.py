@@ -1,0 +1,54 @@
+"""What goes out: one frame to every leg's peer per tick, coded and in packets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from kallglot_media.media.leg import Leg
+from kallglot_media.media.rows import FRAME_SAMPLES, PACKET_BYTES, Rows
+from kallglot_media.media.speaker import Speaker
+
+Packet = tuple[int, bytes]
+"""Slot and datagram."""
+
+
+class Outgoing:
+    """G.711 in packets of 20 ms for all legs at once, and everything else leg by leg."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._plain: list[int] = []
+        self._rows_of_plain: npt.NDArray[np.intp] = np.zeros(0, np.intp)
+        self._speaking: list[tuple[Leg, Speaker]] = []
+
+    def arrange(self, legs: Iterable[Leg]) -> None:
+        """Legs came or went, or changed what they send. legs: by slot, ascending."""
+        speakers = {leg.slot: leg.speaker for leg in legs if leg.sends}
+        speaking = {slot for slot, speaker in speakers.items() if speaker is not None and speaker.is_needed}
+        self._speaking = [(leg, leg.speaker) for leg in legs if leg.slot in speaking and leg.speaker is not None]
+        self._plain = [slot for slot in speakers if slot not in speaking]
+        self._rows_of_plain = np.array(self._plain, np.intp)
+
+    def send(self, said: npt.NDArray[np.float32]) -> list[Packet]:
+        """The packets of this tick; all RTP clocks move on. said: float32[high, 160], used up."""
+        data = self._rows.encode(said, self._rows_of_plain)
+        starts = range(0, len(data), PACKET_BYTES)
+        packets = [(slot, data[start : start + PACKET_BYTES]) for slot, start in zip(self._plain, starts, strict=True)]
+        for leg, speaker in self._speaking:
+            packets += self._speak(leg, speaker)
+        return packets
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether a leg that was treated alone need not be any longer: `arrange` again."""
+        return not all(speaker.is_needed for _, speaker in self._speaking)
+
+    def _speak(self, leg: Leg, speaker: Speaker) -> list[Packet]:
+        rows, slot = self._rows, leg.slot
+        at = int(rows.timestamp[slot]) - FRAME_SAMPLES  # encode has moved it on
+        packets = speaker.speak(rows.spoken[slot], at, int(rows.sequence[slot]))
+        rows.sequence[slot] += len(packets)
+        return [(slot, packet) for packet in packets]

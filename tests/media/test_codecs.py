@@ -1,0 +1,273 @@
+"""Codecs through the plane: what a peer says in one comes back in it, with losses, whatever its packets' length."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+import kallglot_media.phone
+from kallglot_media.media.coders import CODINGS, encoder_of, packet_ms
+from kallglot_media.media.g722 import HalfBand
+from kallglot_media.media.messages import LegStats, SendDtmf, SetRemote
+from kallglot_media.media.opus import OpusVouchers
+from kallglot_media.modes.plan import ECHO, SILENT, Party
+from kallglot_media.rtp.dtmf import DtmfReceiver
+from kallglot_media.rtp.packet import RtpPacket
+from tests.support.studio import FRAME, Pcm16, Studio, tone
+from tests.support.waves import read_mono
+
+UTTERANCES = Path(kallglot_media.phone.__file__).parent / "utterances"
+PEER = ("192.0.2.9", 4000)
+TYPES = {"opus": 111, "G722": 9, "PCMU": 0, "PCMA": 8}
+EVENTS = 101
+
+
+def voice(frames: int) -> Pcm16:
+    """Recorded speech at 8 kHz, from its first word on."""
+    speech = read_mono(UTTERANCES / "2-agent-en.wav")
+    return speech[1600 : 1600 + frames * FRAME]
+
+
+class Caller:
+    """One leg of an echo session, and its peer with an encoder of its own."""
+
+    def __init__(self, codec: str, *, ptime_ms: int = 20, plan: object = ECHO, **remote: object) -> None:
+        self.studio = Studio()
+        self.studio.session(plan=plan)  # type: ignore[arg-type]
+        self.studio.leg("c", Party.CUSTOMER)
+        self.type = TYPES[codec]
+        self.remote = SetRemote("c", *PEER, codec, self.type, self.type, EVENTS, EVENTS, ptime_ms, **remote)  # type: ignore[arg-type]
+        self.studio.apply(self.remote)
+        self.slot = self.studio.plane.slot_of("c")
+        self.clock_factor = CODINGS[codec].clock_hz // 8000
+        self.encoder = encoder_of(codec)
+        self.sequence, self.timestamp = 65_530, 0xFFFF_F000
+        self.heard: list[RtpPacket] = []
+
+    def packets(self, sound: Pcm16, ptime_ms: int = 20) -> list[bytes]:
+        """`sound` in packets of that length; their numbers wrap on the way."""
+        size = 8 * ptime_ms
+        made = []
+        for start in range(0, len(sound) - size + 1, size):
+            payload = self.encoder.encode(sound[start : start + size])
+            made.append(RtpPacket(self.type, self.sequence, self.timestamp, 7, payload).serialize())
+            self.sequence = (self.sequence + 1) & 0xFFFF
+            self.timestamp = (self.timestamp + size * self.clock_factor) & 0xFFFFFFFF
+        return made
+
+    def step(self, datagrams: Iterable[bytes] = ()) -> None:
+        """These come, and 20 ms go by."""
+        plane = self.studio.plane
+        for datagram in datagrams:
+            plane.receive(self.slot, datagram, PEER, self.studio.now_s)
+        self.studio.now_s += 0.02
+        self.heard += [RtpPacket.parse(data) for _, data in plane.tick(self.studio.now_s)]
+
+    def say(self, packets: list[bytes], ptime_ms: int = 20, *, lost: Iterable[int] = (), more_steps: int = 8) -> None:
+        """Send packets at their pace, but for those whose index is in `lost`."""
+        gone = set(lost)
+        due = 0
+        for tick in range(len(packets) * ptime_ms // 20 + more_steps):
+            until = min(len(packets), (tick + 1) * 20 // ptime_ms)
+            self.step([packets[index] for index in range(due, until) if index not in gone])
+            due = max(due, until)
+
+    def sound(self) -> Pcm16:
+        """What was heard, at 8 kHz, by decoders that are not the plane's."""
+        payloads = [packet.payload for packet in self.heard]
+        name = {"opus": "libopus", "G722": "g722", "PCMU": "pcm_mulaw", "PCMA": "pcm_alaw"}
+        codec = next(codec for codec, number in TYPES.items() if number == self.type)
+        context: Any = av.CodecContext.create(name[codec], "r")
+        context.sample_rate = {"opus": 48_000, "G722": 16_000}.get(codec, 8000)
+        context.layout = "mono"
+        down = av.AudioResampler(format="s16", layout="mono", rate=8000)
+        frames = [frame for payload in payloads for frame in context.decode(av.Packet(payload))]
+        parts = [part.to_ndarray().reshape(-1) for frame in frames for part in down.resample(frame)]
+        return np.concatenate(parts).astype(np.int16)
+
+    def counters(self) -> dict[str, int]:
+        leg = self.studio.plane._by_slot[self.slot]
+        assert leg is not None
+        stats = leg.stats()
+        assert isinstance(stats, LegStats)
+        return stats.counters
+
+
+def likeness(said: Pcm16, heard: Pcm16, longest_lag: int = 1600) -> float:
+    """The best correlation of `said` with any place of `heard`."""
+    a = said.astype(np.float64)
+    best = 0.0
+    for lag in range(min(longest_lag, max(1, len(heard) - len(a)))):
+        b = heard[lag : lag + len(a)].astype(np.float64)
+        size = len(b)
+        norm = np.linalg.norm(a[:size]) * np.linalg.norm(b)
+        best = max(best, float(a[:size] @ b / norm) if norm else 0.0)
+    return best
+
+
+LIKE = {"opus": 0.85, "G722": 0.98, "PCMU": 0.999, "PCMA": 0.999}
+"""Twice coded, and half a sample between two of the filters; libopus takes away what is under 100 Hz."""
+
+
+@pytest.mark.parametrize("codec", list(CODINGS))
+def test_what_is_said_comes_back(codec: str) -> None:
+    caller = Caller(codec)
+    said = voice(60)
+    caller.say(caller.packets(said))
+    assert likeness(said[: 50 * FRAME], caller.sound()) > LIKE[codec]
+    assert caller.counters()["made_up"] == 5, "after the last packet only"
+
+
+@pytest.mark.parametrize("codec", list(CODINGS))
+@pytest.mark.parametrize("ptime_ms", [10, 30, 40, 60])
+def test_packets_of_other_lengths(codec: str, ptime_ms: int) -> None:
+    sent_ms = packet_ms(codec, ptime_ms)
+    caller = Caller(codec, ptime_ms=ptime_ms)
+    said = voice(60)
+    caller.say(caller.packets(said, sent_ms), sent_ms)
+    assert likeness(said[: 45 * FRAME], caller.sound()) > LIKE[codec] - 0.02
+    steps = {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(caller.heard)}
+    assert steps == {sent_ms * 8 * caller.clock_factor}
+    assert len({packet.sequence for packet in caller.heard}) == len(caller.heard)
+    assert [packet.marker for packet in caller.heard] == [True] + [False] * (len(caller.heard) - 1)
+
+
+def test_opus_makes_packets_no_longer_than_the_peer_wishes() -> None:
+    assert [packet_ms("opus", wished) for wished in (5, 10, 20, 30, 50, 60, 120)] == [10, 10, 20, 20, 40, 60, 60]
+
+
+@pytest.mark.parametrize("codec", ["opus", "G722"])
+def test_a_lost_packet_is_made_up(codec: str) -> None:
+    caller = Caller(codec)
+    said = voice(60)
+    caller.say(caller.packets(said), lost=[20, 33, 47], more_steps=1)
+    counters = caller.counters()
+    assert counters["lost"] == 3
+    assert counters["made_up"] == 3
+    assert likeness(said[: 50 * FRAME], caller.sound()) > LIKE[codec] - 0.06
+
+
+def test_fec_says_what_a_lost_opus_packet_said() -> None:
+    """The packet after the lost one tells of it, so that the frame is nearer to what was said than one made up."""
+    sound = voice(80)
+    caller = Caller("opus")
+    packets = [RtpPacket.parse(data) for data in caller.packets(sound)]
+    errors = []
+    for use_fec in (True, False):
+        vouchers = OpusVouchers()
+        made, whole = [], OpusVouchers()
+        for index, packet in enumerate(packets):
+            entered = vouchers.voucher(packet)
+            reference = whole.voucher(packet)
+            assert entered is not None
+            assert reference is not None
+            if index % 8 == 7 and index + 1 < len(packets):
+                following = vouchers.voucher(packets[index + 1])
+                assert following is not None
+                stand_in = vouchers.conceal((), following.payload if use_fec else None)
+                made.append((stand_in, whole.decode(reference.payload)))
+            else:
+                vouchers.decode(entered.payload)
+                whole.decode(reference.payload)
+        errors.append(sum(float(np.square(a.astype(float) - b).sum()) for a, b in made))
+    assert errors[0] < 0.7 * errors[1]
+
+
+def test_bytes_that_are_no_opus_are_counted() -> None:
+    caller = Caller("opus")
+    for number, payload in enumerate((b"", b"\xff", b"\xff\xff\xff", bytes(1300))):
+        caller.step([RtpPacket(111, number, 960 * number, 7, payload).serialize()])
+    for _ in range(10):
+        caller.step()
+    assert caller.counters()["malformed"] >= 2
+
+
+@pytest.mark.parametrize("codec", ["opus", "G722"])
+def test_any_bytes_are_survived(codec: str) -> None:
+    caller = Caller(codec)
+    dice = np.random.default_rng(7)
+    for number in range(300):
+        size = int(dice.integers(0, 200))
+        payload = dice.integers(0, 256, size, np.uint8).tobytes()
+        caller.step([RtpPacket(caller.type, number, 160 * caller.clock_factor * number, 7, payload).serialize()])
+
+
+def test_another_codec_by_a_new_agreement() -> None:
+    caller = Caller("opus")
+    caller.say(caller.packets(voice(20)))
+    caller.studio.apply(SetRemote("c", *PEER, "PCMA", 8, 8))
+    caller.heard.clear()
+    caller.type, caller.encoder, caller.clock_factor = 8, encoder_of("PCMA"), 1
+    caller.timestamp = caller.timestamp // 6
+    said = voice(40)
+    caller.say(caller.packets(said))
+    assert {packet.payload_type for packet in caller.heard} == {8}
+    assert likeness(said[: 30 * FRAME], caller.sound()) > 0.99
+
+
+def test_half_band_keeps_what_a_telephone_says() -> None:
+    up, down = HalfBand(), HalfBand()
+    said = tone(20, 1000)
+    heard = np.concatenate([down.down(up.up(said[n : n + FRAME])) for n in range(0, len(said), FRAME)])
+    assert likeness(said[:2400], heard, 100) > 0.9999
+
+
+# ── keys ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("codec", ["PCMU", "opus"])
+def test_keys_are_sent_in_place_of_sound(codec: str) -> None:
+    caller = Caller(codec, plan=SILENT)
+    for _ in range(3):
+        caller.step()
+    caller.studio.apply(SendDtmf("c", "4#", 100))
+    for _ in range(40):
+        caller.step()
+    receiver = DtmfReceiver()
+    pressed = []
+    for packet in caller.heard:
+        press = receiver.push(packet) if packet.payload_type == EVENTS else None
+        pressed += [(press.digit, press.duration_ms)] if press else []
+    assert pressed == [("4", 100), ("#", 100)]
+    sequences = [packet.sequence for packet in caller.heard]
+    assert sequences == [(sequences[0] + n) & 0xFFFF for n in range(len(sequences))]
+    first = next(index for index, packet in enumerate(caller.heard) if packet.payload_type == EVENTS)
+    assert caller.heard[first].marker
+    step = (caller.heard[first].timestamp - caller.heard[first - 1].timestamp) & 0xFFFFFFFF
+    assert step == FRAME * caller.clock_factor
+    assert caller.heard[-1].payload_type == caller.type, "sound goes on after the last key"
+    ticks = (caller.heard[-1].timestamp - caller.heard[0].timestamp) & 0xFFFFFFFF
+    assert ticks == 42 * FRAME * caller.clock_factor, "time does not stand still for keys"
+
+
+def test_keys_that_were_not_agreed_are_counted() -> None:
+    caller = Caller("PCMU")
+    caller.studio.apply(SetRemote("c", *PEER, "PCMU", 0, 0))
+    caller.studio.apply(SendDtmf("c", "123"))
+    caller.step()
+    assert caller.counters()["dtmf_not_agreed"] == 3
+    assert [packet.payload_type for packet in caller.heard] == [0]
+
+
+# ── comfort noise ────────────────────────────────────────────────────────────────
+
+
+def test_comfort_noise_sounds_at_its_level_and_is_no_loss() -> None:
+    caller = Caller("PCMU")
+    packets = caller.packets(voice(10))
+    caller.say(packets, more_steps=0)
+    caller.step([RtpPacket(13, caller.sequence, caller.timestamp, 7, bytes([40])).serialize()])
+    for _ in range(30):
+        caller.step()
+    noise = caller.sound()[-20 * FRAME :].astype(np.float64)
+    level_dbfs = 20 * np.log10(np.sqrt(np.mean(noise**2)) / 32767)
+    assert level_dbfs == pytest.approx(-40, abs=2)
+    counters = caller.counters()
+    assert counters["comfort_noise"] == 1
+    assert counters["lost"] == 0
