@@ -208,6 +208,8 @@ def check_disk(config: Config) -> Iterator[Finding]:
     there = next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         mend = f"make it and give it to this user: sudo install -d -o {os.getuid()} {folder}"
+        if not there.is_dir():
+            mend = f"{there} is a file: write another data_dir"
         yield Finding("disk", State.BAD, f"data_dir {folder} cannot be written", mend)
         return
     free_bytes = shutil.disk_usage(there).free

@@ -48,7 +48,7 @@ def configure(level: str = "info", style: str = "auto", *, stream: TextIO | None
     last: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, _json_sign, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if as_json
-        else [_console_sign, _console(out)]
+        else [_printable, _console_sign, _console(out)]
     )
     structlog.configure(
         processors=[*shared, *last],
@@ -119,8 +119,15 @@ def _json_sign(_: Any, __: str, event: Event) -> Event:
 
 def _console_sign(_: Any, __: str, event: Event) -> Event:
     """ "call=sess_01J… < INVITE" as the event, so that the eye finds call and sign at the same place."""
-    call = event.pop("call", None) or event.pop("part", None)
-    sign = event.pop("sign", None)
-    place = f"call={call} " if sign and call else f"{call}: " if call else ""
+    call, part, sign = event.pop("call", None), event.pop("part", None), event.pop("sign", None)
+    place = f"call={call} " if call else f"{part}: " if part else ""
     event["event"] = f"{place}{sign + ' ' if sign else ''}{event['event']}"
+    return event
+
+
+def _printable(_: Any, __: str, event: Event) -> Event:
+    """Peers choose some of these words: no line end of theirs makes a line of ours, no escape moves the cursor."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value)
     return event

@@ -56,6 +56,9 @@ SPARE_CALLS = 16
 ANNOUNCEMENT_S = 60.0
 """How long early media may go on after an agent's phone stopped ringing."""
 
+MOST_STRANGERS_NAMED = 200
+"""Hosts that are turned away are named once each, and so many at most: the internet is full of scanners."""
+
 MEDIA_RESTART_PAUSE_S = 0.2
 MEDIA_RESTARTS_IN_A_ROW = 5
 
@@ -311,12 +314,19 @@ def listen_at(listen: ListenSettings, public_host: str) -> Listen:
 def admission(sip: Sip) -> Callable[[Request, Peer], Decision]:
     """Who may send us requests: the networks of sip.allow_from freely, others with a password, nobody else."""
     passwords = {account.user: account.password() for account in sip.accounts}
+    turned_away: set[str] = set()
 
     def accept(request: Request, source: Peer) -> Decision:
         address = ipaddress.ip_address(source.host)
         if any(address in network for network in sip.allow_from):
             return Accept()
-        return Challenge(sip.realm, passwords.get) if passwords else Reject(403)
+        if passwords:
+            return Challenge(sip.realm, passwords.get)
+        if source.host not in turned_away and len(turned_away) < MOST_STRANGERS_NAMED:
+            turned_away.add(source.host)
+            mend = "if it is one of yours, write its network into sip.allow_from, or give it an account"
+            log.warning("turned away with 403", sign="x", source=source.host, why="not in sip.allow_from", mend=mend)
+        return Reject(403)
 
     return accept
 

@@ -75,7 +75,9 @@ def test_a_folder_that_cannot_be_made(config: Configured, tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     loaded = config()
     wrong = replace(loaded, server=loaded.server.model_copy(update={"data_dir": tmp_path / "file" / "data"}))
-    assert states(doctor.check_disk, wrong) == [State.BAD]
+    finding = only(doctor.check_disk, wrong)
+    assert finding.state is State.BAD
+    assert finding.mend == f"{tmp_path / 'file'} is a file: write another data_dir"
 
 
 def test_a_full_disk(config: Configured) -> None:

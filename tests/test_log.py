@@ -54,6 +54,20 @@ def test_a_line_about_a_call_starts_with_the_call_and_a_sign() -> None:
     ]
 
 
+def test_a_line_of_the_server_names_its_part() -> None:
+    out = console_lines()
+    logger("server").info("ready", sign="=", after_s=1.2)
+    assert without_time(out.getvalue()) == "server: = ready after_s=1.2\n"
+
+
+def test_words_of_a_peer_make_no_line_and_move_no_cursor() -> None:
+    out = console_lines()
+    CallLog("sess_1").state("ended\ncall=sess_2 = forged", why="busy\x1b[2J", detail="a\u2028b\x9bc", name="Jürgen")
+    assert without_time(out.getvalue()) == (
+        "call=sess_1 = ended\\ncall=sess_2 = forged why=busy\\x1b[2J detail=a\\u2028b\\x9bc name=Jürgen\n"
+    )
+
+
 def test_a_machine_gets_one_object_a_line_with_the_same_parts() -> None:
     out = json_lines()
     CallLog("sess_1").into("INVITE", source="192.0.2.20:5060")

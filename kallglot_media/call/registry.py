@@ -163,10 +163,11 @@ class Registry:
         try:
             make_answer(incoming.offer, self.world.home.ability(9))
         except SdpError as error:
-            self.refuse(incoming, 400, "sdp", (("Warning", f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'),))
+            warning = f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'
+            self.refuse(incoming, 400, "sdp", (("Warning", warning),), detail=str(error))
             return False
         except NotAcceptable as error:
-            self.refuse(incoming, 488, "not_acceptable", (("Warning", error.warning()),))
+            self.refuse(incoming, 488, "not_acceptable", (("Warning", error.warning()),), detail=str(error))
             return False
         return True
 

@@ -76,6 +76,10 @@ def load_config(path: Path) -> Config:
     """
     path = path.absolute()
     server_tree = read_file(path)
+    kind = _kind_of(server_tree)
+    if kind is not Server:
+        server_tree.blame((), f"is a {kind.__name__.lower()} file", "name the server.yaml that leads to it")
+        raise ConfigErrors(server_tree.errors)
     server = _model(Server, server_tree, path.parent)
     routes_path = _routes_path(server_tree, path.parent)
     if server_tree.value is not None and not routes_path.is_file():
@@ -99,11 +103,11 @@ def check_file(path: Path) -> tuple[ConfigError, ...]:
     """
     tree = read_file(path)
     here = path.absolute().parent
-    top = tree.value if isinstance(tree.value, Mapping) else {}
-    if not {"mode", "source_language", "target_language"}.isdisjoint(top):
+    kind = _kind_of(tree)
+    if kind is Mode:
         _model(Mode, tree, here)
         return tuple(tree.errors)
-    if isinstance(top.get("routes"), tuple):
+    if kind is Routes:
         _routes(tree, here)
         _, mode_trees = _modes(tree, here)
         return tuple(error for each in (tree, *mode_trees) for error in each.errors)
@@ -112,6 +116,13 @@ def check_file(path: Path) -> tuple[ConfigError, ...]:
     except ConfigErrors as errors:
         return errors.errors
     return ()
+
+
+def _kind_of(tree: Tree) -> type[Mode | Routes | Server]:
+    top = tree.value if isinstance(tree.value, Mapping) else {}
+    if not {"mode", "source_language", "target_language"}.isdisjoint(top):
+        return Mode
+    return Routes if isinstance(top.get("routes"), tuple) else Server
 
 
 def _model(kind: type[M], tree: Tree, folder: Path) -> M | None:

@@ -86,7 +86,10 @@ class MediaProcess:
                 else:
                     self._idle()
         except (ConnectionError, wire.WireError) as error:
-            print(f"media: control is gone: {error}", file=sys.stderr)
+            if (
+                self._plane.session_count
+            ):  # without calls there is nothing to tell: control could not start, or was killed
+                print(f"media: control is gone: {error}", file=sys.stderr)
         self._finish()
 
     # ── time ─────────────────────────────────────────────────────────────────────

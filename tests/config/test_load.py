@@ -52,6 +52,16 @@ def test_each_file_is_known_by_its_settings() -> None:
         assert check_file(SHIPPED / file) == ()
 
 
+@pytest.mark.parametrize(
+    ("file", "kind"), [("routes.yaml", "routes"), ("modes/bidirectional_translation.yaml", "mode")]
+)
+def test_serving_another_kind_of_file_says_which_one_it_is(file: str, kind: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        load_config(SHIPPED / file)
+    (error,) = caught.value.errors
+    assert (error.wrong, error.mend) == (f"is a {kind} file", "name the server.yaml that leads to it")
+
+
 def test_an_empty_server_file_is_all_defaults(write: Write) -> None:
     config = load_config(write(s="# nothing\n"))
     assert config.server.sip.max_calls == 50
