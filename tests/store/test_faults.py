@@ -205,7 +205,7 @@ async def test_postgres_crashes_and_comes_back() -> None:
 async def test_postgres_drops_our_connections(postgres_url: str, cluster: postgres.Cluster) -> None:
     store = await opened(postgres_url)
     await store.write(turns.add, said(1))
-    cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test\\_%'")
+    cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'kallglot'")
     await store.write(turns.add, said(2))
     assert await store.read(turns.count, "sess_1") == 2
     await store.close()
