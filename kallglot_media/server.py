@@ -20,8 +20,10 @@ from kallglot_media.call.announcer import Announcer
 from kallglot_media.call.interpreter import Deadlines
 from kallglot_media.call.journal import recover
 from kallglot_media.call.leg import Leg, MediaHome
+from kallglot_media.call.phones import Phones
 from kallglot_media.call.registry import Registry, RegistryRules
 from kallglot_media.call.routing import Router, announcements_of
+from kallglot_media.call.trunks import Trunks
 from kallglot_media.call.world import World, now_text
 from kallglot_media.config.listen import Listen as ListenSettings
 from kallglot_media.config.load import Config
@@ -31,6 +33,8 @@ from kallglot_media.log import logger
 from kallglot_media.media.link import MediaError, MediaLink, MediaSettings
 from kallglot_media.media.messages import FromMedia, PlaneStats
 from kallglot_media.media.recorder import RepairFailed, repair_all
+from kallglot_media.net.finder import Finder
+from kallglot_media.net.keeper import TrunkKeeper
 from kallglot_media.net.resolver import Resolver
 from kallglot_media.net.shell import Listen, SipShell
 from kallglot_media.net.signalling import ShellSignalling
@@ -38,9 +42,9 @@ from kallglot_media.net.tls import TlsError, TlsFiles
 from kallglot_media.random_ids import RandomIds
 from kallglot_media.rtp.jitter import JitterRules
 from kallglot_media.sip.agent import SipAgent
-from kallglot_media.sip.events import Peer, SipEvent
+from kallglot_media.sip.events import CallEnded, CallFailed, IncomingCall, Peer, SipEvent
 from kallglot_media.sip.message import Request
-from kallglot_media.sip.settings import Accept, AgentSettings, Challenge, Decision, Reject
+from kallglot_media.sip.settings import Accept, AgentSettings, Challenge, Decision, Ignore, Reject
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.pool import SpeechPool
 from kallglot_media.speech.settings import EngineKind
@@ -172,10 +176,16 @@ class Server:
 
     def _make_registry(self) -> Registry:
         server = self._config.server
-        self._shell = SipShell(SipAgent(self._ids, agent_settings(self._config)), self._on_sip)
+        sip = server.sip
+        self._trunks = Trunks(sip.trunks)
+        phones = Phones(self._ids, sip, server.data_dir / "registrations.json") if sip.registrar.enabled else None
+        settings = agent_settings(self._config, self._trunks, phones)
+        self._shell = SipShell(SipAgent(self._ids, settings), self._on_sip)
         self._announcer = Announcer(self._pool)
-        transports = dict.fromkeys(listen.transport for listen in server.sip.listen)
-        signalling = ShellSignalling(self._shell, Resolver(transports=tuple(transports)))
+        transports = dict.fromkeys(listen.transport for listen in sip.listen)
+        resolver = Resolver(transports=tuple(transports))
+        signalling = ShellSignalling(self._shell, Finder(resolver, self._trunks, phones))
+        self._keeper = TrunkKeeper(self._shell, resolver, self._trunks, self._ids, phones)
         installed = self._pool.installed
         starter = installed is None or installed.recognizer(server.speech.recognizer.model).starter
 
@@ -199,8 +209,14 @@ class Server:
 
         return Registry(
             world,
-            RegistryRules(server.sip.max_calls, server.recording.min_free_mb * 1_000_000),
-            Router(self._config, only_starter=starter, our_host=server.sip.contact_host(server.sip.listen[0])),
+            RegistryRules(sip.max_calls, server.recording.min_free_mb * 1_000_000),
+            Router(
+                self._config,
+                only_starter=starter,
+                our_host=sip.contact_host(sip.listen[0]),
+                trunks=self._trunks,
+            ),
+            self._trunks.called,
         )
 
     async def _start_sip(self, stack: AsyncExitStack) -> None:
@@ -217,6 +233,8 @@ class Server:
                 why = os.strerror(error.errno).lower() if error.errno else str(error)
                 raise SetupError(where, why, mend) from None
             log.info("listening", sign="=", transport=here.transport, host=here.host, port=here.port)
+        stack.push_async_callback(self._keeper.stop)
+        self._keeper.start()
 
     async def _make_announcements(self) -> None:
         for text, language, voice in announcements_of(self._config):
@@ -227,6 +245,12 @@ class Server:
 
     def _on_sip(self, event: SipEvent) -> None:
         """One loop turn later, so that whoever dials can note the call's name before its first event."""
+        if self._keeper.on_sip(event):
+            return
+        if isinstance(event, IncomingCall):
+            self._trunks.came(event)
+        elif isinstance(event, CallEnded | CallFailed):
+            self._trunks.ended(event.call)
         self._loop.call_soon(self._registry.on_sip, event)
 
     def _on_media(self, event: FromMedia) -> None:
@@ -289,14 +313,15 @@ def make_sessions_dir(path: Path) -> None:
         ) from None
 
 
-def agent_settings(config: Config) -> AgentSettings:
+def agent_settings(config: Config, trunks: Trunks, phones: Phones | None) -> AgentSettings:
     """The SIP agent's settings out of server.yaml."""
     sip = config.server.sip
     return AgentSettings(
         user_agent=sip.user_agent,
         max_calls=2 * sip.max_calls + SPARE_CALLS,
         longest_ring_s=max([sip.ring_s, *(config.ring_s(mode) for mode in config.modes.values())]) + ANNOUNCEMENT_S,
-        accept=admission(sip),
+        accept=admission(sip, trunks),
+        answerers={"REGISTER": phones.registrar.receive} if phones is not None else {},
     )
 
 
@@ -311,12 +336,21 @@ def listen_at(listen: ListenSettings, public_host: str) -> Listen:
     return Listen(listen.transport, listen.host, listen.port, public_host, tls, listen.origins)
 
 
-def admission(sip: Sip) -> Callable[[Request, Peer], Decision]:
-    """Who may send us requests: the networks of sip.allow_from freely, others with a password, nobody else."""
+def admission(sip: Sip, trunks: Trunks) -> Callable[[Request, Peer], Decision]:
+    """Who may send us requests: trunks and the networks of sip.allow_from freely, others with a password.
+
+    A REGISTER passes: the registrar asks for the password itself.
+    """
     passwords = {account.user: account.password() for account in sip.accounts}
+    stranger = Ignore() if sip.strangers == "ignore" else Reject(403)
     turned_away: set[str] = set()
 
     def accept(request: Request, source: Peer) -> Decision:
+        if request.method == "REGISTER" and sip.registrar.enabled:
+            return Accept()
+        if trunks.of_source(source.host) is not None:
+            full = request.method == "INVITE" and trunks.objection(source.host)
+            return Reject(503, f"Service Unavailable ({full})") if full else Accept()
         address = ipaddress.ip_address(source.host)
         if any(address in network for network in sip.allow_from):
             return Accept()
@@ -325,8 +359,8 @@ def admission(sip: Sip) -> Callable[[Request, Peer], Decision]:
         if source.host not in turned_away and len(turned_away) < MOST_STRANGERS_NAMED:
             turned_away.add(source.host)
             mend = "if it is one of yours, write its network into sip.allow_from, or give it an account"
-            log.warning("turned away with 403", sign="x", source=source.host, why="not in sip.allow_from", mend=mend)
-        return Reject(403)
+            log.warning("turned away", sign="x", source=source.host, why="not in sip.allow_from, no trunk", mend=mend)
+        return stranger
 
     return accept
 

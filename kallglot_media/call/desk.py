@@ -15,10 +15,11 @@ from kallglot_media.call.lobby import Dialling
 from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.room import RoomRules
 from kallglot_media.call.routing import Router, max_forwards_of
+from kallglot_media.call.trunks import trunk_address
 from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.load import Config
 from kallglot_media.config.mode import Mode
-from kallglot_media.config.sip import Trunk
+from kallglot_media.config.trunks import Trunk
 from kallglot_media.media.messages import Gains
 from kallglot_media.modes.plan import ASSISTIVE_TRANSLATION, BIDIRECTIONAL_TRANSLATION, Party, Plan
 from kallglot_media.sip.events import IncomingCall
@@ -109,8 +110,8 @@ class Desk:
         way = self._trunk(trunk, needed=not to.lower().startswith(("sip:", "sips:")))
         account = way.account if way else None
         return Dialling(
-            to=to if way is None or ":" in to else _through(way, to),
-            from_=from_ or f"sip:{number or (way.number if way else None) or 'kallglot'}@{self._our_host}",
+            to=to if way is None or ":" in to else trunk_address(way.name, to),
+            from_=from_ or f"sip:{number or (way.caller_id.number if way else None) or 'kallglot'}@{self._our_host}",
             credentials=account.credentials() if account else None,
             headers=headers,
             ring_s=ring_s or self._config.server.sip.ring_s,
@@ -202,9 +203,3 @@ class Desk:
             idle_s=self._idle_s,
             rejoin_s=self._rejoin_s,
         )
-
-
-def _through(trunk: Trunk, number: str) -> str:
-    """sip:192.0.2.30:5060 and +4930123 -> sip:+4930123@192.0.2.30:5060"""
-    scheme, _, rest = trunk.to.partition(":")
-    return f"{scheme}:{number}@{rest.rpartition('@')[2]}"

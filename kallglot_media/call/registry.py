@@ -51,19 +51,25 @@ SessionEvent = RecordingGap | SessionClosed
 
 
 class Registry:
-    """See the module. `route(called_user, incoming)` gives the destination, or None for 404."""
+    """See the module.
+
+    called  called(incoming) says who is called
+    route   route(called, incoming) gives the destination, or None for 404
+    """
 
     def __init__(
         self,
         world: Callable[[Callable[[str, Leg], None]], World],
         rules: RegistryRules,
         route: Callable[[str, IncomingCall], Destination | None],
+        called: Callable[[IncomingCall], str] = lambda incoming: incoming.request.uri.user_text or "",
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.draining = False
         self.world = world(self._bind)
         self._rules = rules
         self._route = route
+        self._called = called
         self._sessions: dict[str, Session] = {}
         self._legs: dict[str, Leg] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,7 +124,7 @@ class Registry:
         self._legs[sip_call] = leg
 
     def _incoming(self, incoming: IncomingCall) -> None:
-        called = incoming.request.uri.user_text or ""
+        called = self._called(incoming)
         if self._take_call(called, incoming):
             return
         refusal = self.why_full()

@@ -5,14 +5,17 @@ from __future__ import annotations
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.bridge import BridgeRules
 from kallglot_media.call.holding import HoldRules
+from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.registry import Destination
 from kallglot_media.call.services import ServiceRules
+from kallglot_media.call.trunks import Trunks, trunk_address
 from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.load import Config
 from kallglot_media.config.mode import Mode
 from kallglot_media.config.routes import Route
 from kallglot_media.modes.plan import Party
 from kallglot_media.sip.events import IncomingCall
+from kallglot_media.sip.identity import ANONYMOUS
 from kallglot_media.sip.uri import NameAddr, Uri
 
 
@@ -21,12 +24,14 @@ class Router:
 
     only_starter  no real recogniser is installed
     our_host      the host part of addresses that we make up
+    trunks        who is called and who calls, when that comes over a trunk
     """
 
-    def __init__(self, config: Config, *, only_starter: bool, our_host: str) -> None:
+    def __init__(self, config: Config, *, only_starter: bool, our_host: str, trunks: Trunks | None = None) -> None:
         self._config = config
         self._only_starter = only_starter
         self._our_host = our_host
+        self._trunks = trunks or Trunks(config.server.sip.trunks)
 
     def __call__(self, called: str, incoming: IncomingCall) -> Destination | None:
         route = self._config.route_for(called)
@@ -67,12 +72,14 @@ class Router:
 
     def bridge_rules(self, mode: Mode, incoming: IncomingCall) -> BridgeRules:
         """How the agent of a mode file is reached for this call."""
-        config = self._config
-        account = mode.agent.account
+        config, agent = self._config, mode.agent
+        account = agent.account
+        agent_from, headers = self._introduction(mode, incoming)
         languages = {party: mode.language_of(party) for party in (Party.CUSTOMER, Party.AGENT)}
         return BridgeRules(
-            agent_to=str(mode.agent.to),
-            agent_from=str(mode.agent.from_) if mode.agent.from_ else self._caller_as_ours(incoming),
+            agent_to=str(agent.to) if agent.to else trunk_address(agent.trunk or "", agent.number or ""),
+            agent_from=agent_from,
+            headers=headers,
             credentials=account.credentials() if account else None,
             max_forwards=max(0, max_forwards_of(incoming) - 1),
             ring_s=config.ring_s(mode),
@@ -87,11 +94,20 @@ class Router:
             hold=_hold_rules(mode),
         )
 
-    def _caller_as_ours(self, incoming: IncomingCall) -> str:
-        """The customer's number with our host: the agent sees who calls, and a call back comes to us."""
-        caller: NameAddr = incoming.request.from_
-        user = caller.uri.user or "anonymous"
-        return str(NameAddr(caller.display, Uri(scheme="sip", user=user, host=self._our_host)))
+    def _introduction(self, mode: Mode, incoming: IncomingCall) -> tuple[str, SipHeaders]:
+        """Who the agent's phone shows, and what a trunk is told besides.
+
+        Without a trunk it is the customer's number with our host: a call back comes to us.
+        """
+        agent, caller = mode.agent, self._trunks.caller(incoming)
+        if agent.from_ is not None:
+            return str(agent.from_), ()
+        if agent.trunk is not None and agent.number is not None:
+            return self._trunks.identity(agent.trunk, caller, self._trunks.called(incoming), agent.number)
+        if caller.private:
+            return str(ANONYMOUS), ()
+        user = caller.address.uri.user or "anonymous"
+        return str(NameAddr(caller.address.display, Uri(scheme="sip", user=user, host=self._our_host))), ()
 
 
 def _hold_rules(mode: Mode) -> HoldRules:

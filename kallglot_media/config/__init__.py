@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kallglot_media.config.account import Account
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.config.errors import ConfigError, ConfigErrors
 from kallglot_media.config.listen import Listen
@@ -20,7 +21,7 @@ from kallglot_media.config.server import (
     Synthesizer,
     Translator,
 )
-from kallglot_media.config.sip import Account, Sip
+from kallglot_media.config.sip import Sip
 
 __all__ = [
     "Account",

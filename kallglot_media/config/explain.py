@@ -111,7 +111,7 @@ def _mend_unknown(root: type[BaseModel], loc: Loc) -> str:
         return f"did you mean '{close[0]}'?"
     elsewhere = [path for path in setting_names(root) if path.split(".")[-1] == key]
     if elsewhere:
-        return f"did you mean '{elsewhere[0]}'?"
+        return f"did you mean '{min(elsewhere, key=lambda path: path.count('.'))}'?"
     return f"remove it, or write one of: {', '.join(names)}"
 
 

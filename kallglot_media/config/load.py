@@ -9,13 +9,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from kallglot_media.config.account import Account
 from kallglot_media.config.errors import ConfigError, ConfigErrors
 from kallglot_media.config.explain import explain
 from kallglot_media.config.mode import Mode
 from kallglot_media.config.reader import Loc, Tree, read_file, shown
 from kallglot_media.config.routes import Route, Routes, unreachable
 from kallglot_media.config.server import Server
-from kallglot_media.config.sip import Account
 from kallglot_media.sip.passwords import HashedPassword
 from kallglot_media.speech.settings import SpeechSettings
 
@@ -90,7 +90,9 @@ def load_config(path: Path) -> Config:
     routes_tree = read_file(routes_path)
     routes = _routes(routes_tree, routes_path.parent)
     modes, mode_trees = _modes(routes_tree, routes_path.parent)
-    errors = [error for tree in (server_tree, routes_tree, *mode_trees) for error in tree.errors]
+    if server is not None:
+        _check_trunks(server, modes, mode_trees)
+    errors = [error for tree in (server_tree, routes_tree, *mode_trees.values()) for error in tree.errors]
     if errors or server is None or routes is None:
         raise ConfigErrors(errors)
     return Config(path, server, routes.routes, modes)
@@ -110,7 +112,7 @@ def check_file(path: Path) -> tuple[ConfigError, ...]:
     if kind is Routes:
         _routes(tree, here)
         _, mode_trees = _modes(tree, here)
-        return tuple(error for each in (tree, *mode_trees) for error in each.errors)
+        return tuple(error for each in (tree, *mode_trees.values()) for error in each.errors)
     try:
         load_config(path)
     except ConfigErrors as errors:
@@ -161,7 +163,7 @@ def _routes_path(tree: Tree, folder: Path) -> Path:
     return _join(folder, Path(named) if isinstance(named, str) and named and "\0" not in named else default)
 
 
-def _modes(tree: Tree, folder: Path) -> tuple[dict[Path, Mode], list[Tree]]:
+def _modes(tree: Tree, folder: Path) -> tuple[dict[Path, Mode], dict[Path, Tree]]:
     """Every mode file that the routes name, each read once, also when the routes have mistakes."""
     modes: dict[Path, Mode] = {}
     trees: dict[Path, Tree] = {}
@@ -173,7 +175,26 @@ def _modes(tree: Tree, folder: Path) -> tuple[dict[Path, Mode], list[Tree]]:
             trees[path] = read_file(path)
             if (mode := _model(Mode, trees[path], path.parent)) is not None:
                 modes[path] = mode
-    return modes, list(trees.values())
+    return modes, trees
+
+
+def _check_trunks(server: Server, modes: Mapping[Path, Mode], trees: Mapping[Path, Tree]) -> None:
+    """An agent behind a trunk: the trunk is there, and lets us call that number."""
+    trunks = {trunk.name: trunk for trunk in server.sip.trunks}
+    for path, mode in modes.items():
+        name, number = mode.agent.trunk, mode.agent.number
+        if name is None or number is None:
+            continue
+        trunk = trunks.get(name)
+        if trunk is None:
+            there = ", ".join(trunks) or "none"
+            wrong = f"is '{name}', and server.yaml has no trunk of that name"
+            trees[path].blame(
+                ("agent", "trunk"), wrong, f"write one of those that are there: {there}; or add it to sip.trunks"
+            )
+        elif not trunk.dial.allows(number):
+            mend = f"add it to dial.allow of the trunk in server.yaml, e.g. allow: ['{number}']"
+            trees[path].blame(("agent", "number"), f"is '{number}', which trunk '{name}' may not call", mend)
 
 
 def _mode_names(tree: Tree) -> Iterator[tuple[Loc, str]]:

@@ -10,8 +10,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.audio.wav import WavError, read_wav
+from kallglot_media.config.account import Account
 from kallglot_media.config.announcements import Announcements
-from kallglot_media.config.sip import Account
 from kallglot_media.config.types import ConfigPath, Language, LevelDb, Settings, SipUri, bad
 from kallglot_media.media import messages
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party, Plan
@@ -28,8 +28,16 @@ _RULES = SegmentRules()
 class Agent(Settings):
     """The person who is called when a customer calls in."""
 
-    to: Annotated[SipUri, Field(examples=["sip:agent@192.0.2.20:5060"])]
-    """Their SIP address. The host is where the call is sent to."""
+    to: Annotated[SipUri | None, Field(examples=["sip:agent@192.0.2.20:5060"])] = None
+    """Their SIP address: the host is where the call is sent to, or this server when they log on here."""
+
+    trunk: Annotated[str | None, Field(min_length=1, examples=["carrier"])] = None
+    """Instead of `to`: the trunk of sip.trunks that the call goes out over."""
+
+    number: Annotated[
+        str | None, Field(min_length=1, max_length=64, examples=["+4930123450"], validate_default=True)
+    ] = None
+    """The number to call over `trunk`."""
 
     from_: Annotated[SipUri | None, Field(alias="from", examples=["sip:interpreter@192.0.2.10"])] = None
     """Who the agent's phone shows; left out: the customer's own number."""
@@ -39,6 +47,20 @@ class Agent(Settings):
 
     account: Account | None = None
     """When the agent's side asks for a password."""
+
+    @field_validator("number")
+    @classmethod
+    def _one_way(cls, number: str | None, info: ValidationInfo) -> str | None:
+        if not {"to", "trunk"} <= info.data.keys():
+            return number
+        to, trunk = info.data["to"], info.data["trunk"]
+        if to is None and trunk is None:
+            raise bad("is missing, and to is missing too", "write to: and a SIP address, or trunk: and number:")
+        if to is not None and (trunk is not None or number is not None):
+            raise bad("does not go with to", "write either to: and a SIP address, or trunk: and number:")
+        if (trunk is None) != (number is None):
+            raise bad("goes with trunk" if trunk is None else "is missing", "write both trunk: and number:")
+        return number
 
 
 class Gains(Settings):

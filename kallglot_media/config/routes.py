@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from kallglot_media.config.announcements import Announcements
+from kallglot_media.config.patterns import covers, tokens
 from kallglot_media.config.types import ConfigPath, Language, Settings, bad
 
 
@@ -71,42 +72,7 @@ def unreachable(called: Mapping[int, str]) -> Iterator[tuple[int, str, str]]:
             if wide == narrow:
                 yield late, f"is '{narrow}', as routes[{early}] already is", "remove one of the two"
                 break
-            if covers(wide, _tokens(narrow)):
+            if covers(wide, tokens(narrow)):
                 wrong = f"is '{narrow}', never reached: routes[{early}] '{wide}' takes it"
                 yield late, wrong, "put the narrower pattern first"
                 break
-
-
-ANY, ONE = object(), object()
-"""The wildcards `*` and `?` as tokens, so that a dialled `*` stays a key of the phone."""
-
-
-def _tokens(pattern: str) -> tuple[object, ...]:
-    return tuple({"*": ANY, "?": ONE}.get(char, char) for char in pattern)
-
-
-def covers(pattern: str, narrow: tuple[object, ...]) -> bool:
-    """Whether `pattern` matches everything that `narrow` stands for: a dialled number, or another pattern.
-
-    covers("+49*", tuple("+4930123")) -> True
-    """
-    wide = _tokens(pattern)
-    reachable = _skip_any(wide, {0})
-    for token in narrow:
-        stay = {at for at in reachable if at < len(wide) and wide[at] is ANY}
-        step = {
-            at + 1
-            for at in reachable
-            if at < len(wide) and wide[at] is not ANY and token is not ANY and wide[at] in (token, ONE)
-        }
-        reachable = _skip_any(wide, stay | step)
-    return len(wide) in reachable
-
-
-def _skip_any(wide: tuple[object, ...], places: set[int]) -> set[int]:
-    """`*` may stand for nothing: every place that lies behind one is reached too."""
-    reached = set(places)
-    for at in range(len(wide)):
-        if at in reached and wide[at] is ANY:
-            reached.add(at + 1)
-    return reached

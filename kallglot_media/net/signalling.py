@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kallglot_media.call.ports import DialError, SipHeaders
-from kallglot_media.net.resolver import ResolveError, Resolver
+from kallglot_media.net.finder import Finder
 from kallglot_media.net.shell import SipShell
 from kallglot_media.sip.settings import Credentials
 
@@ -13,9 +13,9 @@ from kallglot_media.sip.settings import Credentials
 class ShellSignalling:
     """call.ports.Signalling on a SipShell."""
 
-    def __init__(self, shell: SipShell, resolver: Resolver) -> None:
+    def __init__(self, shell: SipShell, finder: Finder) -> None:
         self._shell = shell
-        self._resolver = resolver
+        self._finder = finder
         self._loop = asyncio.get_running_loop()
 
     async def dial(
@@ -25,20 +25,23 @@ class ShellSignalling:
 
         Raises DialError. CallFailed comes when the last address has failed (RFC 3263 section 4.3).
         """
+        found = await self._finder.find(to, from_, self._loop.time())
+        first = found.targets[0]
         try:
-            peers = await self._resolver.resolve(to)
             call = self._shell.agent.invite(
-                to=to,
-                from_=from_,
-                destination=peers[0],
-                others=peers[1:],
+                to=found.to,
+                from_=found.from_,
+                destination=first.peer,
+                request_uri=str(first.uri) if first.uri is not None else None,
+                others=found.targets[1:],
                 sdp=sdp,
                 now_s=self._loop.time(),
-                headers=headers,
-                credentials=credentials,
+                headers=[*headers, *found.headers, *(("Route", route) for route in first.route)],
+                credentials=credentials or found.credentials,
             )
-        except (ResolveError, ValueError) as error:
+        except ValueError as error:
             raise DialError(480, str(error)) from error
+        self._finder.began(call, found)
         self._shell.drain()
         return call
 

@@ -28,7 +28,7 @@ from kallglot_media.sip.indialog import Call, InDialog
 from kallglot_media.sip.message import Request
 from kallglot_media.sip.routing import Address
 from kallglot_media.sip.session_timer import SessionTimer
-from kallglot_media.sip.settings import AgentSettings, Credentials, Ignore
+from kallglot_media.sip.settings import AgentSettings, Credentials, Ignore, Target
 from kallglot_media.sip.uac import OutgoingCall
 from kallglot_media.sip.uas import IncomingInvite
 from kallglot_media.sip.uri import NameAddr, Uri
@@ -108,7 +108,7 @@ class SipAgent(CallVerbs):
         request_uri: str | None = None,
         headers: HeaderFields = (),
         credentials: Credentials | None = None,
-        others: Sequence[Peer] = (),
+        others: Sequence[Peer | Target] = (),
     ) -> str:
         """Call somebody. Returns the name of the call, which comes with every event about it.
 
@@ -116,7 +116,8 @@ class SipAgent(CallVerbs):
         destination  where the INVITE goes (resolve `request_uri` or `to` for it)
         sdp          the offer; None asks for one, which comes with CallAnswered (not supported by call/)
         others       where the INVITE goes next, in this order, when `destination` answers 503, cannot be reached,
-                     or says nothing for settings.next_target_s; only the last failure is told
+                     or says nothing for settings.next_target_s; a Target with a URI of its own, another contact of
+                     the same person, also when the one before refuses (but for 6xx). Only the last failure is told
         headers      more headers; Max-Forwards replaces ours, which a bridged call must have lowered
         Raises ValueError for addresses that are not SIP, or a transport without an address of ours.
         """
@@ -144,8 +145,9 @@ class SipAgent(CallVerbs):
                 fields.add(name, value)
         name = self._ids.object_id("call")
         request = Request("INVITE", uri, fields, sdp or b"")
-        others = [other for other in others if self._core.addresses.towards(other) is not None]
-        self._calls[name] = OutgoingCall(name, self._core, request, destination, now_s, credentials, others)
+        targets = [other if isinstance(other, Target) else Target(other) for other in others]
+        targets = [target for target in targets if self._core.addresses.towards(target.peer) is not None]
+        self._calls[name] = OutgoingCall(name, self._core, request, destination, now_s, credentials, targets)
         return name
 
     def request(self, request: Request, destination: Peer, now_s: float) -> str:

@@ -105,11 +105,11 @@ class OutgoingIdentity:
 
 
 def outgoing(
-    caller: Caller, called: str, target: str, ways: OutgoingIdentity
+    caller: Caller, called: str | None, target: str, ways: OutgoingIdentity
 ) -> tuple[NameAddr, list[tuple[str, str]]]:
     """From and the other headers of a call that we send on.
 
-    called  the number that the caller dialled: it is where the call was diverted, by us
+    called  the number that the caller dialled: it is where the call was diverted, by us; None: it is a call of ours
     target  the number that is called now
     A caller who wants not to be shown is told to a trunk only in P-Asserted-Identity, with Privacy: id.
     """
@@ -118,11 +118,11 @@ def outgoing(
     headers: list[tuple[str, str]] = []
     if Tell.ASSERTED in ways.tell:
         headers.append(("P-Asserted-Identity", str(shown)))
-    if Tell.DIVERSION in ways.tell:
+    if Tell.DIVERSION in ways.tell and called is not None:
         diverted = ways.address(called)
         headers.append(("Diversion", f"{diverted};reason=unconditional;counter=1"))
         headers += [("Diversion", str(one)) for one in caller.diversions]
-    if Tell.HISTORY in ways.tell:
+    if Tell.HISTORY in ways.tell and called is not None:
         headers += _history(caller, called, target, ways)
     if caller.private:
         if Tell.ASSERTED in ways.tell:

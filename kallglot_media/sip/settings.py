@@ -9,6 +9,7 @@ from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Request
 from kallglot_media.sip.passwords import Password
 from kallglot_media.sip.timers import Timers
+from kallglot_media.sip.uri import Uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,19 @@ class Credentials:
 
     username: str
     password: Password = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place that an INVITE may go to.
+
+    uri    its Request-URI, when it is another contact of the same person; None: only another address for the same
+    route  the Route headers that lead there, for another contact
+    """
+
+    peer: Peer
+    uri: Uri | None = None
+    route: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

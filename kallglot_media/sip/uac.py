@@ -23,7 +23,7 @@ from kallglot_media.sip.midcall import MidCall
 from kallglot_media.sip.reliable import ReliableReceiver
 from kallglot_media.sip.requests import Outcome
 from kallglot_media.sip.routing import in_dialog_peer
-from kallglot_media.sip.settings import Credentials
+from kallglot_media.sip.settings import Credentials, Target
 from kallglot_media.sip.signing import Signer
 
 _END_OF_RING = "ring"
@@ -35,7 +35,8 @@ class OutgoingCall:
     """One INVITE of ours and every dialog that it makes.
 
     flow    the peer that the INVITE went to; requests inside the dialog stay on it when they can
-    others  where it goes when that peer answers 503, cannot be reached, or says nothing: RFC 3263 section 4.3
+    others  where it goes when that peer answers 503, cannot be reached, or says nothing: RFC 3263 section 4.3;
+            another contact also when the one before refuses: RFC 3261 section 16.7 calls that a sequential search
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class OutgoingCall:
         destination: Peer,
         now_s: float,
         credentials: Credentials | None = None,
-        others: Sequence[Peer] = (),
+        others: Sequence[Target] = (),
     ) -> None:
         self.name = name
         self.state = State.CALLING
@@ -195,10 +196,10 @@ class OutgoingCall:
             return On.OK if self.dialog is None else On.OK_ELSEWHERE
         if self._signer.can_answer(response):
             return On.CHALLENGED
-        if response.status == 503 and self._has_next():
-            return On.NEXT_TARGET
         if self.state in (State.CALLING, State.PROCEEDING) and self.mid.timer.raised_by(response):
             return On.TOO_SHORT
+        if self._has_next() and (response.status == 503 or (self._others[0].uri and response.status < 600)):
+            return On.NEXT_TARGET
         if self.state in (State.CALLING, State.PROCEEDING):
             self._why = (EndedBy.REMOTE, response.status, response.reason)
         return On.REFUSED
@@ -318,8 +319,13 @@ class OutgoingCall:
         self._wire.count("next_target")
         self._forget_early()
         ours = self._wire.contact(self.flow)
-        self.flow = self._others.pop(0)
-        self._invite = Request("INVITE", self._invite.uri, self._invite.headers.copy(), self._invite.body)
+        target = self._others.pop(0)
+        self.flow = target.peer
+        self._invite = Request("INVITE", target.uri or self._invite.uri, self._invite.headers.copy(), self._invite.body)
+        if target.uri is not None:
+            self._invite.headers.remove("Route")
+            for route in target.route:
+                self._invite.headers.add("Route", route)
         if self._invite.headers.first("Contact") == ours:
             self._invite.headers.set("Contact", self._wire.contact(self.flow))
         self._invite_key = self._send_invite(now_s)

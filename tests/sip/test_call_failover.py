@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from kallglot_media.sip.events import CallFailed, Peer
-from kallglot_media.sip.settings import AgentSettings
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.settings import AgentSettings, Target
+from kallglot_media.sip.uri import Uri
 from tests.sip.test_call_caller import closed
 from tests.support.call_ladder import FAR, SPARE, play
 
@@ -149,3 +151,20 @@ def test_targets_over_transports_that_we_do_not_speak_are_left_out() -> None:
     ladder.agent.transport_failed(FAR, 1.1, "refused")
     ladder.collect(1.1)
     assert ladder.trace[-1] == "1.1 == CallFailed 503"
+
+
+def test_another_contact_of_the_same_person_is_called_when_one_is_busy() -> None:
+    """RFC 3261 16.7: a sequential search goes on after any refusal but a 6xx. To stays, the Request-URI changes."""
+    ladder = play("0.0 -- drain")
+    contact = Target(SPARE, Uri.parse("sip:anna@192.0.2.9:5070"), ("<sip:p.example;lr>",))
+    ladder.agent.invite(
+        to="sip:anna@here", from_="sip:a@192.0.2.1", destination=FAR, others=[contact, contact], sdp=None, now_s=1.0
+    )
+    ladder.collect(1.0)
+    ladder.run("1.1 <- 486\n1.2 <- 600")
+    invites = [message for message in ladder.sent if isinstance(message, Request) and message.method == "INVITE"]
+    assert [str(message.uri) for message in invites] == ["sip:anna@here", "sip:anna@192.0.2.9:5070"]
+    assert [message.headers.all("Route") for message in invites] == [[], ["<sip:p.example;lr>"]]
+    assert [str(message.to) for message in invites] == ["<sip:anna@here>"] * 2
+    assert ladder.trace[-1] == "1.2 == CallFailed 600"
+    closed(ladder)
