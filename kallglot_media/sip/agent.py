@@ -23,6 +23,7 @@ from kallglot_media.sip.doorman import Doorman
 from kallglot_media.sip.errand import Errand
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import IncomingCall, Peer, SipEvent
+from kallglot_media.sip.guard import Guard
 from kallglot_media.sip.headers import Headers
 from kallglot_media.sip.indialog import Call, InDialog
 from kallglot_media.sip.message import Request
@@ -162,6 +163,11 @@ class SipAgent(CallVerbs):
     def address_towards(self, peer: Peer) -> Address:
         """Where `peer` must send to reach us. Raises ValueError for a transport without an address of ours."""
         return self._core.address_towards(peer)
+
+    @property
+    def guard(self) -> Guard:
+        """Who is banned, and pardons."""
+        return self._core.guard
 
     @property
     def counters(self) -> Counter[str]:

@@ -15,6 +15,7 @@ from kallglot_media.sip.detour import Detour
 from kallglot_media.sip.dialog import DialogKey
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import Peer, SipEvent
+from kallglot_media.sip.guard import Guard, Verdict
 from kallglot_media.sip.message import (
     Request,
     Response,
@@ -64,6 +65,7 @@ class Core:
         self.settings = settings
         self.addresses = Addresses()
         self.counters: Counter[str] = Counter()
+        self.guard = Guard(settings.guard, settings.trusted, ids.nonce(), self.counters)
         self._detour = Detour(self.addresses, settings.largest_udp_bytes, self.count)
         self._sent_again: set[str] = set()
         self._ids = ids
@@ -81,13 +83,15 @@ class Core:
 
     def receive(self, data: bytes, source: Peer, now_s: float) -> None:
         """Parse, check, and hand to the transaction it belongs to."""
+        if not self.guard.hears(source, now_s):
+            return
         if is_keepalive(data):
             self.count("keepalive")
             return
         try:
             message = parse_message(data, stream=source.transport in STREAMS)
         except SipError as wrong:
-            self._unreadable(wrong, source)
+            self._unreadable(wrong, source, now_s)
             return
         if isinstance(message, Response):
             # 8.1.3.3: "If more than one Via header field value is present … the UAC SHOULD discard the message"
@@ -96,6 +100,8 @@ class Core:
                 return
         else:
             mark_received(message, source.host, source.port)
+            if not self._is_admitted(message, source, now_s):
+                return
         self._layer.receive(message, source, now_s)
         self._pump(now_s)
 
@@ -176,6 +182,8 @@ class Core:
             response.headers.add("Server", self.settings.user_agent)
         if not response.reason.isprintable():
             response.reason = " ".join(response.reason.split())  # a line end would start a header
+        if response.status >= 200 and incoming.request.to.tag is None:
+            self.guard.answered(incoming.request, incoming.source, response.status, now_s)
         self._layer.respond(incoming.key, response, now_s)
         self._pump_output()
 
@@ -266,8 +274,22 @@ class Core:
         if "User-Agent" not in headers:
             headers.add("User-Agent", self.settings.user_agent)
 
-    def _unreadable(self, wrong: SipError, source: Peer) -> None:
+    def _is_admitted(self, request: Request, source: Peer, now_s: float) -> bool:
+        """Whether a request may have a transaction. Those in calls that we have, and copies, always may."""
+        if request.method == "ACK" or self._dialog_key(request) in self._dialogs:
+            return True
+        verdict = self.guard.admits(request, source, now_s)
+        if verdict is Verdict.ADMIT or self._layer.knows(request):
+            return True
+        if verdict is Verdict.BUSY:
+            response = self.guard.busy_response(request)
+            self.send_again(response.serialize(), response_peer(request.top_via, source))
+        return False
+
+    def _unreadable(self, wrong: SipError, source: Peer, now_s: float) -> None:
         self.count(f"malformed_{wrong.kind}")
+        if not self.guard.may_complain(source, now_s):
+            return
         response = error_response(wrong, to_tag=self._ids.tag())
         if response is None:
             return
@@ -320,8 +342,10 @@ class Core:
     def _belongs(self, event: RequestReceived) -> bool:
         """Whether it is about a call that we have: those go on however many strangers knock."""
         request = event.request
-        key = (request.call_id, request.to.tag or "", request.from_.tag or "")
-        return event.cancels is not None or key in self._dialogs
+        return event.cancels is not None or self._dialog_key(request) in self._dialogs
+
+    def _dialog_key(self, request: Request) -> DialogKey:
+        return (request.call_id, request.to.tag or "", request.from_.tag or "")
 
     def _owner_of(self, key: str) -> Owner | None:
         name = self._owners.get(key)

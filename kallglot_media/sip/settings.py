@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kallglot_media.sip.events import Peer
+from kallglot_media.sip.guard import GuardRules
 from kallglot_media.sip.message import Request
 from kallglot_media.sip.passwords import Password
 from kallglot_media.sip.timers import Timers
@@ -83,6 +84,11 @@ def accept_all(request: Request, source: Peer) -> Decision:
     return Accept()
 
 
+def trust_all(host: str) -> bool:
+    """Whom to trust when nobody is named: everybody, so that nobody is banned."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """user_agent   User-Agent and Server headers
@@ -100,6 +106,8 @@ class AgentSettings:
     min_session_s        shorter ones are refused with 422; at least 90 outside of tests
     reliable_media       18x with media are sent reliably to who knows 100rel (RFC 3262), not only to who requires it
     accept               asked for each request outside a dialog, by source address or by signature
+    guard                limits of what sources may do, and when scanners are banned
+    trusted              address → whether it is a trunk\'s, or may call freely: those are never banned
     answerers            method → who answers it outside dialogs: REGISTER → a registrar
     """
 
@@ -118,4 +126,6 @@ class AgentSettings:
     min_session_s: int = 90
     reliable_media: bool = True
     accept: Callable[[Request, Peer], Decision] = accept_all
+    guard: GuardRules = field(default_factory=GuardRules)
+    trusted: Callable[[str], bool] = trust_all
     answerers: Mapping[str, Answerer] = field(default_factory=dict)

@@ -70,6 +70,10 @@ class TransactionLayer:
             entry.machine.transport_failed(now_s, why)
             self._settle(key, entry)
 
+    def knows(self, request: Request) -> bool:
+        """Whether it is a copy of a request that has a transaction, or a CANCEL for one."""
+        return server_key(request, "INVITE" if request.method == "CANCEL" else None) in self._entries
+
     # -- from the user --
 
     def request(self, request: Request, destination: Peer, now_s: float) -> str:
