@@ -321,6 +321,8 @@ def agent_settings(config: Config, trunks: Trunks, phones: Phones | None) -> Age
         max_calls=2 * sip.max_calls + SPARE_CALLS,
         longest_ring_s=max([sip.ring_s, *(config.ring_s(mode) for mode in config.modes.values())]) + ANNOUNCEMENT_S,
         accept=admission(sip, trunks),
+        guard=sip.guard.rules(),
+        trusted=trusted(sip, trunks),
         answerers={"REGISTER": phones.registrar.receive} if phones is not None else {},
     )
 
@@ -334,6 +336,16 @@ def listen_at(listen: ListenSettings, public_host: str) -> Listen:
             listen.certificate, listen.key, by_name, listen.client_ca, listen.server_ca, verify=listen.verify
         )
     return Listen(listen.transport, listen.host, listen.port, public_host, tls, listen.origins)
+
+
+def trusted(sip: Sip, trunks: Trunks) -> Callable[[str], bool]:
+    """Whose address the operator wrote down: trunks and the networks of sip.allow_from. They are never banned."""
+
+    def is_trusted(host: str) -> bool:
+        address = ipaddress.ip_address(host)
+        return any(address in network for network in sip.allow_from) or trunks.of_source(host) is not None
+
+    return is_trusted
 
 
 def admission(sip: Sip, trunks: Trunks) -> Callable[[Request, Peer], Decision]:

@@ -32,7 +32,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     # what both control and the commands need
     "config": frozenset(
         {"audio.segment", "audio.pcm", "audio.wav", "media.messages", "media.settings", "modes.plan"}
-        | {"sip.passwords", "sip.settings", "speech.settings"}
+        | {"sip.guard", "sip.passwords", "sip.settings", "speech.settings"}
     ),
     # what outlives a call
     "store": frozenset({"log"}),

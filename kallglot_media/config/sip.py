@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from kallglot_media.config.account import Account
+from kallglot_media.config.guard import Guard
 from kallglot_media.config.listen import Listen, once, unreachable
 from kallglot_media.config.trunks import RegistrarSettings, Trunk
 from kallglot_media.config.types import Cidr, ExternalHost, IpNetwork, Settings, bad
@@ -52,6 +53,9 @@ class Sip(Settings):
     """The PBXs and carriers that calls come from and go out over; out over the first one when nobody names another."""
 
     registrar: RegistrarSettings = RegistrarSettings()
+
+    guard: Guard = Guard()
+    """Floods and scanners."""
 
     max_calls: Annotated[int, Field(ge=1, le=5000)] = 50
     """Sessions at the same time; the next caller gets 503 with Retry-After."""
