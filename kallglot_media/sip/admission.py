@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from kallglot_media.sip.message import Request
 
-ALLOWED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
+ALLOWED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "MESSAGE")
 ALLOW = ", ".join(ALLOWED)
-SUPPORTED = ("100rel", "timer")
-"""Option tags that we speak: RFC 3262, RFC 4028."""
+SUPPORTED = ("100rel", "timer", "replaces", "norefersub")
+"""Option tags that we speak: RFC 3262, 4028, 3891, 4488."""
 SUPPORTED_TEXT = ", ".join(SUPPORTED)
 SDP = "application/sdp"
-_DTMF_TYPES = frozenset({"application/dtmf-relay", "application/dtmf", "audio/telephone-event"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,6 @@ def invite_objection(request: Request) -> Refusal | None:
     if request.max_forwards == 0:
         return Refusal(483)
     return None
-
-
-def dtmf_of(request: Request) -> bool:
-    """Whether an INFO carries a key press (old phones; no specification), which is counted, not heard."""
-    return request.content_type in _DTMF_TYPES
 
 
 def expires_s(request: Request) -> float:

@@ -27,6 +27,7 @@ from kallglot_media.sip.guard import Guard
 from kallglot_media.sip.headers import Headers
 from kallglot_media.sip.indialog import Call, InDialog
 from kallglot_media.sip.message import Request
+from kallglot_media.sip.replaces import Replaces
 from kallglot_media.sip.routing import Address
 from kallglot_media.sip.session_timer import SessionTimer
 from kallglot_media.sip.settings import AgentSettings, Credentials, Ignore, Target
@@ -224,6 +225,8 @@ class SipAgent(CallVerbs):
             self._new_call(incoming, now_s)
         elif request.method == "OPTIONS":
             self._options(incoming, now_s)
+        elif request.method == "MESSAGE":
+            self._core.take_message(incoming, "", now_s)
         else:  # BYE, INFO, UPDATE belong in a dialog
             self._core.count("without_dialog")
             self._reply(incoming, 481, now_s)
@@ -238,14 +241,42 @@ class SipAgent(CallVerbs):
             self._core.count("draining" if self.draining else "calls_over_limit")
             self._reply(incoming, 503, now_s, [("Retry-After", _RETRY_AFTER_S)])
             return
+        replaced = self._replaced_by(request)
+        if isinstance(replaced, Refusal):
+            self._refuse(incoming, replaced, now_s)
+            return
         name = self._ids.object_id("call")
         try:
-            self._calls[name] = IncomingInvite(name, self._core, incoming, self._ids.tag(), now_s)
+            call = IncomingInvite(name, self._core, incoming, self._ids.tag(), now_s)
         except SipError as unreadable:  # a Record-Route
             self._core.count(f"malformed_{unreadable.kind}")
             self._reply(incoming, 400, now_s, reason=f"Bad Request ({unreadable})")
             return
-        self._core.emit(IncomingCall(name, request, incoming.source, sdp_of(request)))
+        call.replaces = replaced
+        self._calls[name] = call
+        self._core.emit(IncomingCall(name, request, incoming.source, sdp_of(request), replaced))
+
+    def _replaced_by(self, request: Request) -> str | Refusal | None:
+        """The call that Replaces names, None without one. RFC 3891 section 3."""
+        values = request.headers.values("Replaces")
+        if not values:
+            return None
+        try:
+            replaces = Replaces.parse(values[0])
+        except SipError as wrong:
+            return Refusal(400, reason=f"Bad Request ({wrong})")
+        if len(values) > 1:
+            return Refusal(400, reason="Bad Request (more than one Replaces)")
+        name = self._core.call_bound_to(replaces.key)
+        call = self._calls.get(name) if name is not None else None
+        if name is None or call is None:
+            return Refusal(481)
+        if call.state is State.CONFIRMED:
+            return Refusal(486) if replaces.early_only else name
+        if call.state in (State.ENDING, State.ENDED, State.BYE_WAITING):
+            return Refusal(603)
+        # An early dialog can be replaced when it "was initiated by the user agent" that is asked.
+        return name if isinstance(call, OutgoingCall) and call.state is State.PROCEEDING else Refusal(481)
 
     def _session_timer(self) -> SessionTimer:
         return SessionTimer(self.settings.session_expires_s, self.settings.min_session_s)

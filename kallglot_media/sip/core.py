@@ -14,7 +14,7 @@ from kallglot_media.sip.deadlines import Deadlines
 from kallglot_media.sip.detour import Detour
 from kallglot_media.sip.dialog import DialogKey
 from kallglot_media.sip.errors import SipError
-from kallglot_media.sip.events import Peer, SipEvent
+from kallglot_media.sip.events import MessageReceived, Peer, SipEvent
 from kallglot_media.sip.guard import Guard, Verdict
 from kallglot_media.sip.message import (
     Request,
@@ -200,6 +200,16 @@ class Core:
         """A final response that no call is needed for."""
         response = make_response(incoming.request, status, reason, to_tag=tag or self._ids.tag(), headers=headers)
         self.respond(incoming, response, now_s)
+
+    def take_message(self, incoming: Incoming, call: str, now_s: float) -> None:
+        """A MESSAGE: 200 and told, or 415 for what nobody could read. RFC 3428 section 7."""
+        request = incoming.request
+        content_type = request.content_type or "text/plain"
+        if not content_type.startswith("text/"):
+            self.reply(incoming, 415, now_s, [("Accept", "text/plain, text/html")])
+            return
+        self.reply(incoming, 200, now_s)
+        self.emit(MessageReceived(call, request, incoming.source, content_type, request.body))
 
     def forget(self, key: str, now_s: float) -> None:
         self._layer.abandon(key, now_s)

@@ -42,13 +42,15 @@ class EndedBy(StrEnum):
 class IncomingCall:
     """A new INVITE, already answered 100. Answer with ring(), answer() or reject().
 
-    offer  the SDP body, or None when the INVITE had none (the offer goes into our 200)
+    offer     the SDP body, or None when the INVITE had none (the offer goes into our 200)
+    replaces  the call that this one takes the place of (RFC 3891): answer() ends it
     """
 
     call: str
     request: Request
     source: Peer
     offer: bytes | None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,56 @@ class ProgressConfirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """A REFER: the peer wants its place in the call taken by somebody else. Answer with accept_transfer(),
+    then tell_transfer() until a final status, or refuse_transfer().
+
+    to           the URI to call, of anybody's choice: ask the dial plan
+    replaces     the value of the Replaces header for that call (attended transfer), or None (blind)
+    referred_by  who asks, as they say
+    """
+
+    call: str
+    request: Request
+    to: str
+    replaces: str | None
+    referred_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """News of the transfer that refer() asked for: the status of the call that the peer makes, or of the REFER.
+
+    over  no more news will come; a status below 200 then means that nobody knows how it ended
+    """
+
+    call: str
+    status: int
+    reason: str
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """A key came as an INFO request (application/dtmf-relay or application/dtmf)."""
+
+    call: str
+    key: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A MESSAGE (RFC 3428), already answered 200. call: "" when it came outside of any call."""
+
+    call: str
+    request: Request
+    source: Peer
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The call is over: BYE, CANCEL (487), no ACK, or an error. Said exactly once per call
     that was announced by IncomingCall or answered by CallAnswered."""
@@ -166,6 +218,10 @@ SipEvent = (
     | OfferAnswered
     | OfferFailed
     | ProgressConfirmed
+    | TransferAsked
+    | TransferProgress
+    | KeyPressed
+    | MessageReceived
     | CallEnded
     | RequestAnswered
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from kallglot_media.sip.admission import ALLOW, SDP, SUPPORTED_TEXT, Refusal, dtmf_of, objection
+from kallglot_media.sip.admission import ALLOW, SDP, SUPPORTED_TEXT, Refusal, objection
 from kallglot_media.sip.call import Incoming, State, end_of, sdp_of
 from kallglot_media.sip.core import Core
 from kallglot_media.sip.dialog import Dialog
+from kallglot_media.sip.events import KeyPressed
+from kallglot_media.sip.keypress import key_of
 from kallglot_media.sip.uac import OutgoingCall
 from kallglot_media.sip.uas import IncomingInvite
 
@@ -44,16 +46,31 @@ class InDialog:
                 self._core.count("prack_for_nothing")
                 self._core.reply(incoming, 481, now_s)
         else:
-            self._other(incoming, now_s)
+            self._other(call, dialog, incoming, now_s)
 
-    def _other(self, incoming: Incoming, now_s: float) -> None:
-        """INFO and OPTIONS."""
+    def _other(self, call: Call, dialog: Dialog, incoming: Incoming, now_s: float) -> None:
+        """What changes nothing in the call itself."""
         request = incoming.request
+        if request.method == "NOTIFY":
+            self._core.reply(incoming, call.mid.ours.on_notify(request, now_s), now_s)
+            return
+        if request.method == "REFER":
+            if call.state is State.CONFIRMED:
+                call.mid.theirs.ask(incoming, dialog, now_s)
+            else:
+                self._core.reply(incoming, 491 if call.state in _OUR_INVITE_IS_OPEN else 481, now_s)
+            return
+        if request.method == "MESSAGE":
+            self._core.take_message(incoming, call.name, now_s)
+            return
         if request.method == "OPTIONS":
             self._core.reply(incoming, 200, now_s, [("Allow", ALLOW), ("Accept", SDP), ("Supported", SUPPORTED_TEXT)])
             return
-        self._core.count("info_dtmf" if dtmf_of(request) else "info")
+        key = key_of(request)
+        self._core.count("info" if key is None else "info_dtmf")
         self._core.reply(incoming, 200, now_s)
+        if key is not None and call.state is State.CONFIRMED:
+            self._core.emit(KeyPressed(call.name, key.key, key.duration_ms))
 
     def _offer(self, call: Call, dialog: Dialog, incoming: Incoming, now_s: float) -> None:
         """Re-INVITE, or UPDATE: a new offer, a new target, a sign of life, or all three."""

@@ -10,6 +10,7 @@ from kallglot_media.sip.dialog import Dialog
 from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Request, Response
 from kallglot_media.sip.offers import Offers, Stage
+from kallglot_media.sip.referrals import OurReferral, TheirReferral
 from kallglot_media.sip.reoffers import Reoffer, Reoffers
 from kallglot_media.sip.requests import Requests
 from kallglot_media.sip.session_timer import SessionTimer
@@ -63,6 +64,8 @@ class MidCall:
             lost=self._lost,
             done=self.start_timer,
         )
+        self.theirs = TheirReferral(host.name, wire, self.requests)
+        self.ours = OurReferral(host.name, wire, self.requests)
         self.offers = Offers(host.name, wire, self.timer, self._offer_over)
 
     # ── what is known of the peer ───────────────────────────────────────────────
@@ -111,7 +114,7 @@ class MidCall:
         elif name == _EXPIRE:
             self._wire.count("session_expired")
             self._lost(now_s, "the session timer ran out")
-        elif not self.reoffers.on_timer(name, now_s):
+        elif not (self.reoffers.on_timer(name, now_s) or self.theirs.on_timer(name, now_s) or self.ours.on_timer(name)):
             return self.offers.on_timer(name, now_s)
         return True
 
@@ -119,6 +122,8 @@ class MidCall:
         """The call ends, or its BYE goes out."""
         self.reoffers.close()
         self.offers.close(now_s)
+        self.theirs.close(now_s)
+        self.ours.close()
         for name in (_REFRESH, _EXPIRE):
             self._wire.set_timer(self._host.name, name, None)
 

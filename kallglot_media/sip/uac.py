@@ -78,7 +78,7 @@ class OutgoingCall:
     @property
     def is_over(self) -> bool:
         """True when nothing of this call can come any more."""
-        return self.state is State.ENDED and not self.transactions
+        return self.state is State.ENDED and not self.transactions and not self.mid.theirs.is_open
 
     @property
     def early_dialog(self) -> Dialog | None:

@@ -37,6 +37,7 @@ class IncomingInvite:
         self.name = name
         self.state = State.ALERTING
         self.flow = incoming.source
+        self.replaces: str | None = None
         self.transactions: set[str] = set()
         self.dialog = Dialog.as_server(incoming.request, tag)
         self._wire = wire
@@ -62,7 +63,7 @@ class IncomingInvite:
 
     @property
     def is_over(self) -> bool:
-        return self.state is State.ENDED and not self.transactions
+        return self.state is State.ENDED and not self.transactions and not self.mid.theirs.is_open
 
     @property
     def key(self) -> str:

@@ -555,8 +555,9 @@ def test_other_requests_inside_a_call() -> None:
         + """
         2.0 <- OPTIONS in
         2.0 -> 200/OPTIONS
-        2.1 <- INFO Content-Type:application/dtmf-relay
+        2.1 <- INFO Content-Type:application/dtmf-relay body=Signal=5|Duration=160
         2.1 -> 200/INFO
+        2.1 == KeyPressed 5 160
         2.2 <- INFO
         2.2 -> 200/INFO
         2.3 <- PUBLISH

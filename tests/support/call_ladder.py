@@ -17,7 +17,15 @@ from dataclasses import dataclass, field
 
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.errors import SipError
-from kallglot_media.sip.events import CallEnded, CallFailed, OfferFailed, Peer, SipEvent
+from kallglot_media.sip.events import (
+    CallEnded,
+    CallFailed,
+    KeyPressed,
+    OfferFailed,
+    Peer,
+    SipEvent,
+    TransferProgress,
+)
 from kallglot_media.sip.message import Request, Response, parse_message
 from kallglot_media.sip.settings import AgentSettings, Credentials
 from tests.support.counting_ids import CountingIds
@@ -121,6 +129,19 @@ class Ladder:
             agent.refuse_offer(self.call, int(rest[0]), now_s)
         elif verb == "reoffer":
             agent.reoffer(self.call, NEW_SDP, now_s)
+        elif verb == "refer":
+            other = next((word for word in rest if word.startswith("call_")), None)
+            agent.refer(self.call, "sip:carol@192.0.2.7", now_s, replaces_call=other)
+        elif verb == "accept_transfer":
+            agent.accept_transfer(self.call, now_s)
+        elif verb == "refuse_transfer":
+            agent.refuse_transfer(self.call, int(rest[0]), now_s)
+        elif verb == "tell_transfer":
+            agent.tell_transfer(self.call, int(rest[0]), now_s)
+        elif verb == "message":
+            agent.message(self.call, "Grüß Gott", now_s)
+        elif verb == "press_key":
+            agent.press_key(self.call, rest[0], 160, now_s)
         elif verb == "transport_failed":
             agent.transport_failed(FAR, now_s, "connection refused")
         elif verb == "drain":
@@ -146,6 +167,10 @@ def told(event: SipEvent) -> str:
         return f"{name} {event.by} {event.status}"
     if isinstance(event, CallFailed | OfferFailed):
         return f"{name} {event.status}"
+    if isinstance(event, TransferProgress):
+        return f"{name} {event.status}{' over' if event.over else ''}"
+    if isinstance(event, KeyPressed):
+        return f"{name} {event.key} {event.duration_ms}"
     return name
 
 
@@ -159,7 +184,10 @@ def closed(ladder: Ladder, at_s: float = 10_000.0) -> None:
 
 
 class FarEnd:
-    """Writes the other side's messages, remembering tags and numbers as a phone would."""
+    """Writes the other side's messages, remembering tags and numbers as a phone would.
+
+    `body=text` puts a body in, where _ is a space and | a line end.
+    """
 
     def __init__(self, ladder: Ladder) -> None:
         self._ladder = ladder
@@ -246,9 +274,13 @@ class FarEnd:
     def _finish(self, lines: list[str], options: list[str], body: bool, contact: bool) -> bytes:
         if contact and not any(option.lower().startswith("contact:") for option in options):
             lines.append("Contact: <sip:far@192.0.2.9:5060>")
-        lines += [option.replace(":", ": ", 1).replace("_", " ") for option in options if ":" in option]
+        headers = [option for option in options if ":" in option and not option.startswith("body=")]
+        lines += [option.replace(":", ": ", 1).replace("_", " ") for option in headers]
+        words = next((option[5:] for option in options if option.startswith("body=")), None)
         payload = SDP if body else b""
-        if body:
+        if words is not None:
+            payload = words.replace("_", " ").replace("|", "\r\n").encode()
+        elif body:
             lines.append("Content-Type: application/sdp")
         lines.append(f"Content-Length: {len(payload)}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode() + payload
