@@ -52,9 +52,8 @@ def test_words_and_keys_inside_a_call() -> None:
     told = ladder.events[-1]
     assert isinstance(told, MessageReceived)
     assert (told.call, told.content_type, told.body) == (ladder.events[0].call, "text/plain", b"hello there")
-    ladder.run(
-        "2 -- message\n2.1 <- 200/MESSAGE\n3 -- press_key 5\n3.1 <- 415/INFO\n4 <- MESSAGE Content-Type:image/png body=x"
-    )
+    ladder.run("2 -- message\n2.1 <- 200/MESSAGE\n3 -- press_key 5\n3.1 <- 415/INFO")
+    ladder.run("4 <- MESSAGE Content-Type:image/png body=x")
     assert ladder.trace[-1] == "4 -> 415/MESSAGE"
     assert ladder.last("MESSAGE").body == "Grüß Gott".encode()
     assert ladder.last("INFO").body == b"Signal=5\r\nDuration=160\r\n"
