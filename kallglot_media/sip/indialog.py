@@ -15,6 +15,8 @@ Call = OutgoingCall | IncomingInvite
 
 _BEFORE_THE_ANSWER = (State.CALLING, State.PROCEEDING, State.ALERTING)
 _OUR_INVITE_IS_OPEN = (State.CALLING, State.PROCEEDING, State.CANCELLING, State.ANSWERED)
+_OVER = (State.CANCEL_WAITING, State.CANCELLING, State.BYE_WAITING, State.ENDING, State.ENDED)
+"""The user has been told that this call is over, and is told nothing more."""
 
 
 class InDialog:
@@ -61,7 +63,10 @@ class InDialog:
                 self._core.reply(incoming, 491 if call.state in _OUR_INVITE_IS_OPEN else 481, now_s)
             return
         if request.method == "MESSAGE":
-            self._core.take_message(incoming, call.name, now_s)
+            if call.state in _OVER:
+                self._core.reply(incoming, 481, now_s)
+            else:
+                self._core.take_message(incoming, call.name, now_s)
             return
         if request.method == "OPTIONS":
             self._core.reply(incoming, 200, now_s, [("Allow", ALLOW), ("Accept", SDP), ("Supported", SUPPORTED_TEXT)])
