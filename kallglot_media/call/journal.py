@@ -22,6 +22,8 @@ TURNS_FILE = "transcript.jsonl"
 TRANSCRIPT_FILE = "transcript.json"
 TRANSCRIPT_TEXT_FILE = "transcript.txt"
 MOST_LINES_HELD = 10_000
+FILE_MODE = 0o640
+"""What was said is for the server's own user and group, like the recordings."""
 
 
 class JsonLines:
@@ -45,7 +47,7 @@ class JsonLines:
         """Write what waits; False when the disk still refuses."""
         try:
             if self._fd is None:
-                self._fd = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o640)
+                self._fd = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, FILE_MODE)
             while self._waiting:
                 self._write_whole(self._fd, self._waiting[0])
                 self._waiting.popleft()
@@ -144,7 +146,8 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 def _replace(path: Path, text: str) -> None:
     beside = path.with_suffix(path.suffix + ".new")
-    beside.write_text(text, encoding="utf-8")
+    with os.fdopen(os.open(beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, FILE_MODE), "w", encoding="utf-8") as file:
+        file.write(text)
     beside.replace(path)
 
 

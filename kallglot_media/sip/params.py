@@ -23,6 +23,7 @@ _PARAM = re.compile(
     re.DOTALL,
 )
 _LIST_PIECE = re.compile(rf"{QUOTED}|<[^<>]*+>|[^\",<]++|[\"<]", re.DOTALL)
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -68,7 +69,9 @@ def set_param(params: Params, name: str, value: str | None) -> Params:
 
 
 def quote(text: str) -> str:
-    """`text` as a quoted-string."""
+    """`text` as a quoted-string. Control characters are left out: qdtext has none, and no terminal should get them."""
+    if not text.isprintable():
+        text = _CONTROLS.sub("", text)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -11,6 +11,7 @@ from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.params import (
     LWS,
     QUOTED,
+    TOKEN,
     Params,
     find_param,
     format_params,
@@ -40,7 +41,7 @@ _SIP = re.compile(
 _OTHER = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):([^\x00-\x20\x7f<>\"]++)")
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
 _DISPLAY_AND_ADDRESS = re.compile(rf"[ \t]*+(?:({QUOTED})[ \t]*+|([^\",;<>]*+))<([^<>]*+)>", re.DOTALL)
-_DISPLAY_TOKENS = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ ]+")
+_DISPLAY_TOKENS = re.compile(rf"{TOKEN}+(?: +{TOKEN}+)*+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,16 @@ def test_a_line_ends_where_json_says_and_nowhere_else(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "transcript.json").read_text())["turns"][0]["text"] == said
 
 
+def test_what_was_said_is_for_the_servers_user_and_group_only(tmp_path: Path) -> None:
+    journal = a_journal(tmp_path)
+    journal.turn(a_turn(1))
+    journal.event("session.started", 0)
+    journal.close(duration_ms=3000)
+    modes = {path.name: path.stat().st_mode & 0o007 for path in tmp_path.iterdir()}
+    assert len(modes) == 5
+    assert set(modes.values()) == {0}, modes
+
+
 def test_the_transcript_has_both_languages_in_the_order_of_speaking(tmp_path: Path) -> None:
     journal = a_journal(tmp_path)
     journal.turn(a_turn(1, start_ms=5000))

@@ -64,6 +64,11 @@ def test_unquoting(text: str, plain: str) -> None:
     assert unquote(quote(plain)) == plain
 
 
+def test_quoting_leaves_out_what_steers_a_terminal_or_ends_a_line() -> None:
+    assert quote('a\r\nX-Evil: 1 \x1b[2J\x9b\x00"') == '"aX-Evil: 1 [2J\\""'
+    assert quote("Jürgen\tO\u2019Hara") == '"Jürgen\tO\u2019Hara"'
+
+
 @pytest.mark.parametrize(
     ("text", "elements"),
     [

@@ -133,6 +133,11 @@ def test_escapes() -> None:
     assert Uri.parse("sip:h").user_text is None
 
 
+@pytest.mark.parametrize("display", [" ", "  a", "a ", "a  b", ""])
+def test_blanks_at_the_ends_of_a_name_are_quoted(display: str) -> None:
+    assert NameAddr.parse(str(NameAddr(display, Uri.parse("sip:a@b.example"), ()))).display == display
+
+
 @pytest.mark.parametrize(
     ("text", "display", "uri", "tag", "written"),
     [
