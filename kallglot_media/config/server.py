@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from kallglot_media.config.listen import EVERY_INTERFACE
 from kallglot_media.config.sip import Sip
+from kallglot_media.config.store import ModelEndpoint, Retention, Store, Webhooks
 from kallglot_media.config.types import (
     BindHost,
     ConfigPath,
@@ -221,6 +222,16 @@ class Server(Settings):
     speech: Speech = Speech()
     recording: Recording = Recording()
     limits: Limits = Limits()
+
+    store: Store = Store()
+    retention: Retention = Retention()
+    webhooks: Webhooks = Webhooks()
+
+    llm: ModelEndpoint | None = None
+    """The language model of analyses; left out: they have what can be computed."""
+
+    embeddings: ModelEndpoint | None = None
+    """The model that finds knowledge by meaning; left out: by words."""
 
     routes: ConfigPath = Path("routes.yaml")
     """Which number leads where."""
