@@ -39,6 +39,7 @@ from kallglot_media.net.resolver import Resolver
 from kallglot_media.net.shell import Listen, SipShell
 from kallglot_media.net.signalling import ShellSignalling
 from kallglot_media.net.tls import TlsError, TlsFiles
+from kallglot_media.office import Office, ServerHealth
 from kallglot_media.random_ids import RandomIds
 from kallglot_media.rtp.jitter import JitterRules
 from kallglot_media.sip.agent import SipAgent
@@ -87,6 +88,8 @@ class Server:
         self._media_task: asyncio.Task[None] | None = None
         self._sessions_dir = config.server.data_dir / "sessions"
         self._ids = RandomIds()
+        self._office = Office(config, self._ids)
+        self._trunks = Trunks(config.server.sip.trunks)
 
     # ── lifetime ─────────────────────────────────────────────────────────────────
 
@@ -98,8 +101,11 @@ class Server:
         await asyncio.to_thread(self._recover)
         async with AsyncExitStack() as stack:
             self._catch_signals(stack)
+            await self._office.open(stack)
             await self._start_engines_and_media(stack)
-            self._registry = self._make_registry()
+            router = self._make_router()
+            self._registry = self._make_registry(router)
+            await self._office.attend(stack, self._registry, router, self._health())
             await self._start_sip(stack)
             warming = asyncio.create_task(self._make_announcements(), name="announcements")
             stack.callback(warming.cancel)
@@ -107,6 +113,7 @@ class Server:
             try:
                 yield
             finally:
+                self._office.close_lobby("the server stops")
                 await self._registry.end_all("the server stops", LAST_GOODBYES_S)
                 log.info("stopped", sign="=", counters=dict(self._shell.agent.counters + self._registry.counters))
 
@@ -140,11 +147,7 @@ class Server:
 
     def _recover(self) -> None:
         """Finish what a server that died left behind: recordings first, then transcripts."""
-        for repaired in repair_all(self._sessions_dir):
-            if isinstance(repaired, RepairFailed):
-                log.error("recording not repaired", folder=repaired.folder.name, why=repaired.why)
-            else:
-                log.warning("recording repaired", call=repaired.session_id, samples=repaired.samples)
+        self._repair_recordings()
         for folder in sorted(self._sessions_dir.iterdir()):
             try:
                 if recover(folder, now_text()):
@@ -174,10 +177,15 @@ class Server:
             await asyncio.gather(self._media_task, return_exceptions=True)
         await self._link.stop()
 
-    def _make_registry(self) -> Registry:
+    def _make_router(self) -> Router:
+        server, installed = self._config.server, self._pool.installed
+        starter = installed is None or installed.recognizer(server.speech.recognizer.model).starter
+        our_host = server.sip.contact_host(server.sip.listen[0])
+        return Router(self._config, only_starter=starter, our_host=our_host, trunks=self._trunks)
+
+    def _make_registry(self, router: Router) -> Registry:
         server = self._config.server
         sip = server.sip
-        self._trunks = Trunks(sip.trunks)
         phones = Phones(self._ids, sip, server.data_dir / "registrations.json") if sip.registrar.enabled else None
         settings = agent_settings(self._config, self._trunks, phones)
         self._shell = SipShell(SipAgent(self._ids, settings), self._on_sip)
@@ -186,8 +194,6 @@ class Server:
         resolver = Resolver(transports=tuple(transports))
         signalling = ShellSignalling(self._shell, Finder(resolver, self._trunks, phones))
         self._keeper = TrunkKeeper(self._shell, resolver, self._trunks, self._ids, phones)
-        installed = self._pool.installed
-        starter = installed is None or installed.recognizer(server.speech.recognizer.model).starter
 
         def world(bind: Callable[[str, Leg], None]) -> World:
             return World(
@@ -207,17 +213,11 @@ class Server:
                 bind=bind,
             )
 
-        return Registry(
-            world,
-            RegistryRules(sip.max_calls, server.recording.min_free_mb * 1_000_000),
-            Router(
-                self._config,
-                only_starter=starter,
-                our_host=sip.contact_host(sip.listen[0]),
-                trunks=self._trunks,
-            ),
-            self._trunks.called,
-        )
+        rules = RegistryRules(sip.max_calls, server.recording.min_free_mb * 1_000_000)
+        return Registry(world, rules, router, self._trunks.called)
+
+    def _health(self) -> ServerHealth:
+        return ServerHealth(self._link, self._pool, self._registry, lambda: self._shell.agent.counters)
 
     async def _start_sip(self, stack: AsyncExitStack) -> None:
         stack.push_async_callback(self._shell.stop)
@@ -256,6 +256,7 @@ class Server:
     def _on_media(self, event: FromMedia) -> None:
         if isinstance(event, PlaneStats):  # these come from the first tick on, before there are calls
             log.debug("plane", legs=event.legs, skipped=event.skipped, lateness_p99_ms=event.lateness_p99_ms)
+            self._office.note_plane(event)
             return
         self._registry.on_media(event)
 
@@ -282,17 +283,23 @@ class Server:
                 continue
             log.info("media process back", sign="=", pid=self._link.pid)
             self._shell.agent.draining = self._told_to_stop.is_set()
-            await asyncio.to_thread(self._repair_recordings)
+            for session_id in await asyncio.to_thread(self._repair_recordings):
+                await self._office.take_folder(session_id)
             return
         log.critical("media process does not come back", mend="the server ends; its supervisor starts it again")
         self._on_signal()
 
-    def _repair_recordings(self) -> None:
+    def _repair_recordings(self) -> list[str]:
+        """The sessions whose recordings a media process left unfinished, whether they could be mended or not."""
+        sessions = []
         for repaired in repair_all(self._sessions_dir):
             if isinstance(repaired, RepairFailed):
                 log.error("recording not repaired", folder=repaired.folder.name, why=repaired.why)
+                sessions.append(repaired.folder.name)
             else:
                 log.warning("recording repaired", call=repaired.session_id, samples=repaired.samples)
+                sessions.append(repaired.session_id)
+        return sessions
 
 
 # ── settings of the parts ────────────────────────────────────────────────────────

@@ -32,41 +32,34 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     # what both control and the commands need
     "config": frozenset(
         {"audio.segment", "audio.pcm", "audio.wav", "media.messages", "media.settings", "modes.plan"}
-        | {"sip.guard", "sip.passwords", "sip.settings", "speech.settings", "store.settings"}
+        | {"sip.guard", "sip.passwords", "sip.settings", "speech.settings"}
     ),
     # what outlives a call
     "store": frozenset({"log"}),
     "knowledge": frozenset({"store", "log"}),
     "webhooks": frozenset({"store", "log"}),
     "analysis": frozenset({"store", "log"}),
-    "backing": frozenset({"config", "store", "knowledge", "webhooks", "analysis"}),
     # control
     "call": frozenset(
         {"sip", "sdp", "modes", "audio", "config", "log", "speech", "media.link", "media.messages", "media.recorder"}
     ),
     "net": frozenset({"sip", "sdp", "call", "log"}),
+    "ledger": frozenset({"call", "store", "media.messages", "modes", "log"}),
+    "api": frozenset(
+        {"call", "ledger", "store", "knowledge", "webhooks", "analysis", "config", "audio", "modes", "log"}
+    ),
+    "office": frozenset(
+        {"api", "ledger", "call", "store", "knowledge", "webhooks", "analysis", "config", "log", "media.link"}
+        | {"media.messages", "speech.pool"}
+    ),
     "server": frozenset(
-        {"net", "call", "config", "media", "speech", "sip", "rtp.jitter", "log", "random_ids", "modes"}
+        {"office", "net", "call", "config", "media", "speech", "sip", "rtp.jitter", "log", "random_ids", "modes"}
     ),
     # the other end of a call: knows the wire, not the server
     "phone": frozenset({"sip", "sdp", "rtp", "audio", "net", "random_ids", "log", "speech.types"}),
     # people
     "doctor": frozenset({"config", "speech", "audio", "media"}),
-    "cli": frozenset(
-        {
-            "server",
-            "backing",
-            "store",
-            "webhooks",
-            "random_ids",
-            "config",
-            "doctor",
-            "phone",
-            "speech",
-            "sip.passwords",
-            "log",
-        }
-    ),
+    "cli": frozenset({"server", "config", "doctor", "phone", "speech", "sip.passwords", "log"}),
     # leaves
     "ids": frozenset(),
     "errors": frozenset(),

@@ -74,6 +74,7 @@ class Leg:
 
     call_id    its public name; number: how many legs of this party the session has had, with this one
     connected  whether it ever was answered
+    since      state -> the time of day it came to be so, ISO 8601
     on_change  called when `state` is another
     held       whether we hold the peer: it may hear music, and we do not listen
     peer_holds whether the peer holds us: it does not listen, and may be silent
@@ -105,6 +106,7 @@ class Leg:
         self.from_: str | None = None
         self.connected = False
         self.had_media = False
+        self.since: dict[LegState, str] = {}
         self.on_change: Callable[[Leg], None] = lambda leg: None
         self.on_hold: Callable[[Leg], None] = lambda leg: None
         self.held = False

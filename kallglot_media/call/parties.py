@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kallglot_media.call import events as e
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.stream_leg import StreamLeg
-from kallglot_media.call.world import World
+from kallglot_media.call.world import World, now_text
 from kallglot_media.media.messages import StreamAudioOut
 from kallglot_media.modes.plan import Party
 
@@ -117,6 +117,7 @@ class Parties:
 
     def _changed(self, leg: AnyLeg) -> None:
         """Tell it."""
+        leg.since.setdefault(leg.state, now_text())
         this = (self._session_id, leg.call_id, leg.party, leg.provider)
         if leg.state is LegState.EARLY:
             self._world.bus.publish(e.LegOpened(*this, leg.direction, leg.to, leg.from_))

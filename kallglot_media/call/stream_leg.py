@@ -38,6 +38,7 @@ class StreamLeg:
         self.connected = False
         self.was_heard = False
         self.had_media = False
+        self.since: dict[LegState, str] = {}
         self.ended: asyncio.Future[LegEnd] = asyncio.get_running_loop().create_future()
         self.on_change: Callable[[StreamLeg], None] = lambda leg: None
         self.on_sound: Callable[[StreamLeg, int, bytes], None] = lambda leg, first_sample, sound: None

@@ -22,17 +22,11 @@ class Tls(Settings):
 class Stream(Settings):
     """WebSockets that carry sound and words."""
 
-    largest_frame_kb: Annotated[int, Field(ge=4, le=1024)] = 64
-    """A larger frame closes the connection (4413)."""
-
     idle_s: Annotated[float, Field(ge=10, le=86_400)] = 1800
     """A connection that sends nothing for so long is closed (4408)."""
 
     rejoin_s: Annotated[float, Field(ge=0, le=3600)] = 30
     """A client whose connection broke may come back within this time; then the session ends."""
-
-    most_listeners: Annotated[int, Field(ge=0, le=10_000)] = 10
-    """Listen-only connections of one session."""
 
 
 class Api(Settings):
@@ -65,9 +59,6 @@ class Api(Settings):
 
     largest_body_kb: Annotated[int, Field(ge=16, le=65_536)] = 1024
     """A larger request is refused; documents have their own limit."""
-
-    largest_document_mb: Annotated[int, Field(ge=1, le=1024)] = 20
-    """A larger knowledge document is refused."""
 
     session_idle_s: Annotated[float, Field(ge=10, le=86_400)] = 1800
     """A session that nobody is connected to ends after so long."""

@@ -104,6 +104,7 @@ def write_config(folder: Path, data_dir: Path, sip_port: int, agent_port: int) -
         },
         "media": {"ports": [rtp_port, rtp_port + _RTP_PORTS - 1]},
         "recording": {"min_free_mb": 20},
+        "api": {"port": 0},
         "limits": {"drain_s": 5},
         "routes": "routes.yaml",
     }

@@ -63,6 +63,7 @@ def write_config(
             },
             "media": {"ports": [first_rtp_port, first_rtp_port + 799]},
             "recording": {"min_free_mb": 1},
+            "api": {"port": 0},
             "limits": {"drain_s": 10},
             "routes": "routes.yaml",
         },

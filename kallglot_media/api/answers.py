@@ -1,0 +1,45 @@
+"""How answers are put together: JSON bodies, lists in pages, and the cursors in a query."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query
+from starlette.responses import Response
+
+from kallglot_media.api.errors import ApiError
+from kallglot_media.store.page import DEFAULT_LIMIT, MOST, Listed, Page
+
+T = TypeVar("T")
+
+
+def answer(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "replace"), status, headers, "application/json")
+
+
+Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
+After = Annotated[str | None, Query(max_length=100, description="An id: what is older than that.")]
+Before = Annotated[str | None, Query(max_length=100, description="An id: what is newer than that.")]
+DEFAULT: int = DEFAULT_LIMIT
+
+
+def page_of(limit: int, starting_after: str | None, ending_before: str | None) -> Page:
+    """Which page is asked for. Raises ApiError when both cursors are given."""
+    if starting_after is not None and ending_before is not None:
+        raise ApiError(
+            422,
+            "invalid_field_value",
+            "ending_before: does not go with starting_after; send one of the two",
+            param="ending_before",
+        )
+    return Page(limit, starting_after, ending_before)
+
+
+def listed(page: Listed[T], url: str, made: Callable[[T], Mapping[str, Any]]) -> Response:
+    """A list: its items, and whether there are more in the direction that was asked for."""
+    data = [made(item) for item in page.items]
+    return answer({"object": "list", "data": data, "has_more": page.has_more, "url": url})

@@ -1,0 +1,79 @@
+"""The application: every endpoint, with what is around it."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from kallglot_media.api import health, sessions
+from kallglot_media.api.answers import answer
+from kallglot_media.api.docs import openapi
+from kallglot_media.api.errors import ApiError, mistake, of_http, unavailable
+from kallglot_media.api.frame import Frame
+from kallglot_media.api.health import Metrics
+from kallglot_media.api.parts import Parts
+from kallglot_media.api.validation import explain
+from kallglot_media.store.errors import StoreUnavailable
+
+EXPOSED_HEADERS = ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")
+
+
+def make_app(parts: Parts) -> ASGIApp:
+    """What uvicorn serves."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False)
+    app.state.parts = parts
+    app.state.metrics = Metrics(parts)
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    for module in (sessions, health):
+        app.include_router(module.router)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(StoreUnavailable, _on_store_away)
+    app.add_exception_handler(Exception, _on_bug)
+    inner: ASGIApp = app
+    if parts.settings.cors_origins:
+        inner = CORSMiddleware(
+            inner,
+            allow_origins=parts.settings.cors_origins,
+            allow_methods=("GET", "POST", "PATCH", "DELETE"),
+            allow_headers=("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Range"),
+            expose_headers=EXPOSED_HEADERS,
+        )
+    return Frame(inner, parts, app.state.metrics)
+
+
+def _say(request: Request, error: ApiError) -> Response:
+    return answer(error.body(request.state.request_id), error.status_code, error.all_headers())
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _say(request, of_http(error))
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _say(request, explain(error, _body_model(request)))
+
+
+async def _on_store_away(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreUnavailable)
+    return _say(request, unavailable(error))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    """The error goes on to the frame, which logs it."""
+    return _say(request, mistake())
+
+
+def _body_model(request: Request) -> type[BaseModel] | None:
+    """The model of the body that this endpoint takes."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    annotation = getattr(getattr(field, "field_info", None), "annotation", None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

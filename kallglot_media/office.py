@@ -1,0 +1,180 @@
+"""Everything behind the calls: the store, what is written into it, webhooks, and the control API.
+
+Opened before the first call (a crash is put right first), closed after the last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+from kallglot_media.api.app import make_app
+from kallglot_media.api.parts import Parts
+from kallglot_media.api.rate_limit import RateLimit
+from kallglot_media.api.serve import ApiServer
+from kallglot_media.api.sessions import restore
+from kallglot_media.call.desk import Desk
+from kallglot_media.call.lobby import Lobby
+from kallglot_media.call.registry import Registry
+from kallglot_media.call.routing import Router
+from kallglot_media.config.load import Config
+from kallglot_media.ids import Ids
+from kallglot_media.knowledge.reader import DocumentReader
+from kallglot_media.ledger.entries import House
+from kallglot_media.ledger.ledger import Ledger, Teller
+from kallglot_media.log import logger
+from kallglot_media.media.link import MediaLink
+from kallglot_media.media.messages import PlaneStats
+from kallglot_media.speech.pool import SpeechPool
+from kallglot_media.store import secrets
+from kallglot_media.store.keyring import KeyRing
+from kallglot_media.store.recover import from_folder, recover
+from kallglot_media.store.retention import Retention
+from kallglot_media.store.settings import RetentionSettings, StoreSettings, sqlite_url
+from kallglot_media.store.store import Store, open_store
+from kallglot_media.webhooks.guard import Guard
+from kallglot_media.webhooks.post import HttpPost
+from kallglot_media.webhooks.sender import WebhookSender
+
+LAST_ENTRIES_S = 10.0
+"""When the server stops, the store gets this long to take what happened last."""
+
+log = logger("server")
+
+
+class Office:
+    """See the module. `open` first, `attend` when there is a registry; both tidy up through their stack."""
+
+    def __init__(self, config: Config, ids: Ids) -> None:
+        self._config = config
+        self._ids = ids
+        self._data_dir = config.server.data_dir
+        self.lobby: Lobby | None = None
+        self._health: ServerHealth | None = None
+        self.store: Store
+        self.house: House
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """The store, and in it what a crash left open. Call it after the folders were repaired. Raises SetupError."""
+        settings = StoreSettings(sqlite_url(self._data_dir))
+        self.store = await open_store(settings, self._ids)
+        stack.push_async_callback(self.store.close)
+        self.house = House(settings.node, self._config.server.api.public_url or "")
+        await recover(self.store, self._data_dir, Teller(self.house))
+
+    async def attend(self, stack: AsyncExitStack, registry: Registry, router: Router, health: ServerHealth) -> None:
+        """From now on everything that happens is written down, told, and can be asked for. Raises SetupError."""
+        server = self._config.server
+        self._health = health
+        ledger = Ledger(self.store, registry.world.bus, self.house)
+        stack.push_async_callback(ledger.close, LAST_ENTRIES_S)
+        post = HttpPost(Guard())
+        stack.push_async_callback(post.close)
+        self._run(stack, WebhookSender(self.store, post).run(), "webhooks")
+        self._run(stack, DocumentReader(self.store).run(), "documents")
+        self._run(stack, Retention(self.store, RetentionSettings(), self._data_dir).run(), "retention")
+        desk = Desk(
+            self._config,
+            router,
+            our_host=server.sip.contact_host(server.sip.listen[0]),
+            idle_s=server.api.session_idle_s,
+            rejoin_s=server.api.stream.rejoin_s,
+        )
+        self.lobby = Lobby(registry)
+        parts = Parts(
+            settings=server.api,
+            store=self.store,
+            keys=KeyRing(self.store),
+            lobby=self.lobby,
+            desk=desk,
+            bus=registry.world.bus,
+            ids=self._ids,
+            node=self.house.node,
+            stream_secret=await self.store.write(secrets.secret, secrets.STREAM_TOKENS),
+            data_dir=self._data_dir,
+            health=health,
+            clock_s=asyncio.get_running_loop().time,
+            requests=RateLimit(server.api.requests_per_minute),
+        )
+        await restore(parts)
+        if server.api.enabled:
+            api = ApiServer(make_app(parts), server.api)
+            stack.push_async_callback(api.stop)
+            await api.start()
+
+    def note_plane(self, stats: PlaneStats) -> None:
+        """How the media process keeps time."""
+        if self._health is not None:
+            self._health.plane = stats
+
+    async def take_folder(self, session_id: str) -> None:
+        """A session's recording was repaired after its end: the store hears of it."""
+        await from_folder(self.store, self._data_dir / "sessions", session_id, Teller(self.house))
+
+    def close_lobby(self, why: str) -> None:
+        """End the sessions that nobody has come to."""
+        if self.lobby is not None:
+            self.lobby.end_all(why)
+
+    def _run(self, stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_note_death)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        stack.push_async_callback(stop)
+
+
+class ServerHealth:
+    """How calls, engines and media are doing. Implements api.parts.Health.
+
+    plane         what the media process said last
+    sip_counters  the SIP agent's
+    """
+
+    def __init__(
+        self, link: MediaLink, pool: SpeechPool, registry: Registry, sip_counters: Callable[[], Counter[str]]
+    ) -> None:
+        self.plane: PlaneStats | None = None
+        self._link = link
+        self._pool = pool
+        self._registry = registry
+        self._sip_counters = sip_counters
+
+    def problems(self) -> dict[str, str]:
+        """What keeps this server from taking calls now: part -> why."""
+        found = {}
+        if not self._link.alive:
+            found["media"] = "the media process is being started again"
+        for kind, status in self._pool.status().items():
+            if not status.ready:
+                found[str(kind)] = status.last_error or "no worker is ready"
+        if (why := self._registry.why_full()) is not None:
+            found["calls"] = why.replace("_", " ")
+        return found
+
+    def gauges(self) -> dict[str, float]:
+        """Numbers of now, by name."""
+        numbers: dict[str, float] = {"sessions_open": self._registry.open_sessions}
+        for kind, status in self._pool.status().items():
+            numbers |= {f"{kind}_{name}": getattr(status, name) for name in ("workers", "ready", "busy", "in_line")}
+        if (plane := self.plane) is not None:
+            numbers |= {"media_legs": plane.legs, "media_ticks": plane.ticks, "media_ticks_skipped": plane.skipped}
+            numbers["media_lateness_p99_seconds"] = plane.lateness_p99_ms / 1000
+            numbers |= {f"media_ticks_late_{kind}": count for kind, count in plane.late_ticks.items()}
+        return numbers
+
+    def counters(self) -> Counter[str]:
+        """What was counted since the start, by name."""
+        return self._sip_counters() + self._registry.counters
+
+
+def _note_death(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("bug", sign="x", exc_info=error, task=task.get_name())
