@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from kallglot_media import __version__
+from kallglot_media.cli_common import (
+    DEFAULT_CONFIG,
+    USER_ERROR,
+    ConfigArgument,
+    JsonOption,
+    UserError,
+    err,
+    out,
+    plain_errors,
+)
+from kallglot_media.cli_store import keys_app, sessions_app, webhooks_app
 from kallglot_media.config import Config, ConfigErrors, check_file, load_config
 from kallglot_media.errors import SetupError
 
-DEFAULT_CONFIG = Path("configs/server.yaml")
 DEMO_FOLDER = Path("demo-output")
-USER_ERROR = 2
 
 app = typer.Typer(
     name="kallglot-media",
@@ -34,40 +41,9 @@ models_app = typer.Typer(help="What recognises, translates and speaks.", no_args
 app.add_typer(models_app, name="models")
 users_app = typer.Typer(help="Who may log on to this server.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
-
-ConfigArgument = Annotated[Path, typer.Argument(help="The server.yaml.", show_default=True)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-
-
-class UserError(Exception):
-    """One line for the person at the terminal; exit code 2."""
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn what the user can mend into a line on standard error and exit code 2. Ours keep their traceback."""
-    try:
-        yield
-    except ConfigErrors as errors:
-        show_config_errors(errors)
-        raise typer.Exit(USER_ERROR) from None
-    except SetupError as error:
-        err.print(f"[red]{escape(error.where)}[/]: {escape(error.wrong)}; {escape(error.mend)}")
-        raise typer.Exit(USER_ERROR) from None
-    except UserError as error:
-        err.print(escape(str(error)))
-        raise typer.Exit(USER_ERROR) from None
-
-
-def show_config_errors(errors: ConfigErrors) -> None:
-    """Each mistake with its mend below it, and how many there are."""
-    for error in errors.errors:
-        err.print(f"[red]{escape(error.where)}[/]: {escape(error.wrong)}\n    {escape(error.mend)}")
-    count = len(errors.errors)
-    err.print(f"{count} mistake{'s' if count > 1 else ''}")
+app.add_typer(keys_app, name="keys")
+app.add_typer(sessions_app, name="sessions")
+app.add_typer(webhooks_app, name="webhooks")
 
 
 def _version(asked: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -15,6 +16,7 @@ class RandomIds:
 
     def __init__(self) -> None:
         self._last_ulid = 0
+        self._lock = threading.Lock()
 
     def tag(self) -> str:
         """64 bits; RFC 3261 section 19.3 asks for 32."""
@@ -49,10 +51,14 @@ class RandomIds:
 
         Two in the same ms, or after the clock was set back, still sort: the next is the last one plus one.
         """
+        with self._lock:  # the store's threads ask too
+            return f"{prefix}_{_crockford(self._next_ulid())}"
+
+    def _next_ulid(self) -> int:
         fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS - 1)
         stepped = fresh >> _RANDOM_BITS <= self._last_ulid >> _RANDOM_BITS
         self._last_ulid = self._last_ulid + 1 if stepped else fresh
-        return f"{prefix}_{_crockford(self._last_ulid)}"
+        return self._last_ulid
 
 
 def _crockford(value: int) -> str:

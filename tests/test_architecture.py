@@ -32,13 +32,14 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     # what both control and the commands need
     "config": frozenset(
         {"audio.segment", "audio.pcm", "audio.wav", "media.messages", "media.settings", "modes.plan"}
-        | {"sip.guard", "sip.passwords", "sip.settings", "speech.settings"}
+        | {"sip.guard", "sip.passwords", "sip.settings", "speech.settings", "store.settings"}
     ),
     # what outlives a call
     "store": frozenset({"log"}),
     "knowledge": frozenset({"store", "log"}),
     "webhooks": frozenset({"store", "log"}),
     "analysis": frozenset({"store", "log"}),
+    "backing": frozenset({"config", "store", "knowledge", "webhooks", "analysis"}),
     # control
     "call": frozenset(
         {"sip", "sdp", "modes", "audio", "config", "log", "speech", "media.link", "media.messages", "media.recorder"}
@@ -59,7 +60,21 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "phone": frozenset({"sip", "sdp", "rtp", "audio", "net", "random_ids", "log", "speech.types"}),
     # people
     "doctor": frozenset({"config", "speech", "audio", "media"}),
-    "cli": frozenset({"server", "config", "doctor", "phone", "speech", "sip.passwords", "log"}),
+    "cli": frozenset(
+        {
+            "server",
+            "backing",
+            "store",
+            "webhooks",
+            "random_ids",
+            "config",
+            "doctor",
+            "phone",
+            "speech",
+            "sip.passwords",
+            "log",
+        }
+    ),
     # leaves
     "ids": frozenset(),
     "errors": frozenset(),

@@ -113,6 +113,8 @@ class Bridge:
     # ── reaching the agent ───────────────────────────────────────────────────────
 
     async def _reach_agent(self) -> Leg | Unreached | tuple[EndReason, str]:
+        if (over := self._over_before_the_answer()) is not None:
+            return over  # during the welcome: nobody's phone is to ring for nothing
         agent = self._session.new_leg(Party.AGENT)
         agent.on_progress = lambda progress: self._agent_progressed(agent, progress)
         try:
@@ -132,12 +134,9 @@ class Bridge:
         return self._what_came(agent)
 
     def _what_came(self, agent: Leg) -> Leg | Unreached | tuple[EndReason, str]:
-        if self._customer.ended.done():
-            agent.hang_up("the customer hung up")
-            return EndReason.CUSTOMER_HANGUP, "the customer hung up before the agent answered"
-        if self._session.stop.done():
-            agent.hang_up("the session was ended")
-            return self._session.stop.result()
+        if (over := self._over_before_the_answer()) is not None:
+            agent.hang_up("the customer hung up" if self._customer.ended.done() else "the session was ended")
+            return over
         if not agent.outcome.done():
             agent.hang_up("no answer")
             return self._unreached(408, "no answer")
@@ -145,6 +144,11 @@ class Bridge:
         if isinstance(outcome, CallFailed):
             return self._unreached(outcome.status, outcome.reason)
         return agent
+
+    def _over_before_the_answer(self) -> tuple[EndReason, str] | None:
+        if self._customer.ended.done():
+            return EndReason.CUSTOMER_HANGUP, "the customer hung up before the agent answered"
+        return self._session.stop.result() if self._session.stop.done() else None
 
     def _unreached(self, status: int, why: str) -> Unreached:
         self._session.event("agent.unreached", status=status, why=why)

@@ -22,6 +22,7 @@ from kallglot_media.config.server import (
     Translator,
 )
 from kallglot_media.config.sip import Sip
+from kallglot_media.config.store import ModelEndpoint, Retention, Store, Webhooks
 
 __all__ = [
     "Account",
@@ -38,16 +39,20 @@ __all__ = [
     "Media",
     "Mode",
     "ModeRecording",
+    "ModelEndpoint",
     "Recognizer",
     "Recording",
+    "Retention",
     "Route",
     "Routes",
     "Segment",
     "Server",
     "Sip",
     "Speech",
+    "Store",
     "Synthesizer",
     "Translator",
+    "Webhooks",
     "check_file",
     "load_config",
 ]

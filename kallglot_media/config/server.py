@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from kallglot_media.config.api import Api
 from kallglot_media.config.listen import EVERY_INTERFACE
 from kallglot_media.config.sip import Sip
+from kallglot_media.config.store import ModelEndpoint, Retention, Store, Webhooks
 from kallglot_media.config.types import (
     BindHost,
     ConfigPath,
@@ -223,6 +224,16 @@ class Server(Settings):
     recording: Recording = Recording()
     api: Api = Api()
     limits: Limits = Limits()
+
+    store: Store = Store()
+    retention: Retention = Retention()
+    webhooks: Webhooks = Webhooks()
+
+    llm: ModelEndpoint | None = None
+    """The language model of analyses; left out: they have what can be computed."""
+
+    embeddings: ModelEndpoint | None = None
+    """The model that finds knowledge by meaning; left out: by words."""
 
     routes: ConfigPath = Path("routes.yaml")
     """Which number leads where."""

@@ -123,12 +123,19 @@ def unpack_speech(data: dict[str, Any]) -> Speech:
     return Speech(unpack_pcm(data["pcm"]), data["rate_hz"], data["engine_ms"])
 
 
-def pack_error(error: Exception) -> dict[str, Any]:
-    """An engine's exception by name; anything that is not a SpeechError is an EngineFailed."""
+def pack_error(error: Exception, said: str = "") -> dict[str, Any]:
+    """An engine's exception by name; anything that is not a SpeechError is an EngineFailed.
+
+    said  the words that it failed on: libraries quote their input, and what was said must not reach a log
+    """
     name = type(error).__name__
     if name in ERRORS:
         return {"error": name, "why": str(error)}
-    return {"error": "EngineFailed", "why": f"{name}: {error}"}
+    why = str(error)
+    for word in sorted(set(said.split()), key=len, reverse=True):
+        if len(word) > 2:  # "a" is in every message
+            why = why.replace(word, "…")
+    return {"error": "EngineFailed", "why": f"{name}: {why}"}
 
 
 def unpack_error(message: dict[str, Any]) -> types.SpeechError:

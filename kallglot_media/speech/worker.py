@@ -79,7 +79,7 @@ def _answer(operation: Operation, arguments: list[Any]) -> dict[str, Any]:
     try:
         return {"ok": wire.pack_result(operation(first, *arguments[1:]))}
     except Exception as error:  # an engine may raise anything; the next request must still be served
-        return wire.pack_error(error)
+        return wire.pack_error(error, said=first if isinstance(first, str) else "")
 
 
 def main(argument: str) -> int:

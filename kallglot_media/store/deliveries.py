@@ -107,6 +107,10 @@ def take_due(tx: Tx, most: int, lease_ms: int, most_per_endpoint: int = MOST_PER
     if not ids:
         return ()
     tx.run(update(_t).where(_t.c.id.in_(ids)).values(leased_until_ms=tx.now_ms + lease_ms))
+    return _full(tx, ids)
+
+
+def _full(tx: Tx, ids: Sequence[str]) -> tuple[Due, ...]:
     endpoints, events = tables.webhook_endpoints, tables.events
     full = (
         select(_t, endpoints.c.url, endpoints.c.secret, events.c.body, events.c.created_at_ms.label("event_at_ms"))
@@ -116,6 +120,15 @@ def take_due(tx: Tx, most: int, lease_ms: int, most_per_endpoint: int = MOST_PER
         .order_by(_t.c.due_at_ms, _t.c.event_id)
     )
     return tuple(Due(_made(row), row["url"], row["secret"], row["body"], row["event_at_ms"]) for row in tx.all(full))
+
+
+def take(tx: Tx, delivery_id: str, lease_ms: int) -> Due | None:
+    """This one, ours for `lease_ms`; None when it is on its way, delivered, given up, or not there."""
+    free = _t.c.leased_until_ms.is_(None) | (_t.c.leased_until_ms <= tx.now_ms)
+    mine = update(_t).where(_t.c.id == delivery_id, _t.c.state == PENDING, free)
+    if not tx.run(mine.values(leased_until_ms=tx.now_ms + lease_ms)).rowcount:
+        return None
+    return _full(tx, [delivery_id])[0]
 
 
 def next_due_ms(tx: Tx) -> int | None:

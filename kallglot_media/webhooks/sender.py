@@ -85,6 +85,13 @@ class WebhookSender:
         await asyncio.gather(*(self._deliver(due) for due in dues))
         return len(dues)
 
+    async def send(self, delivery_id: str) -> bool:
+        """Send this one now and wait for the answer; False when somebody else has it, or it is over."""
+        due = await self._store.write(deliveries.take, delivery_id, LEASE_MS)
+        if due is not None:
+            await self._deliver(due)
+        return due is not None
+
     async def _deliver(self, due: Due) -> None:
         began_ms = self._store.now_ms()
         body = due.body.encode("ascii")

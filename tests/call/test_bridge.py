@@ -150,6 +150,21 @@ async def test_answered_at_once_the_customer_hears_it_ring(tmp_path: Path) -> No
     await call.over()
 
 
+@pytest.mark.parametrize("by_customer", [True, False])
+async def test_who_is_gone_before_the_welcome_is_over_calls_nobody(tmp_path: Path, by_customer: bool) -> None:
+    welcome = Announcements.model_validate({"welcome": {"de": "Willkommen."}})
+    world = TestWorld(tmp_path)
+    world.media.deaf = True  # the welcome is still being said
+    call = await start(tmp_path, replace(RULES, answer_at_once=True, announcements=welcome), world=world)
+    assert call.verbs == [("answer", "customer-call")]
+    if by_customer:
+        call.customer.on_sip(hung_up("customer-call"))
+    else:
+        call.session.end(EndReason.EXPLICIT_END, "the server stops")
+    assert (await call.over())[0] is (EndReason.CUSTOMER_HANGUP if by_customer else EndReason.EXPLICIT_END)
+    assert not [verb for verb in call.verbs if verb[0] == "dial"]
+
+
 @pytest.mark.parametrize(
     ("status", "final", "announcement"),
     [

@@ -46,6 +46,16 @@ def test_an_engine_that_raises_serves_the_next_request() -> None:
     assert whole["ok"]["text"] == "1"
 
 
+def test_an_error_does_not_say_what_was_said() -> None:
+    """It goes to the log and to events.jsonl, recording or not."""
+
+    def translate(text: str) -> Translation:
+        raise ValueError(f"cannot tokenize {text!r} at {text.split()[-1]!r}")
+
+    (answer,) = exchange(translate, ["Meine Karte ist 4711"])
+    assert answer["why"] == "ValueError: cannot tokenize '… … … …' at '…'"
+
+
 def test_sound_arrives_as_samples() -> None:
     heard: list[Pcm16] = []
 
