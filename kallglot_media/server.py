@@ -202,7 +202,7 @@ class Server:
                 engines=self._pool,
                 announcer=self._announcer,
                 ids=self._ids,
-                home=MediaHome(server.media_host, server.media_advertised_host, server.media.codecs),
+                home=MediaHome(server.media_host, server.media_advertised_host, server.media.codecs, server.media.srtp),
                 sessions_dir=self._sessions_dir,
                 deadlines=Deadlines(
                     server.speech.recognizer.deadline_s,

@@ -7,16 +7,18 @@ A Leg turns SIP events into three things a session can wait for: `progress` (a c
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.ports import Media, Signalling, SipHeaders
-from kallglot_media.media.messages import CloseLeg, Listen, OpenLeg, SetRemote
+from kallglot_media.media.messages import CloseLeg, DtlsPeer, Listen, OpenLeg, SetRemote, SrtpKeys
 from kallglot_media.modes.plan import Party
+from kallglot_media.sdp.crypto import SUITES, Crypto
 from kallglot_media.sdp.session import SdpSession
-from kallglot_media.sdp.types import CODECS, Agreed, MediaAbility, NotAcceptable, SdpError
+from kallglot_media.sdp.types import CODECS, Agreed, MediaAbility, NotAcceptable, SdpError, Srtp
 from kallglot_media.sip.events import (
     CallAnswered,
     CallConfirmed,
@@ -31,6 +33,8 @@ from kallglot_media.sip.events import (
     SipEvent,
 )
 from kallglot_media.sip.settings import Credentials
+
+_DISCARD_PORT = 9  # RFC 863: nobody is told this one
 
 
 class LegState(StrEnum):
@@ -58,15 +62,31 @@ class MediaHome:
     bind_host  the socket's address
     told_host  what SDP says
     codecs     names from sdp.types.CODECS, best first
+    srtp       whether RTP is encrypted: a value of sdp.types.Srtp
     """
 
     bind_host: str
     told_host: str
     codecs: tuple[str, ...] = tuple(CODECS)
+    srtp: str = Srtp.OFF
 
-    def ability(self, port: int) -> MediaAbility:
-        """What a leg with this RTP port can do."""
-        return MediaAbility(self.told_host, port, self.codecs)
+    def ability(self, port: int, fingerprint: str = "") -> MediaAbility:
+        """What a leg with this RTP port can do, with new keys of its own; fingerprint: of our DTLS certificate."""
+        crypto = tuple(
+            Crypto(tag, suite, secrets.token_bytes(size)) for tag, (suite, size) in enumerate(SUITES.items(), 1)
+        )
+        return MediaAbility(
+            self.told_host,
+            port,
+            self.codecs,
+            srtp=Srtp(self.srtp),
+            crypto=() if self.srtp == Srtp.OFF else crypto,
+            fingerprint=fingerprint or None,
+        )
+
+    def probe(self) -> MediaAbility:
+        """What any leg could do: enough to see whether an offer can be answered at all."""
+        return self.ability(_DISCARD_PORT, "sha-256 00")
 
 
 class Leg:
@@ -131,7 +151,7 @@ class Leg:
     async def open(self) -> None:
         """Get an RTP port. Raises media.link.MediaError when there is none."""
         opened = await self._media.open_leg(OpenLeg(self._session_id, self.leg_id, self.party, self._home.bind_host))
-        self._ability = self._home.ability(opened.port)
+        self._ability = self._home.ability(opened.port, opened.fingerprint)
         self.had_media = True
 
     def listen(self, rules: SegmentRules | None) -> None:
@@ -146,6 +166,7 @@ class Leg:
 
     def _agree(self, agreed: Agreed) -> None:
         self.agreed = agreed
+        keys, dtls = agreed.keys, agreed.dtls
         self._media.send(
             SetRemote(
                 leg_id=self.leg_id,
@@ -160,6 +181,10 @@ class Leg:
                 send=agreed.send,
                 receive=agreed.receive,
                 dtmf_clock_hz=agreed.dtmf_clock_hz,
+                keys=SrtpKeys(keys.suite, keys.send_key, keys.receive_key) if keys else None,
+                dtls=DtlsPeer(dtls.hash_name, dtls.fingerprint, dtls.we_begin) if dtls else None,
+                rtcp_mux=agreed.rtcp_mux,
+                rtcp_port=agreed.rtcp_port,
             )
         )
 

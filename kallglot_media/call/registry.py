@@ -167,7 +167,7 @@ class Registry:
         """Whether the offer can be answered at all, before a port and a folder are spent on it."""
         assert incoming.offer is not None
         try:
-            make_answer(incoming.offer, self.world.home.ability(9))
+            make_answer(incoming.offer, self.world.home.probe())
         except SdpError as error:
             warning = f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'
             self.refuse(incoming, 400, "sdp", (("Warning", warning),), detail=str(error))

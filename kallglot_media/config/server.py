@@ -90,6 +90,9 @@ class Media(Settings):
     codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = ("opus", "G722", "PCMU", "PCMA")
     """What is offered, best first. Of what a peer offers, the first that is listed here is taken."""
 
+    srtp: Literal["off", "optional", "required"] = "optional"
+    """Encrypted sound. `optional`: when the peer can; `required`: calls without it are refused with 488."""
+
     @field_validator("codecs")
     @classmethod
     def _codec_once(cls, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from kallglot_media.audio.playout import PlayoutQueue
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.media.coders import CODINGS, Hearing
 from kallglot_media.media.cutter import Cutter
+from kallglot_media.media.guard import Guard
 from kallglot_media.media.messages import LegStats, RtpLost, SetRemote
 from kallglot_media.media.reports import Reports
 from kallglot_media.media.rows import LAWS, SILENCE
@@ -41,6 +42,19 @@ MOST_MADE_UP_FRAMES = 5
 """Sound is made up for this long (it fades meanwhile); what is missing after that is silence."""
 
 
+_HIGHEST_PORT = 65_535
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104  not bound to, but not sent to either
+
+
+class Report(NamedTuple):
+    """RTCP to send. from_rtp_port: by the socket of the RTP port, not of the one above."""
+
+    slot: int
+    datagram: bytes
+    remote: Address
+    from_rtp_port: bool = False
+
+
 class Leg:
     """Takes datagrams in, gives a payload per tick out, and counts by name what it drops."""
 
@@ -48,6 +62,7 @@ class Leg:
         self, leg_id: str, session: Session, party: Party, slot: int, settings: MediaSettings, ssrc: int
     ) -> None:
         self.leg_id = leg_id
+        self.epoch_s = 0.0  # Unix time when now_s was 0
         self.session = session
         self.party = party
         self.slot = slot
@@ -56,6 +71,7 @@ class Leg:
         self.jitter = JitterBuffer(settings.jitter)
         self.hearing: Hearing | None = None  # None: G.711, decoded for all legs at once
         self.speaker: Speaker | None = None
+        self.guard: Guard | None = None  # None: not encrypted
         self.reports = Reports(ssrc)
         self.dtmf = DtmfReceiver()
         self.concealer: Concealer | None = None
@@ -94,7 +110,7 @@ class Leg:
     @property
     def sends(self) -> bool:
         """Whether the peer is to get RTP now."""
-        return self.remote is not None and self.remote.send
+        return self.remote is not None and self.remote.send and (self.guard is None or self.guard.is_open)
 
     @property
     def receives(self) -> bool:
@@ -126,6 +142,11 @@ class Leg:
             self.dtmf.stats = stats_of_keys
         if self.speaker is None or not self.speaker.goes_on(message):
             self.speaker = Speaker(message, self.reports.ssrc)
+        if message.keys is None and message.dtls is None:
+            self.guard = None
+        else:
+            self.guard = self.guard or Guard(self.counters)
+            self.guard.agree(message)
 
     def press(self, digits: str, duration_ms: int) -> None:
         """Send keys to the peer, in place of sound."""
@@ -150,6 +171,11 @@ class Leg:
 
     def receive(self, datagram: bytes, source: Address, now_s: float) -> bool:
         """One datagram from the RTP port; True when it belongs to a pressed key. Never raises for what is in it."""
+        if self.guard is not None:
+            unlocked = self.guard.unlock(datagram, from_peer=self._is_peer_host(source))
+            if unlocked is None:
+                return False
+            datagram = unlocked
         try:
             packet = RtpPacket.parse(datagram)
         except RtpError:
@@ -158,7 +184,10 @@ class Leg:
         payload_type = packet.payload_type
         is_sound = payload_type == self._receive_type
         if not is_sound and payload_type not in (self._dtmf_type, COMFORT_NOISE):
-            self.counters[self._why_not(datagram)] += 1
+            if self.remote is not None and self.remote.rtcp_mux and is_rtcp(datagram):
+                self._take_rtcp(datagram, source, now_s)
+            else:
+                self.counters[self._why_not(datagram)] += 1
             return False
         if not self.lock.accepts(source, packet.sequence, now_s):
             self.counters["source"] += 1
@@ -178,6 +207,38 @@ class Leg:
             else:
                 self.counters["malformed"] += 1
         return False
+
+    def receive_rtcp(self, datagram: bytes, source: Address, now_s: float) -> None:
+        """One datagram from the RTCP port."""
+        unlocked = self.guard.unlock_rtcp(datagram) if self.guard is not None else datagram
+        if unlocked is not None:
+            self._take_rtcp(unlocked, source, now_s)
+
+    def _take_rtcp(self, datagram: bytes, source: Address, now_s: float) -> None:
+        """Believed from the RTP peer's host only."""
+        if self._is_peer_host(source):
+            self.reports.receive(datagram, now_s, wall_s=now_s + self.epoch_s)
+        else:
+            self.counters["rtcp_source"] += 1
+
+    def seal_report(self, datagram: bytes) -> Report | None:
+        """RTCP goes to the port above RTP's, unless the peer wants it elsewhere. RFC 3550 section 11."""
+        if self.remote is None or self.lock.remote is None:
+            return None
+        locked = self.guard.lock_rtcp(datagram) if self.guard is not None else datagram
+        if locked is None:
+            return None
+        host, port = self.lock.remote
+        muxed = self.remote.rtcp_mux
+        to_port = port if muxed else self.remote.rtcp_port or port + 1
+        # "c=IN IP4 0.0.0.0" is a hold of the old kind (RFC 3264 8.4); sent to, it would be this machine itself.
+        if to_port > _HIGHEST_PORT or host in _NOWHERE:
+            self.counters["rtcp_no_port"] += 1
+            return None
+        return Report(self.slot, locked, (host, to_port), from_rtp_port=muxed)
+
+    def _is_peer_host(self, source: Address) -> bool:
+        return self.lock.remote is not None and source[0] == self.lock.remote[0]
 
     def _receive_other(self, packet: RtpPacket) -> bool:
         self.jitter.pass_by(packet)

@@ -59,6 +59,24 @@ class StreamAudioIn:
 
 
 @dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """Master key and salt of each direction, never shown. suite: its name in SDP, e.g. "AES_CM_128_HMAC_SHA1_80"."""
+
+    suite: str
+    send_key: bytes = field(repr=False)
+    receive_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DtlsPeer:
+    """With whom to shake hands: the fingerprint of its certificate, "AB:CD:…" by "sha-256", and who begins."""
+
+    hash_name: str
+    fingerprint: str
+    we_begin: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SetRemote:
     """Where the leg's RTP goes and how it is coded, after offer and answer.
 
@@ -67,6 +85,9 @@ class SetRemote:
     ptime_ms           how long the packets are that the peer wishes to receive
     send, receive      False while the direction is held (RFC 3264 section 8.4)
     dtmf_clock_hz      of the agreed telephone-event
+    keys, dtls         how RTP is encrypted; neither: it is not
+    rtcp_mux           RTCP goes to the RTP port (RFC 5761)
+    rtcp_port          where the peer wants RTCP when that is not the port above RTP's
     """
 
     leg_id: str
@@ -81,6 +102,10 @@ class SetRemote:
     send: bool = True
     receive: bool = True
     dtmf_clock_hz: int = 8000
+    keys: SrtpKeys | None = None
+    dtls: DtlsPeer | None = None
+    rtcp_mux: bool = False
+    rtcp_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +238,12 @@ ToMedia = (
 
 @dataclass(frozen=True, slots=True)
 class LegOpened:
+    """fingerprint: of the certificate for DTLS-SRTP, as SDP has it; empty when there is none."""
+
     leg_id: str
     host: str
     port: int
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from kallglot_media.media.guard import Guard
 from kallglot_media.media.leg import Leg
 from kallglot_media.media.rows import FRAME_SAMPLES, PACKET_BYTES, Rows
 from kallglot_media.media.speaker import Speaker
@@ -23,6 +24,8 @@ class Outgoing:
         self._plain: list[int] = []
         self._rows_of_plain: npt.NDArray[np.intp] = np.zeros(0, np.intp)
         self._speaking: list[tuple[Leg, Speaker]] = []
+        self._guarded: list[tuple[Leg, Guard]] = []
+        self._guards: dict[int, Guard] = {}
 
     def arrange(self, legs: Iterable[Leg]) -> None:
         """Legs came or went, or changed what they send. legs: by slot, ascending."""
@@ -31,6 +34,8 @@ class Outgoing:
         self._speaking = [(leg, leg.speaker) for leg in legs if leg.slot in speaking and leg.speaker is not None]
         self._plain = [slot for slot in speakers if slot not in speaking]
         self._rows_of_plain = np.array(self._plain, np.intp)
+        self._guarded = [(leg, leg.guard) for leg in legs if leg.guard is not None]
+        self._guards = {leg.slot: guard for leg, guard in self._guarded if leg.sends}
 
     def send(self, said: npt.NDArray[np.float32]) -> list[Packet]:
         """The packets of this tick; all RTP clocks move on. said: float32[high, 160], used up."""
@@ -39,11 +44,19 @@ class Outgoing:
         packets = [(slot, data[start : start + PACKET_BYTES]) for slot, start in zip(self._plain, starts, strict=True)]
         for leg, speaker in self._speaking:
             packets += self._speak(leg, speaker)
+        if self._guards:
+            guards = self._guards
+            packets = [(slot, guards[slot].lock(data) if slot in guards else data) for slot, data in packets]
+        for leg, guard in self._guarded:
+            if guard.has_news:
+                packets += [(leg.slot, data) for data in guard.take_datagrams()]
         return packets
 
     @property
     def has_changed(self) -> bool:
-        """Whether a leg that was treated alone need not be any longer: `arrange` again."""
+        """Whether a leg that was treated alone need not be any longer, or has got its keys: `arrange` again."""
+        if any(leg.sends and leg.slot not in self._guards for leg, _ in self._guarded):
+            return True
         return not all(speaker.is_needed for _, speaker in self._speaking)
 
     def _speak(self, leg: Leg, speaker: Speaker) -> list[Packet]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from kallglot_media.ids import Ids
 from kallglot_media.media.ears import Ears, as_messages
-from kallglot_media.media.leg import Leg
+from kallglot_media.media.leg import Leg, Report
 from kallglot_media.media.messages import (
     Clear,
     CloseLeg,
@@ -60,9 +60,6 @@ HOUSE_TICKS = 50
 STATS_TURNS = 5
 """Every so many turns LegStats goes to control."""
 
-_HIGHEST_PORT = 65_535
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104  not bound to, but not sent to either
-
 
 class PlaneError(Exception):
     """Control asked for what cannot be; the message says what is there and what would do."""
@@ -92,7 +89,7 @@ class MediaPlane:
         self._now_s = 0.0
         self._events: list[FromMedia] = []
         self._keys: dict[int, Leg] = {}  # where keys are being pressed
-        self._rtcp: list[tuple[int, bytes, Address]] = []
+        self._rtcp: list[Report] = []
         self._freed: list[int] = []
         self._arrange()
 
@@ -130,8 +127,8 @@ class MediaPlane:
         events, self._events = self._events, []
         return events
 
-    def take_rtcp(self) -> list[tuple[int, bytes, Address]]:
-        """Reports to send: slot, datagram, where to."""
+    def take_rtcp(self) -> list[Report]:
+        """Reports to send."""
         reports, self._rtcp = self._rtcp, []
         return reports
 
@@ -174,6 +171,7 @@ class MediaPlane:
         rows = self._rows
         slot = rows.take()
         leg = Leg(message.leg_id, session, message.party, slot, self._settings, self._ids.ssrc())
+        leg.epoch_s = self._epoch_s
         leg.first_sequence = self._ids.rtp_sequence()
         rows.start_stream(slot, ssrc=leg.reports.ssrc, sequence=leg.first_sequence, timestamp=self._ids.rtp_timestamp())
         self._take_in(leg)
@@ -302,12 +300,8 @@ class MediaPlane:
     def receive_rtcp(self, slot: int, datagram: bytes, source: tuple[Any, ...], now_s: float) -> None:
         """A datagram came to the slot's RTCP port: believed from the RTP peer's host only."""
         leg = self._by_slot[slot]
-        if leg is None:
-            return
-        if leg.lock.remote is None or source[0] != leg.lock.remote[0]:
-            leg.counters["rtcp_source"] += 1
-        else:
-            leg.reports.receive(datagram, now_s, wall_s=now_s + self._epoch_s)
+        if leg is not None:
+            leg.receive_rtcp(datagram, source if len(source) == 2 else source[:2], now_s)
 
     # ── the tick ─────────────────────────────────────────────────────────────────
 
@@ -362,6 +356,8 @@ class MediaPlane:
                 self._events.append(lost)
             if (turn + slot) % STATS_TURNS == 0:
                 self._events.append(leg.stats())
+            if leg.guard is not None:
+                leg.guard.on_time()
             if leg.reports.due(self._now_s):
                 self._report(leg, self._report_of(leg))
 
@@ -377,14 +373,9 @@ class MediaPlane:
         )
 
     def _report(self, leg: Leg, datagram: bytes) -> None:
-        """RTCP goes to the port above RTP's. RFC 3550 section 11."""
-        assert leg.lock.remote is not None
-        host, port = leg.lock.remote
-        # "c=IN IP4 0.0.0.0" is a hold of the old kind (RFC 3264 8.4); sent to, it would be this machine itself.
-        if port == _HIGHEST_PORT or host in _NOWHERE:
-            leg.counters["rtcp_no_port"] += 1
-            return
-        self._rtcp.append((leg.slot, datagram, (host, port + 1)))
+        report = leg.seal_report(datagram)
+        if report is not None:
+            self._rtcp.append(report)
 
     # ── who is where ─────────────────────────────────────────────────────────────
 

@@ -23,7 +23,7 @@ import sys
 import time
 import traceback
 
-from kallglot_media.media import wire
+from kallglot_media.media import dtls, wire
 from kallglot_media.media.messages import FromMedia, LegOpened, LegRefused, OpenLeg, PlaneStats, ToMedia
 from kallglot_media.media.outbox import Outbox
 from kallglot_media.media.plane import MediaPlane, PlaneError
@@ -188,7 +188,7 @@ class MediaProcess:
         self._rtcp_slot[pair.rtcp.fileno()] = (slot, pair.rtcp)
         self._epoll.register(pair.rtp.fileno(), select.EPOLLIN)
         self._epoll.register(pair.rtcp.fileno(), select.EPOLLIN)
-        self._outbox.put(LegOpened(message.leg_id, pair.host, pair.port))
+        self._outbox.put(LegOpened(message.leg_id, pair.host, pair.port, dtls.identity().fingerprint))
 
     # ── out ──────────────────────────────────────────────────────────────────────
 
@@ -202,9 +202,10 @@ class MediaProcess:
         self._send_rtcp()
 
     def _send_rtcp(self) -> None:
-        for slot, data, remote in self._plane.take_rtcp():
+        for report in self._plane.take_rtcp():
+            pair = self._pairs[report.slot]
             with contextlib.suppress(OSError):  # a report lost is like a report lost on the way
-                self._pairs[slot].rtcp.sendto(data, remote)
+                (pair.rtp if report.from_rtp_port else pair.rtcp).sendto(report.datagram, report.remote)
 
     def _close_freed(self) -> None:
         """Close the ports of legs that are no more, after their RTCP BYE."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from kallglot_media.sdp.offer import audio_lines, offered_encodings, refused_lines, write_session
 from kallglot_media.sdp.parse import parse_sdp
+from kallglot_media.sdp.security import Attributes, answer_security, read_security
 from kallglot_media.sdp.types import (
     TELEPHONE_EVENT,
-    USABLE_PROTOCOLS,
     Agreed,
     Codec,
     Direction,
@@ -42,7 +42,8 @@ def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0) -
     audio_index  which m-line of our offer was the audio line
     Raises SdpError, or NotAcceptable when the answer turns our audio down or picks what we did not offer.
     """
-    media = parse_sdp(answer).media
+    description = parse_sdp(answer)
+    media = description.media
     if audio_index >= len(media):
         raise NotAcceptable(304, f"the answer has {len(media)} m-lines, our offer had audio in line {audio_index + 1}")
     line = media[audio_index]
@@ -52,6 +53,7 @@ def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0) -
     host = _reachable_host(line, ability, "answer")
     picked, codec = _pick(line, ability, "answer")
     ours = next(encoding for encoding in offered if encoding.is_codec(codec))
+    security = read_security(line, description.attributes, ability)
     dtmf = _pick_dtmf(line.encodings, codec) if ability.dtmf_payload_type is not None else None
     return Agreed(
         remote_host=host,
@@ -65,6 +67,10 @@ def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0) -
         send=ability.send and line.direction.receives and not line.is_held_by_address,
         receive=ability.receive and line.direction.sends,
         dtmf_clock_hz=dtmf.clock_hz if dtmf else 8000,
+        keys=security.keys,
+        dtls=security.dtls,
+        rtcp_mux=line.has("rtcp-mux"),
+        rtcp_port=_rtcp_port(line),
     )
 
 
@@ -87,7 +93,7 @@ def answer_media(description: SessionDescription, ability: MediaAbility) -> Medi
         if line.kind != "audio" or line.port == 0:
             continue
         try:
-            section, agreed = _answer_audio(line, ability)
+            section, agreed = _answer_audio(line, description.attributes, ability)
         except NotAcceptable as reason:
             first_reason = first_reason or reason
             continue
@@ -100,9 +106,8 @@ def answer_media(description: SessionDescription, ability: MediaAbility) -> Medi
     raise NotAcceptable(304, f"offer has {kinds}; we need an audio line with a port")
 
 
-def _answer_audio(line: MediaLine, ability: MediaAbility) -> tuple[list[str], Agreed]:
-    if line.protocol.upper() not in USABLE_PROTOCOLS:
-        raise NotAcceptable(302, f"offer has {line.protocol}; we speak {USABLE_PROTOCOLS[0]}")
+def _answer_audio(line: MediaLine, session: Attributes, ability: MediaAbility) -> tuple[list[str], Agreed]:
+    security = answer_security(line, session, ability)
     host = _reachable_host(line, ability, "offer")
     picked, codec = _pick(line, ability, "offer")
     dtmf = _pick_dtmf(line.encodings, codec) if ability.dtmf_payload_type is not None else None
@@ -126,8 +131,13 @@ def _answer_audio(line: MediaLine, ability: MediaAbility) -> tuple[list[str], Ag
         send=send,
         receive=receive,
         dtmf_clock_hz=dtmf.clock_hz if dtmf else 8000,
+        keys=security.keys,
+        dtls=security.dtls,
+        rtcp_mux=line.has("rtcp-mux"),
+        rtcp_port=_rtcp_port(line),
     )
-    return audio_lines(ability, encodings, protocol=line.protocol, direction=direction), agreed
+    more = (*security.lines, *(("a=rtcp-mux",) if agreed.rtcp_mux else ()))
+    return audio_lines(ability, encodings, protocol=line.protocol, direction=direction, more=more), agreed
 
 
 def _reachable_host(line: MediaLine, ability: MediaAbility, what: str) -> str:
@@ -163,6 +173,13 @@ def _pick_dtmf(encodings: Iterable[Encoding], codec: Codec) -> Encoding | None:
     """telephone-event on the codec's clock, or else on any (RFC 4733 2.1 wants the same; phones differ)."""
     events = [encoding for encoding in encodings if encoding.name.lower() == TELEPHONE_EVENT]
     return next((event for event in events if event.clock_hz == codec.clock_hz), events[0] if events else None)
+
+
+def _rtcp_port(line: MediaLine) -> int | None:
+    """RFC 3605: a=rtcp:<port> [address]; another address than that of RTP is not followed."""
+    value = line.value("rtcp")
+    port = value.split()[0] if value else ""
+    return int(port) if port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65_535 else None
 
 
 def _wished_ptime_ms(line: MediaLine) -> int:

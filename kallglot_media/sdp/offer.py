@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from kallglot_media.sdp.security import offer_protocol, offer_security
 from kallglot_media.sdp.types import TELEPHONE_EVENT, Direction, Encoding, MediaAbility, MediaLine
 
 
 def make_offer(ability: MediaAbility) -> bytes:
     """An offer of one audio line with all codecs of `ability`, best first, and telephone-event."""
-    return write_session(ability, [audio_lines(ability, offered_encodings(ability))])
+    return write_session(ability, [offered_lines(ability)])
+
+
+def offered_lines(ability: MediaAbility, *, protocol: str | None = None, rtcp_mux: bool = False) -> list[str]:
+    """The audio m-line of our own offers. protocol, rtcp_mux: as the call has them, when this is not the first."""
+    protocol = protocol or offer_protocol(ability)
+    more = [*offer_security(ability, protocol), *(["a=rtcp-mux"] if rtcp_mux else [])]
+    return audio_lines(ability, offered_encodings(ability), protocol=protocol, more=more)
 
 
 def offered_encodings(ability: MediaAbility) -> list[Encoding]:
@@ -29,8 +37,9 @@ def audio_lines(
     *,
     protocol: str = "RTP/AVP",
     direction: Direction | None = None,
+    more: Iterable[str] = (),
 ) -> list[str]:
-    """The audio m-line with its attributes; direction: as the ability says unless given."""
+    """The audio m-line with its attributes; direction: as the ability says unless given; more: whole lines."""
     numbers = " ".join(str(encoding.payload_type) for encoding in encodings)
     lines = [f"m=audio {ability.port} {protocol} {numbers}"]
     for encoding in encodings:
@@ -39,6 +48,7 @@ def audio_lines(
             lines.append(f"a=fmtp:{encoding.payload_type} {encoding.fmtp}")
     lines.append(f"a=ptime:{ability.ptime_ms}")
     lines.append(f"a={direction or Direction.of(sends=ability.send, receives=ability.receive)}")
+    lines += more
     return lines
 
 

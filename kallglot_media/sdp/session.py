@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kallglot_media.sdp.answer import answer_media, read_answer
-from kallglot_media.sdp.offer import audio_lines, offered_encodings, refused_lines, write_session
+from kallglot_media.sdp.offer import offered_lines, refused_lines, write_session
 from kallglot_media.sdp.parse import parse_sdp
 from kallglot_media.sdp.types import Agreed, MediaAbility, MediaLine
 
@@ -27,6 +27,8 @@ class SdpSession:
         self._lines: tuple[MediaLine, ...] = ()
         self._audio_index = 0
         self._dtmf_payload_type: int | None = None
+        self._protocol: str | None = None  # of the audio line, once it is agreed
+        self._rtcp_mux = False
         self._offered: MediaAbility | None = None
         self._answered: Agreed | None = None
 
@@ -35,7 +37,7 @@ class SdpSession:
         if ability.dtmf_payload_type is not None and self._dtmf_payload_type is not None:
             ability = replace(ability, dtmf_payload_type=self._dtmf_payload_type)
         sections = [refused_lines(line) for line in self._lines] or [[]]
-        sections[self._audio_index] = audio_lines(ability, offered_encodings(ability))
+        sections[self._audio_index] = offered_lines(ability, protocol=self._protocol, rtcp_mux=self._rtcp_mux)
         self._offered, self._answered = ability, None
         return self._write(ability, sections)
 
@@ -46,6 +48,8 @@ class SdpSession:
         self._lines = description.media
         self._audio_index = answer.audio_index
         self._dtmf_payload_type = answer.agreed.dtmf_receive_payload_type
+        self._protocol = description.media[answer.audio_index].protocol
+        self._rtcp_mux = answer.agreed.rtcp_mux
         self._offered, self._answered = replace(ability, codecs=(answer.agreed.codec,)), answer.agreed
         return self._write(ability, answer.sections), answer.agreed
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kallglot_media.sdp.crypto import Crypto, SrtpKeys
+
 
 class SdpError(ValueError):
     """The body is not a session description."""
@@ -93,8 +95,14 @@ STATIC_ENCODINGS: Mapping[int, Codec] = {
 """RFC 3551 table 4: these numbers mean this even when no rtpmap says so."""
 
 TELEPHONE_EVENT = "telephone-event"
-USABLE_PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
-"""AVPF without any a=rtcp-fb is AVP with another timing of RTCP (RFC 4585), so it can be agreed to."""
+
+
+class Srtp(StrEnum):
+    """Whether the sound is encrypted: never, when the peer can, or else there is no call."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 class Direction(StrEnum):
@@ -166,6 +174,14 @@ class MediaLine:
     maxptime_ms: int | None = None
     attributes: tuple[tuple[str, str | None], ...] = ()
 
+    def has(self, attribute: str) -> bool:
+        """Whether the m-line has this attribute, with a value or without."""
+        return any(name == attribute for name, _ in self.attributes)
+
+    def value(self, attribute: str) -> str | None:
+        """The value of the first such attribute of the m-line."""
+        return next((value for name, value in self.attributes if name == attribute), None)
+
     @property
     def is_held_by_address(self) -> bool:
         """c=0.0.0.0, or :: in IPv6: "neither RTP nor RTCP should be sent to the peer". RFC 3264 8.4."""
@@ -191,6 +207,8 @@ class MediaAbility:
     ptime_ms           what we like to receive
     send, receive      False to hold that direction
     session_id         the number in o=; SdpSession keeps it and the version over re-offers
+    srtp, crypto       whether we encrypt, and our keys: one for each suite, best first
+    fingerprint        of our DTLS certificate, as in SDP; None: no DTLS
     """
 
     host: str
@@ -202,6 +220,9 @@ class MediaAbility:
     receive: bool = True
     session_id: int = 1
     session_version: int = 1
+    srtp: Srtp = Srtp.OFF
+    crypto: tuple[Crypto, ...] = ()
+    fingerprint: str | None = None
 
     def spoken(self) -> tuple[Codec, ...]:
         """The codecs of this ability; KeyError names one that is not in CODECS (our mistake, not a peer's)."""
@@ -209,10 +230,26 @@ class MediaAbility:
 
 
 @dataclass(frozen=True, slots=True)
+class DtlsPeer:
+    """Who the peer is, and which of us begins.
+
+    hash_name, fingerprint  of its certificate: "sha-256", "AB:CD:…"
+    we_begin                we are the client: "active"
+    """
+
+    hash_name: str
+    fingerprint: str
+    we_begin: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Agreed:
     """What offer and answer came to, from our side; fits `media.messages.SetRemote` field by field.
 
     ptime_ms       what the peer wishes to receive, 20 when it did not say
+    keys, dtls     how the sound is encrypted; neither: it is not
+    rtcp_mux       RTCP goes to the RTP port (RFC 5761)
+    rtcp_port      where the peer wants RTCP when that is not the next port (RFC 3605)
     send, receive  False while that direction is held
     """
 
@@ -227,6 +264,10 @@ class Agreed:
     send: bool = True
     receive: bool = True
     dtmf_clock_hz: int = 8000
+    keys: SrtpKeys | None = None
+    dtls: DtlsPeer | None = None
+    rtcp_mux: bool = False
+    rtcp_port: int | None = None
 
 
 @dataclass(slots=True)

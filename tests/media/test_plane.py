@@ -466,7 +466,7 @@ def test_closing_says_goodbye_on_the_port_above() -> None:
     studio = bridge()
     studio.step()
     studio.apply(CloseLeg("c"))
-    [(slot, datagram, remote)] = studio.plane.take_rtcp()
+    [(slot, datagram, remote, _)] = studio.plane.take_rtcp()
     peer = studio.peers["c"]
     assert (slot, remote) == (peer.slot, (peer.address[0], peer.address[1] + 1))
     assert isinstance(parse_compound(datagram)[-1], Goodbye)

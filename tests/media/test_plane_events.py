@@ -189,7 +189,7 @@ def test_reports_go_out_and_are_read() -> None:
     compounds = []
     for n in range(600):
         studio.step({"c": SILENCE})
-        for slot, datagram, remote in studio.plane.take_rtcp():
+        for slot, datagram, remote, _ in studio.plane.take_rtcp():
             assert (slot, remote) == (peer.slot, (peer.address[0], peer.address[1] + 1))
             compounds.append((n, parse_compound(datagram)))
     times = [n for n, _ in compounds]
