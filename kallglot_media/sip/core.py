@@ -323,6 +323,7 @@ class Core:
                 case AckReceived():
                     self._upstairs.on_request(Incoming("", event.request, event.source), now_s)
                 case ResponseReceived():
+                    self._detour.ended(event.transaction)
                     owner = self._owner_of(event.transaction)
                     if owner is not None:
                         owner.on_response(event.transaction, event.response, now_s)

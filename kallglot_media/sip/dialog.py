@@ -123,16 +123,23 @@ class Dialog:
 
     def _way(self) -> tuple[Uri, tuple[NameAddr, ...]]:
         """Request-URI and Route values, for loose and for strict routers."""
+        target = _as_request_uri(self.remote_target)
         if not self.route_set:
-            return self.remote_target, ()
+            return target, ()
         first = self.route_set[0].uri
         if first.is_lr:
-            return self.remote_target, self.route_set
+            return target, self.route_set
         # "If the first URI does not contain the lr parameter, the UAC MUST place the first URI
         #  from the route set into the Request-URI, stripping any parameters that are not allowed
         #  in a Request-URI … and the remote target URI into the Route header field as the last value."
-        bare = replace(first, headers=(), params=tuple(p for p in first.params if p[0].lower() != "method"))
-        return bare, (*self.route_set[1:], NameAddr(None, self.remote_target, ()))
+        return _as_request_uri(first), (*self.route_set[1:], NameAddr(None, target, ()))
+
+
+def _as_request_uri(uri: Uri) -> Uri:
+    """Without what 19.1.1 (table 1) does not allow there, and some Contacts have: headers, and the method parameter."""
+    if not uri.headers and not uri.has_param("method"):
+        return uri
+    return replace(uri, headers=(), params=tuple(param for param in uri.params if param[0].lower() != "method"))
 
 
 def _routes(message: Request | Response) -> tuple[NameAddr, ...]:

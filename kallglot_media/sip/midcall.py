@@ -114,8 +114,8 @@ class MidCall:
         elif name == _EXPIRE:
             self._wire.count("session_expired")
             self._lost(now_s, "the session timer ran out")
-        elif not (self.reoffers.on_timer(name, now_s) or self.theirs.on_timer(name, now_s) or self.ours.on_timer(name)):
-            return self.offers.on_timer(name, now_s)
+        elif not any(part.on_timer(name, now_s) for part in (self.reoffers, self.requests, self.theirs)):
+            return self.ours.on_timer(name) or self.offers.on_timer(name, now_s)
         return True
 
     def close(self, now_s: float) -> None:

@@ -44,6 +44,7 @@ class _Sent:
     dialog: Dialog
     to: Peer
     done: OnDone
+    answered: bool = False
 
 
 class Requests:
@@ -120,6 +121,7 @@ class Requests:
             return True
         if sent.request.method != "INVITE" or response.status >= 300:
             del self._sent[key]
+        sent.answered = True
         sent.done(Outcome(sent.request, response.status, response.reason, response), now_s)
         return True
 
@@ -131,12 +133,26 @@ class Requests:
         sent.done(Outcome(sent.request, status, why, None), now_s)
         return True
 
+    def on_timer(self, name: str, now_s: float) -> bool:
+        """Give up an INVITE that had a provisional response and nothing since: no timer of section 17 does, and
+        inside a dialog nobody's phone rings. False when it is another timer."""
+        if name != _UNANSWERED:
+            return False
+        for key in [key for key, sent in self._sent.items() if sent.request.method == "INVITE" and not sent.answered]:
+            self._wire.count("re_invite_unanswered")
+            self._wire.forget(key, now_s)
+            self.on_timeout(key, now_s, 504, "no final response")
+        return True
+
     def _start(self, sent: _Sent, now_s: float) -> None:
         for key in self._sent.keys() - self._transactions:  # INVITEs whose last 2xx has come
             del self._sent[key]
         key = self._wire.send_request(self._call, sent.request, sent.to, now_s)
         self._transactions.add(key)
         self._sent[key] = sent
+        if sent.request.method == "INVITE":
+            self._wire.set_timer(self._call, _UNANSWERED, now_s + 2 * self._wire.settings.timers.give_up_s)
 
 
+_UNANSWERED = "unanswered"
 _CREDENTIALS = ("authorization", "proxy-authorization")

@@ -121,3 +121,9 @@ def test_peers_without_tags_or_contact() -> None:
 def test_a_record_route_that_is_no_address_makes_no_dialog() -> None:
     with pytest.raises(SipError):
         Dialog.as_server(invite(("Record-Route", "nonsense")), "b")
+
+
+def test_what_a_request_uri_may_not_have_is_left_out_of_it() -> None:
+    """RFC 3261 19.1.1, table 1: no headers and no method parameter; some Contacts have them all the same."""
+    dialog = Dialog.as_client(invite(), ok(("Contact", "<sip:far@192.0.2.9;Method=INVITE;ob?Replaces=c%40x>")))
+    assert str(dialog.request("BYE").uri) == "sip:far@192.0.2.9;ob"

@@ -277,3 +277,38 @@ def test_a_bye_of_one_fork_leaves_the_others() -> None:
     """)
     ladder.run("2 <- BYE")
     closed(ladder)
+
+
+@pytest.mark.parametrize("start", [CALLED, CALLING])
+def test_an_offer_that_gets_no_final_response_is_given_up(start: str) -> None:
+    """A provisional response stops timer B, and nothing else would end the transaction."""
+    ladder = play(
+        start
+        + """
+        1.0  -- reoffer
+        1.0  -> INVITE
+        1.1  <- 100
+        65.0 == OfferFailed 504
+        66.0 -- hangup
+        66.0 -> BYE
+        66.0 == CallEnded local 200
+        66.1 <- 200/BYE
+    """
+    )
+    assert ladder.agent.counters["re_invite_unanswered"] == 1
+    closed(ladder)
+
+
+def test_a_call_that_ends_meanwhile_leaves_nothing_behind() -> None:
+    ladder = play(
+        CALLED
+        + """
+        1.0  -- reoffer
+        1.0  -> INVITE
+        1.1  <- 183
+        2.0  <- BYE
+        2.0  -> 200/BYE
+        2.0  == CallEnded remote 200
+    """
+    )
+    closed(ladder)
