@@ -326,7 +326,8 @@ def agent_settings(config: Config, trunks: Trunks, phones: Phones | None) -> Age
     return AgentSettings(
         user_agent=sip.user_agent,
         max_calls=2 * sip.max_calls + SPARE_CALLS,
-        longest_ring_s=max([sip.ring_s, *(config.ring_s(mode) for mode in config.modes.values())]) + ANNOUNCEMENT_S,
+        longest_ring_s=max([sip.ring_s, *(config.longest_ring_s(mode) for mode in config.modes.values())])
+        + ANNOUNCEMENT_S,
         accept=admission(sip, trunks),
         guard=sip.guard.rules(),
         trusted=trusted(sip, trunks),

@@ -18,12 +18,14 @@ from kallglot_media.call.interpreter import Direction
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.ports import DialError, SipHeaders
 from kallglot_media.call.session import Session
+from kallglot_media.call.transferring import AgentTarget, Allow, Transferring, nobody
 from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import Gains
 from kallglot_media.modes.plan import SILENT, Party, Plan, Words
 from kallglot_media.sip.events import CallFailed, CallProgress
+from kallglot_media.sip.redirect import targets_of
 from kallglot_media.sip.settings import Credentials
 
 _EARLY_MEDIA = Plan(Words.NONE, live={Party.CUSTOMER: (Party.AGENT,)})
@@ -31,6 +33,9 @@ _EARLY_MEDIA = Plan(Words.NONE, live={Party.CUSTOMER: (Party.AGENT,)})
 
 LAST_WORDS_S = 8.0
 """After one side hung up, the other hears what was said last for at most this long."""
+
+_MOST_REDIRECTS = 5
+"""So many destinations are tried that nobody configured."""
 
 NO_ANSWER_STATUSES = frozenset({408, 480, 487})
 BUSY_STATUSES = frozenset({486, 600})
@@ -47,6 +52,8 @@ class BridgeRules:
     languages     party -> language spoken and heard
     headers       more of them, on the agent's INVITE
     hold          what one hears while the other holds
+    then          who is called when the agent cannot be had, one after the other
+    allow         whom the agent's side may send the customer to, by REFER or 3xx
     """
 
     agent_to: str
@@ -64,14 +71,31 @@ class BridgeRules:
     announcements: Announcements
     headers: SipHeaders = ()
     hold: HoldRules = SILENCE
+    then: tuple[AgentTarget, ...] = ()
+    allow: Allow = nobody
+
+    @property
+    def targets(self) -> tuple[AgentTarget, ...]:
+        """The agent, and who is called after it."""
+        first = AgentTarget(self.agent_to, self.agent_from, self.credentials, self.ring_s, self.headers)
+        return (first, *self.then)
 
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """Why the agent could not be had: the SIP status it amounts to, and which announcement says so."""
+    """Why the agent could not be had: the SIP status it amounts to, and which announcement says so.
+
+    elsewhere  where a 3xx says that the agent is
+    """
 
     status: int
     why: str
+    elsewhere: tuple[str, ...] = ()
+
+    def says_more_than(self, other: Unreached) -> bool:
+        """Of several who could not be had, one who is busy tells the customer more than one who is unreachable."""
+        ranks = ("busy", "no_answer", "unavailable")
+        return ranks.index(self.announcement) < ranks.index(other.announcement)
 
     @property
     def announcement(self) -> str:
@@ -113,6 +137,24 @@ class Bridge:
     # ── reaching the agent ───────────────────────────────────────────────────────
 
     async def _reach_agent(self) -> Leg | Unreached | tuple[EndReason, str]:
+        """The agent, or the first one of `then` who can be had; 3xx are followed to whom `allow` lets through."""
+        worst: Unreached | None = None
+        to_try, tried, redirects = list(self._rules.targets), set[str](), 0
+        while to_try:
+            target = to_try.pop(0)
+            tried.add(target.to)
+            reached = await self._try(target)
+            if not isinstance(reached, Unreached):
+                return reached
+            elsewhere = [found for uri in reached.elsewhere if (found := self._rules.allow(uri)) is not None]
+            further = [found for found in elsewhere if found.to not in tried][: _MOST_REDIRECTS - redirects]
+            redirects += len(further)
+            to_try[:0] = further
+            worst = reached if worst is None or reached.says_more_than(worst) else worst
+        assert worst is not None  # there is at least one target
+        return worst
+
+    async def _try(self, target: AgentTarget) -> Leg | Unreached | tuple[EndReason, str]:
         if (over := self._over_before_the_answer()) is not None:
             return over  # during the welcome: nobody's phone is to ring for nothing
         agent = self._session.new_leg(Party.AGENT)
@@ -120,18 +162,23 @@ class Bridge:
         try:
             await agent.open()
             await agent.dial(
-                self._rules.agent_to,
-                self._rules.agent_from,
-                headers=(("Max-Forwards", str(self._rules.max_forwards)), *self._rules.headers),
-                credentials=self._rules.credentials,
+                target.to,
+                target.from_,
+                headers=(("Max-Forwards", str(self._rules.max_forwards)), *target.headers),
+                credentials=target.credentials,
             )
         except (MediaError, DialError) as error:
             self._session.event("agent.unreached", why=str(error))
+            agent.hang_up(str(error))
+            agent.close_media()
             return Unreached(error.status if isinstance(error, DialError) else 503, str(error))
         if self._rules.answer_at_once:
             self._session.tone(Party.CUSTOMER, "ringback")
-        await self._first_of(agent.outcome, self._customer.ended, limit_s=self._rules.ring_s)
-        return self._what_came(agent)
+        await self._first_of(agent.outcome, self._customer.ended, limit_s=target.ring_s)
+        reached = self._what_came(agent)
+        if not isinstance(reached, Leg):
+            agent.close_media()
+        return reached
 
     def _what_came(self, agent: Leg) -> Leg | Unreached | tuple[EndReason, str]:
         if (over := self._over_before_the_answer()) is not None:
@@ -142,7 +189,8 @@ class Bridge:
             return self._unreached(408, "no answer")
         outcome = agent.outcome.result()
         if isinstance(outcome, CallFailed):
-            return self._unreached(outcome.status, outcome.reason)
+            elsewhere = targets_of(outcome.response) if outcome.response and 300 <= outcome.status < 400 else ()
+            return self._unreached(outcome.status, outcome.reason, elsewhere)
         return agent
 
     def _over_before_the_answer(self) -> tuple[EndReason, str] | None:
@@ -150,9 +198,9 @@ class Bridge:
             return EndReason.CUSTOMER_HANGUP, "the customer hung up before the agent answered"
         return self._session.stop.result() if self._session.stop.done() else None
 
-    def _unreached(self, status: int, why: str) -> Unreached:
+    def _unreached(self, status: int, why: str, elsewhere: tuple[str, ...] = ()) -> Unreached:
         self._session.event("agent.unreached", status=status, why=why)
-        return Unreached(status, why)
+        return Unreached(status, why, elsewhere)
 
     def _agent_progressed(self, agent: Leg, progress: CallProgress) -> None:
         """Ringing and early media of the agent's side reach the customer."""
@@ -197,6 +245,7 @@ class Bridge:
         holding = Holding(self._session, self._rules.hold)
         holding.watch(self._customer)
         holding.watch(agent)
+        Transferring(self._session, self._rules.allow, holding.watch).watch(agent)
         self._session.interpret(self._directions(), self._rules.segment)
         self._session.active()
 

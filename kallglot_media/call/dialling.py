@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from kallglot_media.call.leg import Leg
@@ -10,7 +11,7 @@ from kallglot_media.call.ports import DialError, SipHeaders
 from kallglot_media.call.session import Session
 from kallglot_media.media.link import MediaError
 from kallglot_media.modes.plan import Party
-from kallglot_media.sip.events import CallFailed
+from kallglot_media.sip.events import CallFailed, CallProgress
 from kallglot_media.sip.settings import Credentials
 
 NO_ANSWER = 408
@@ -38,6 +39,7 @@ async def dial_party(
     headers: SipHeaders = (),
     credentials: Credentials | None = None,
     ring_s: float,
+    on_progress: Callable[[CallProgress], None] | None = None,
 ) -> Leg:
     """Dial, and wait until it is answered; meanwhile the other party hears it ring.
 
@@ -48,6 +50,8 @@ async def dial_party(
         raise PartyBusy(f"the {party} is being dialled already")
     before = parties.legs.get(party)
     leg = session.new_leg(party)
+    if on_progress is not None:
+        leg.on_progress = on_progress
     parties.dialling.add(party)
     session.tone(other(party), "ringback")
     try:

@@ -7,18 +7,18 @@ A Leg turns SIP events into three things a session can wait for: `progress` (a c
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.leg_state import LegEnd as LegEnd
+from kallglot_media.call.leg_state import LegState as LegState
+from kallglot_media.call.leg_state import MediaHome as MediaHome
 from kallglot_media.call.ports import Media, Signalling, SipHeaders
 from kallglot_media.media.messages import CloseLeg, DtlsPeer, Listen, OpenLeg, SetRemote, SrtpKeys
 from kallglot_media.modes.plan import Party
-from kallglot_media.sdp.crypto import SUITES, Crypto
 from kallglot_media.sdp.session import SdpSession
-from kallglot_media.sdp.types import CODECS, Agreed, MediaAbility, NotAcceptable, SdpError, Srtp
+from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError
 from kallglot_media.sip.events import (
     CallAnswered,
     CallConfirmed,
@@ -31,62 +31,9 @@ from kallglot_media.sip.events import (
     OfferFailed,
     ProgressConfirmed,
     SipEvent,
+    TransferAsked,
 )
 from kallglot_media.sip.settings import Credentials
-
-_DISCARD_PORT = 9  # RFC 863: nobody is told this one
-
-
-class LegState(StrEnum):
-    """new → early (ringing or dialling) → answered → ended."""
-
-    NEW = "new"
-    EARLY = "early"
-    ANSWERED = "answered"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class LegEnd:
-    """How a leg ended: by whom, and the SIP status and words that say why."""
-
-    by: EndedBy
-    status: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class MediaHome:
-    """Where RTP of our legs lives, and how it is coded.
-
-    bind_host  the socket's address
-    told_host  what SDP says
-    codecs     names from sdp.types.CODECS, best first
-    srtp       whether RTP is encrypted: a value of sdp.types.Srtp
-    """
-
-    bind_host: str
-    told_host: str
-    codecs: tuple[str, ...] = tuple(CODECS)
-    srtp: str = Srtp.OFF
-
-    def ability(self, port: int, fingerprint: str = "") -> MediaAbility:
-        """What a leg with this RTP port can do, with new keys of its own; fingerprint: of our DTLS certificate."""
-        crypto = tuple(
-            Crypto(tag, suite, secrets.token_bytes(size)) for tag, (suite, size) in enumerate(SUITES.items(), 1)
-        )
-        return MediaAbility(
-            self.told_host,
-            port,
-            self.codecs,
-            srtp=Srtp(self.srtp),
-            crypto=() if self.srtp == Srtp.OFF else crypto,
-            fingerprint=fingerprint or None,
-        )
-
-    def probe(self) -> MediaAbility:
-        """What any leg could do: enough to see whether an offer can be answered at all."""
-        return self.ability(_DISCARD_PORT, "sha-256 00")
 
 
 class Leg:
@@ -99,6 +46,7 @@ class Leg:
     held       whether we hold the peer: it may hear music, and we do not listen
     peer_holds whether the peer holds us: it does not listen, and may be silent
     on_hold    called when `peer_holds` is another
+    on_transfer  called when the peer asks for a transfer; refused unless set
     """
 
     provider = "sip"
@@ -129,6 +77,7 @@ class Leg:
         self.since: dict[LegState, str] = {}
         self.on_change: Callable[[Leg], None] = lambda leg: None
         self.on_hold: Callable[[Leg], None] = lambda leg: None
+        self.on_transfer: Callable[[Leg, TransferAsked], None] = self._refuse_transfer
         self.held = False
         self.peer_holds = False
         self.agreed: Agreed | None = None
@@ -145,6 +94,7 @@ class Leg:
         self._sdp = SdpSession(sdp_id)
         self._ability: MediaAbility | None = None
         self._offer_in_200 = False
+        self._replaced: set[str] = set()
 
     # ── media ────────────────────────────────────────────────────────────────────
 
@@ -251,6 +201,28 @@ class Leg:
         """Our final response is out: the call never was one."""
         self._end(LegEnd(EndedBy.LOCAL, status, reason))
 
+    def take_over(self, sip_call: str, offer: bytes | None, sdp_id: int) -> bytes:
+        """Another call takes the place of ours, in mid-conversation (Replaces, RFC 3891); the SDP for our 200.
+
+        The RTP port stays. What is still heard of the old call concerns nobody. Raises as take_offer() does.
+        """
+        old_sdp, self._sdp = self._sdp, SdpSession(sdp_id)
+        self.held, self._offer_in_200 = False, False
+        try:
+            body = self.take_offer(offer)
+        except (SdpError, NotAcceptable):
+            self._sdp = old_sdp
+            raise
+        if self.sip_call is not None:
+            self._replaced.add(self.sip_call)
+        self.sip_call = sip_call
+        self._bind(sip_call, self)
+        self._note_peer_hold()
+        return body
+
+    def _refuse_transfer(self, leg: Leg, asked: TransferAsked) -> None:
+        self._signalling.refuse_transfer(asked.call, 403)
+
     # ── a call that we make ──────────────────────────────────────────────────────
 
     async def dial(
@@ -288,6 +260,8 @@ class Leg:
 
     def on_sip(self, event: SipEvent) -> None:
         """Take one of the SIP agent's events about this leg's call."""
+        if event.call in self._replaced:
+            return  # another call has taken its place
         if isinstance(event, CallFailed):
             self._failed(event)
         elif self.ended.done():
@@ -298,6 +272,8 @@ class Leg:
             self._answered(event)
         elif isinstance(event, CallConfirmed):
             self._confirmed(event)
+        elif isinstance(event, TransferAsked):
+            self.on_transfer(self, event)
         elif isinstance(event, ProgressConfirmed):
             self._progress_confirmed(event)
         elif isinstance(event, MediaOffered):

@@ -37,6 +37,20 @@ class Signalling(Protocol):
         """Offer new media inside a call; OfferAnswered or OfferFailed follows."""
         ...
 
+    def accept_transfer(self, call: str) -> None:
+        """202 to the REFER that TransferAsked told of."""
+        ...
+
+    def refuse_transfer(self, call: str, status: int) -> None: ...
+
+    def tell_transfer(self, call: str, status: int) -> None:
+        """How the call that was asked for is doing, until a final status."""
+        ...
+
+    def refer(self, call: str, to: str, *, replaces_call: str | None = None) -> None:
+        """Ask the peer to call `to` instead; TransferProgress says what comes of it."""
+        ...
+
     def refuse_offer(self, call: str, status: int, *, headers: SipHeaders = ()) -> None: ...
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from kallglot_media.call.bridge import Bridge, BridgeRules
 from kallglot_media.call.events import SessionCreated
-from kallglot_media.call.leg import Leg, session_of
+from kallglot_media.call.leg import Leg, LegState, session_of
 from kallglot_media.call.services import Service, ServiceRules
 from kallglot_media.call.session import Session
 from kallglot_media.call.world import EndReason, SessionFacts, World
@@ -120,10 +120,33 @@ class Registry:
         if isinstance(event, CallEnded | CallFailed):
             self._legs.pop(event.call, None)
 
+    def _take_over(self, incoming: IncomingCall, replaced: str) -> None:
+        """A call that takes the place of another, as an attended transfer ends: the leg stays, its peer is new."""
+        leg = self._legs.get(replaced)
+        if leg is None or leg.state is not LegState.ANSWERED:
+            self.refuse(incoming, 481, "nothing to replace")
+            return
+        try:
+            answer = leg.take_over(incoming.call, incoming.offer, self.world.ids.rtp_timestamp())
+        except SdpError as error:
+            self.refuse(incoming, 400, "sdp", (("Warning", f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'),))
+            return
+        except NotAcceptable as error:
+            self.refuse(incoming, 488, "not_acceptable", (("Warning", error.warning()),))
+            return
+        self._legs.pop(replaced, None)
+        self.world.signalling.answer(incoming.call, answer)
+        session = self._sessions.get(session_of(leg.leg_id))
+        if session is not None:
+            session.event("replaced", speaker=leg.party)
+
     def _bind(self, sip_call: str, leg: Leg) -> None:
         self._legs[sip_call] = leg
 
     def _incoming(self, incoming: IncomingCall) -> None:
+        if incoming.replaces is not None:
+            self._take_over(incoming, incoming.replaces)
+            return
         called = self._called(incoming)
         if self._take_call(called, incoming):
             return

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.bridge import BridgeRules
 from kallglot_media.call.holding import HoldRules
 from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.registry import Destination
 from kallglot_media.call.services import ServiceRules
+from kallglot_media.call.transferring import AgentTarget
 from kallglot_media.call.trunks import Trunks, trunk_address
 from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.load import Config
-from kallglot_media.config.mode import Mode
+from kallglot_media.config.mode import Mode, Target
 from kallglot_media.config.routes import Route
 from kallglot_media.modes.plan import Party
+from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import IncomingCall
 from kallglot_media.sip.identity import ANONYMOUS
 from kallglot_media.sip.uri import NameAddr, Uri
@@ -74,7 +78,7 @@ class Router:
         """How the agent of a mode file is reached for this call."""
         config, agent = self._config, mode.agent
         account = agent.account
-        agent_from, headers = self._introduction(mode, incoming)
+        agent_from, headers = self._introduction(agent, incoming)
         languages = {party: mode.language_of(party) for party in (Party.CUSTOMER, Party.AGENT)}
         return BridgeRules(
             agent_to=str(agent.to) if agent.to else trunk_address(agent.trunk or "", agent.number or ""),
@@ -92,14 +96,46 @@ class Router:
             voices={language: config.voice(mode, language) for language in languages.values()},
             announcements=mode.announcements,
             hold=_hold_rules(mode),
+            then=tuple(self._target(mode, one, incoming) for one in agent.then),
+            allow=lambda to: self._sent_away(mode, to, agent_from),
         )
 
-    def _introduction(self, mode: Mode, incoming: IncomingCall) -> tuple[str, SipHeaders]:
+    def _target(self, mode: Mode, target: Target, incoming: IncomingCall) -> AgentTarget:
+        from_, headers = self._introduction(target, incoming)
+        return AgentTarget(
+            str(target.to) if target.to else trunk_address(target.trunk or "", target.number or ""),
+            from_,
+            target.account.credentials() if target.account else None,
+            target.ring_s or self._config.server.sip.ring_s,
+            headers,
+        )
+
+    def _sent_away(self, mode: Mode, to: str, from_: str) -> AgentTarget | None:
+        """Whom the agent's side may send the customer to: mode.transfer decides, whatever the address says."""
+        try:
+            uri = Uri.parse(to)
+        except SipError:
+            return None
+        number = uri.user_text or uri.opaque or ""
+        ring_s = self._config.ring_s(mode)
+        agent = Uri.parse(str(mode.agent.to)) if mode.agent.to else None
+        if number and mode.transfer.allows(number) and uri.host in ("", self._our_host, agent.host if agent else ""):
+            if mode.transfer.trunk is not None:
+                return AgentTarget(trunk_address(mode.transfer.trunk, number), from_, None, ring_s)
+            if agent is not None:
+                account = mode.agent.account
+                credentials = account.credentials() if account else None
+                return AgentTarget(str(replace(agent, user=uri.user or number)), from_, credentials, ring_s)
+        if uri.host and mode.transfer.allows_address(f"{number}@{uri.host}"):
+            return AgentTarget(to, from_, None, ring_s)
+        return None
+
+    def _introduction(self, agent: Target, incoming: IncomingCall) -> tuple[str, SipHeaders]:
         """Who the agent's phone shows, and what a trunk is told besides.
 
         Without a trunk it is the customer's number with our host: a call back comes to us.
         """
-        agent, caller = mode.agent, self._trunks.caller(incoming)
+        caller = self._trunks.caller(incoming)
         if agent.from_ is not None:
             return str(agent.from_), ()
         if agent.trunk is not None and agent.number is not None:

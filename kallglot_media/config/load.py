@@ -12,10 +12,11 @@ from pydantic import BaseModel, ValidationError
 from kallglot_media.config.account import Account
 from kallglot_media.config.errors import ConfigError, ConfigErrors
 from kallglot_media.config.explain import explain
-from kallglot_media.config.mode import Mode
+from kallglot_media.config.mode import Mode, Target
 from kallglot_media.config.reader import Loc, Tree, read_file, shown
 from kallglot_media.config.routes import Route, Routes, unreachable
 from kallglot_media.config.server import Server
+from kallglot_media.config.trunks import Trunk
 from kallglot_media.sip.passwords import HashedPassword
 from kallglot_media.speech.settings import SpeechSettings
 
@@ -49,6 +50,11 @@ class Config:
     def ring_s(self, mode: Mode) -> float:
         """How long the agent's phone rings in this mode."""
         return self.server.sip.ring_s if mode.agent.ring_s is None else mode.agent.ring_s
+
+    def longest_ring_s(self, mode: Mode) -> float:
+        """How long a customer may hear it ring until the last one of `agent.then` has not answered."""
+        each_s = (self.server.sip.ring_s if one.ring_s is None else one.ring_s for one in mode.agent.then)
+        return self.ring_s(mode) + sum(each_s)
 
     def languages(self) -> tuple[str, ...]:
         """Every language that some route uses, sorted."""
@@ -182,19 +188,29 @@ def _check_trunks(server: Server, modes: Mapping[Path, Mode], trees: Mapping[Pat
     """An agent behind a trunk: the trunk is there, and lets us call that number."""
     trunks = {trunk.name: trunk for trunk in server.sip.trunks}
     for path, mode in modes.items():
-        name, number = mode.agent.trunk, mode.agent.number
-        if name is None or number is None:
-            continue
-        trunk = trunks.get(name)
-        if trunk is None:
-            there = ", ".join(trunks) or "none"
-            wrong = f"is '{name}', and server.yaml has no trunk of that name"
-            trees[path].blame(
-                ("agent", "trunk"), wrong, f"write one of those that are there: {there}; or add it to sip.trunks"
-            )
-        elif not trunk.dial.allows(number):
-            mend = f"add it to dial.allow of the trunk in server.yaml, e.g. allow: ['{number}']"
-            trees[path].blame(("agent", "number"), f"is '{number}', which trunk '{name}' may not call", mend)
+        for at, target in (((), mode.agent), *((("then", index), one) for index, one in enumerate(mode.agent.then))):
+            _check_target(("agent", *at), target, trunks, trees[path])
+        name = mode.transfer.trunk
+        if name is not None and name not in trunks:
+            _blame_trunk(("transfer", "trunk"), name, trunks, trees[path])
+
+
+def _check_target(at: Loc, target: Target, trunks: Mapping[str, Trunk], tree: Tree) -> None:
+    name, number = target.trunk, target.number
+    if name is None or number is None:
+        return
+    trunk = trunks.get(name)
+    if trunk is None:
+        _blame_trunk((*at, "trunk"), name, trunks, tree)
+    elif not trunk.dial.allows(number):
+        mend = f"add it to dial.allow of the trunk in server.yaml, e.g. allow: ['{number}']"
+        tree.blame((*at, "number"), f"is '{number}', which trunk '{name}' may not call", mend)
+
+
+def _blame_trunk(at: Loc, name: str, trunks: Mapping[str, Trunk], tree: Tree) -> None:
+    there = ", ".join(trunks) or "none"
+    wrong = f"is '{name}', and server.yaml has no trunk of that name"
+    tree.blame(at, wrong, f"write one of those that are there: {there}; or add it to sip.trunks")
 
 
 def _mode_names(tree: Tree) -> Iterator[tuple[Loc, str]]:
@@ -263,8 +279,10 @@ def _accounts(model: BaseModel) -> Iterator[tuple[Loc, Account, str | None]]:
         for index, trunk in enumerate(model.sip.trunks):
             if trunk.account is not None:
                 yield ("sip", "trunks", index, "account"), trunk.account, None
-    if isinstance(model, Mode) and model.agent.account is not None:
-        yield ("agent", "account"), model.agent.account, None
+    if isinstance(model, Mode):
+        for at, target in (((), model.agent), *((("then", index), one) for index, one in enumerate(model.agent.then))):
+            if target.account is not None:
+                yield ("agent", *at, "account"), target.account, None
 
 
 def _certificates(model: BaseModel) -> Iterator[tuple[Loc, Path]]:

@@ -12,6 +12,8 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.audio.wav import WavError, read_wav
 from kallglot_media.config.account import Account
 from kallglot_media.config.announcements import Announcements
+from kallglot_media.config.patterns import covers
+from kallglot_media.config.trunks import Pattern
 from kallglot_media.config.types import ConfigPath, Language, LevelDb, Settings, SipUri, bad
 from kallglot_media.media import messages
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party, Plan
@@ -25,8 +27,8 @@ _GAINS = messages.Gains()
 _RULES = SegmentRules()
 
 
-class Agent(Settings):
-    """The person who is called when a customer calls in."""
+class Target(Settings):
+    """Somebody to call."""
 
     to: Annotated[SipUri | None, Field(examples=["sip:agent@192.0.2.20:5060"])] = None
     """Their SIP address: the host is where the call is sent to, or this server when they log on here."""
@@ -61,6 +63,32 @@ class Agent(Settings):
         if (trunk is None) != (number is None):
             raise bad("goes with trunk" if trunk is None else "is missing", "write both trunk: and number:")
         return number
+
+
+class Agent(Target):
+    """The person who is called when a customer calls in."""
+
+    then: Annotated[tuple[Target, ...], Field(max_length=10, examples=[[{"to": "sip:night@192.0.2.21"}]])] = ()
+    """Who is called next, one after the other, when the agent is busy, does not answer, or turns the call down."""
+
+
+class Transfer(Settings):
+    """Whom the agent's side may send the customer to: by transfer (REFER), or by redirecting the call (3xx)."""
+
+    allow: Annotated[tuple[Pattern, ...], Field(examples=[["2??", "+49*", "*@192.0.2.20"]])] = ()
+    """Numbers, with `*` for any characters and `?` for one, at the agent's own host or through `trunk`;
+    with an @: addresses elsewhere. Nobody, unless listed."""
+
+    trunk: Annotated[str | None, Field(min_length=1, examples=["carrier"])] = None
+    """The trunk of sip.trunks that numbers are dialled over; left out: the host that the agent is called at."""
+
+    def allows(self, number: str) -> bool:
+        """Whether a number is listed, to be called at the agent's own host or over the trunk."""
+        return any(covers(one, tuple(number)) for one in self.allow if "@" not in one)
+
+    def allows_address(self, address: str) -> bool:
+        """Whether an address `user@host` is listed."""
+        return any(covers(one, tuple(address)) for one in self.allow if "@" in one)
 
 
 class Gains(Settings):
@@ -201,6 +229,9 @@ class Mode(Settings):
 
     segment: Segment = Segment()
     """How speech is cut into utterances."""
+
+    transfer: Transfer = Transfer()
+    """Whom the agent's side may send the customer to."""
 
     hold: Hold = Hold()
     """What a party on hold hears."""

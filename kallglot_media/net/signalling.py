@@ -69,6 +69,22 @@ class ShellSignalling:
         self._shell.agent.reoffer(call, sdp, self._loop.time())
         self._shell.drain()
 
+    def accept_transfer(self, call: str) -> None:
+        self._shell.agent.accept_transfer(call, self._loop.time())
+        self._shell.drain()
+
+    def refuse_transfer(self, call: str, status: int) -> None:
+        self._shell.agent.refuse_transfer(call, status, self._loop.time())
+        self._shell.drain()
+
+    def tell_transfer(self, call: str, status: int) -> None:
+        self._shell.agent.tell_transfer(call, status, self._loop.time())
+        self._shell.drain()
+
+    def refer(self, call: str, to: str, *, replaces_call: str | None = None) -> None:
+        self._shell.agent.refer(call, to, self._loop.time(), replaces_call=replaces_call)
+        self._shell.drain()
+
     def refuse_offer(self, call: str, status: int, *, headers: SipHeaders = ()) -> None:
         self._shell.agent.refuse_offer(call, status, self._loop.time(), headers=headers)
         self._shell.drain()

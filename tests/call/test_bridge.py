@@ -12,11 +12,15 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.bridge import Bridge, BridgeRules
 from kallglot_media.call.leg import Leg
 from kallglot_media.call.session import Session
+from kallglot_media.call.transferring import AgentTarget
 from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import BUSY, Announcements
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party, Words
-from tests.support.call_world import TestWorld, answered, failed, hung_up, progress, utterance
+from kallglot_media.sip.events import CallAnswered, CallFailed
+from kallglot_media.sip.headers import Headers
+from kallglot_media.sip.message import Response
+from tests.support.call_world import PHONE_SDP, TestWorld, answered, failed, hung_up, progress, utterance
 
 RULES = BridgeRules(
     agent_to="sip:agent@192.0.2.30",
@@ -309,3 +313,69 @@ async def test_the_longest_call_is_announced_and_ended(tmp_path: Path) -> None:
     reason, _ = await call.over()
     assert reason is EndReason.TIMEOUT
     assert {("hangup", "customer-call"), ("hangup", "agent-call")} <= set(call.verbs)
+
+
+def numbered(folder: Path) -> TestWorld:
+    world = TestWorld(folder)
+    world.signalling.numbered = True
+    return world
+
+
+def elsewhere(*contacts: str) -> CallFailed:
+    response = Response(302, "Moved Temporarily", Headers([("Contact", one) for one in contacts]))
+    return CallFailed("agent-call", 302, "Moved Temporarily", response)
+
+
+async def test_the_next_one_is_called_when_the_agent_cannot_be_had(tmp_path: Path) -> None:
+    night = AgentTarget("sip:night@192.0.2.31", "sip:us@192.0.2.10", None, 20.0)
+    call = await start(tmp_path, replace(RULES, then=(night,)), world=numbered(tmp_path))
+    call.agent.on_sip(failed(486))
+    await call.settle()
+    assert [verb for verb in call.verbs if verb[0] == "dial"][1][1] == "sip:night@192.0.2.31"
+    call.agent.on_sip(CallAnswered("agent-call-2", Response(200, "OK", Headers()), PHONE_SDP))
+    await call.settle()
+    assert call.verbs[-1] == ("answer", "customer-call")
+    assert "sess_1/agent" in {close.leg_id for close in call.world.media.of(m.CloseLeg)}
+    call.customer.on_sip(hung_up("customer-call"))
+    assert (await call.over())[0] is EndReason.CUSTOMER_HANGUP
+
+
+async def test_when_nobody_can_be_had_the_customer_hears_what_says_most(tmp_path: Path) -> None:
+    nights = tuple(AgentTarget(f"sip:night{n}@192.0.2.31", "sip:us@192.0.2.10", None, 20.0) for n in range(2))
+    call = await start(tmp_path, replace(RULES, then=nights), world=numbered(tmp_path))
+    call.agent.on_sip(failed(503))
+    await call.settle()
+    call.agent.on_sip(CallFailed("agent-call-2", 486, "Busy", None))
+    await call.settle()
+    call.agent.on_sip(CallFailed("agent-call-3", 404, "Not Found", None))
+    await call.over()
+    assert call.verbs[-1] == ("reject", "customer-call", "486")
+
+
+async def test_the_customer_hangs_up_while_the_next_one_rings(tmp_path: Path) -> None:
+    night = AgentTarget("sip:night@192.0.2.31", "sip:us@192.0.2.10", None, 20.0)
+    call = await start(tmp_path, replace(RULES, then=(night,)), world=numbered(tmp_path))
+    call.agent.on_sip(failed(480))
+    await call.settle()
+    call.customer.on_sip(hung_up("customer-call"))
+    assert (await call.over())[0] is EndReason.CUSTOMER_HANGUP
+    assert ("hangup", "agent-call-2") in call.verbs
+
+
+async def test_a_redirection_is_followed_where_the_dial_plan_allows_it(tmp_path: Path) -> None:
+    def allow(to: str) -> AgentTarget | None:
+        return AgentTarget(to, "sip:us@192.0.2.10", None, 20.0) if "@192.0.2." in to else None
+
+    call = await start(tmp_path, replace(RULES, allow=allow), world=numbered(tmp_path))
+    call.agent.on_sip(elsewhere("<sip:mobile@203.0.113.9>", "<sip:desk@192.0.2.33>;q=0.1", "<sip:home@192.0.2.34>"))
+    await call.settle()
+    assert [verb[1] for verb in call.verbs if verb[0] == "dial"][1:] == ["sip:home@192.0.2.34"]
+    # Sent on and on, in a circle: each is called once, and not more than a few.
+    for number in range(2, 9):
+        hops = ("<sip:agent@192.0.2.30>", "<sip:home@192.0.2.34>", f"<sip:hop{number}@192.0.2.35>")
+        call.agent.on_sip(replace(elsewhere(*hops), call=f"agent-call-{number}"))
+        await call.settle()
+    await call.over()
+    dialled = [verb[1] for verb in call.verbs if verb[0] == "dial"]
+    assert len(dialled) == len(set(dialled)) <= 7
+    assert call.verbs[-1][0] == "reject"

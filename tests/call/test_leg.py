@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import Party
 from kallglot_media.sdp.offer import make_offer
-from kallglot_media.sdp.types import MediaAbility
+from kallglot_media.sdp.types import MediaAbility, SdpError
 from kallglot_media.sip.events import (
     CallConfirmed,
     CallFailed,
@@ -200,3 +202,21 @@ async def test_our_offer_in_a_183_is_answered_by_the_prack(tmp_path: Path) -> No
     leg.on_sip(CallConfirmed("customer-call", None))
     assert world.media.of(m.SetRemote)[-1].port == 4000
     assert not leg.ended.done()
+
+
+async def test_another_call_takes_the_place_of_ours(tmp_path: Path) -> None:
+    """The end of an attended transfer (RFC 3891): same port, new peer; the old call's end is none of the leg."""
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.answered_by_us()
+    with pytest.raises(SdpError):
+        leg.take_over("broken-call", b"rubbish", 8)
+    assert leg.sip_call == "customer-call"
+    new = make_offer(MediaAbility("192.0.2.77", 7000))
+    assert b"m=audio 20002" in leg.take_over("new-call", new, 9)
+    assert (world.calls["new-call"], leg.sip_call) == (leg, "new-call")
+    leg.on_sip(hung_up("customer-call"))
+    assert not leg.ended.done()
+    assert world.media.of(m.SetRemote)[-1].host == "192.0.2.77"
+    leg.on_sip(hung_up("new-call"))
+    assert leg.ended.done()

@@ -143,3 +143,26 @@ async def test_events_about_nobody_are_counted(desk: Desk) -> None:
     desk.registry.on_sip(hung_up("ghost"))
     desk.registry.on_media(m.RtpLost("sess_ghost/customer", 30_000))
     assert desk.registry.counters["sip_event_without_leg"] == 1
+
+
+async def test_a_call_that_replaces_another_goes_on_in_its_leg(desk: Desk) -> None:
+    desk.registry.on_sip(incoming("old"))
+    await desk.settle()
+    desk.registry.on_sip(replace(incoming("new"), replaces="old"))
+    desk.registry.on_sip(hung_up("old"))
+    await desk.settle()
+    assert desk.verbs == [("answer", "old"), ("answer", "new")]
+    assert desk.registry.open_sessions == 1
+    desk.registry.on_sip(hung_up("new"))
+    await desk.settle()
+    assert desk.registry.open_sessions == 0
+
+
+async def test_what_cannot_be_replaced_is_refused(desk: Desk) -> None:
+    desk.registry.on_sip(replace(incoming("new"), replaces="gone"))
+    desk.registry.on_sip(incoming("old"))
+    await desk.settle()
+    desk.registry.on_sip(replace(incoming("two"), replaces="old", offer=b"rubbish"))
+    assert [verb for verb in desk.verbs if verb[0] == "reject"] == [("reject", "new", "481"), ("reject", "two", "400")]
+    desk.registry.on_sip(hung_up("old"))
+    await desk.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from kallglot_media.call.bridge import BridgeRules
 from kallglot_media.call.routing import Router, announcements_of
 from kallglot_media.call.services import ServiceRules
 from kallglot_media.config.load import Config, load_config
+from kallglot_media.config.mode import Target, Transfer
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party
 from kallglot_media.sip.events import IncomingCall, Peer
 from kallglot_media.sip.message import Request, parse_message
@@ -81,3 +83,50 @@ def test_everything_that_may_be_announced_is_made_before(config: Config) -> None
     assert len(wanted) == len(set(wanted))
     assert any("besetzt" in text for text, _, _ in wanted)
     assert any("starter models" in text for text, _, _ in wanted)
+
+
+@pytest.mark.parametrize(
+    ("to", "called"),
+    [
+        ("sip:200@127.0.0.1:5070", "sip:200@127.0.0.1:5070"),
+        ("sip:200@192.0.2.10", "sip:200@127.0.0.1:5070"),  # our own address: the agent's host has the number
+        ("tel:200", "sip:200@127.0.0.1:5070"),
+        ("sip:201@192.0.2.99;transport=tcp", "sip:201@192.0.2.99;transport=tcp"),
+        ("sip:200@203.0.113.1", None),
+        ("sip:2000@127.0.0.1:5070", None),
+        ("sip:127.0.0.1:5070", None),
+        ("sip:900@192.0.2.99", None),
+        ("nonsense", None),
+    ],
+)
+def test_whom_the_agent_may_send_the_customer_to(config: Config, to: str, called: str | None) -> None:
+    path, mode = next(iter(config.modes.items()))
+    transfer = Transfer(allow=("20?", "201@*"))
+    changed = replace(config, modes={path: mode.model_copy(update={"transfer": transfer})})
+    destination = router(changed)("support", invite())
+    assert destination is not None
+    assert isinstance(destination.rules, BridgeRules)
+    target = destination.rules.allow(to)
+    assert (target.to if target else None) == called
+
+
+def test_nobody_may_be_sent_anywhere_unless_it_is_listed(config: Config) -> None:
+    destination = router(config)("support", invite())
+    assert destination is not None
+    assert isinstance(destination.rules, BridgeRules)
+    assert destination.rules.allow("sip:200@127.0.0.1:5070") is None
+
+
+def test_who_is_called_next(config: Config) -> None:
+    path, mode = next(iter(config.modes.items()))
+    then = (Target.model_validate({"to": "sip:night@192.0.2.31", "ring_s": 12}),)
+    agent = mode.agent.model_copy(update={"then": then})
+    changed = replace(config, modes={path: mode.model_copy(update={"agent": agent})})
+    destination = router(changed)("support", invite())
+    assert destination is not None
+    assert isinstance(destination.rules, BridgeRules)
+    assert [(target.to, target.ring_s) for target in destination.rules.targets] == [
+        ("sip:agent@127.0.0.1:5070", 30.0),
+        ("sip:night@192.0.2.31", 12.0),
+    ]
+    assert changed.longest_ring_s(changed.modes[path]) == 42.0

@@ -72,6 +72,9 @@ class FakeSignalling:
     verbs: list[tuple[str, ...]] = field(default_factory=list)
     headers: list[tuple[str, str]] = field(default_factory=list)
     unresolvable: bool = False
+    numbered: bool = False
+    """Each dialled call has a name of its own: agent-call, agent-call-2, …"""
+    dial_headers: list[tuple[str, str]] = field(default_factory=list)
 
     async def dial(
         self,
@@ -85,7 +88,9 @@ class FakeSignalling:
         if self.unresolvable:
             raise DialError(480, "no such host")
         self.verbs.append(("dial", to, from_))
-        return "agent-call"
+        self.dial_headers.extend(headers)
+        dialled = sum(verb[0] == "dial" for verb in self.verbs)
+        return f"agent-call-{dialled}" if self.numbered and dialled > 1 else "agent-call"
 
     def ring(self, call: str, *, status: int = 180, sdp: bytes | None = None) -> None:
         self.verbs.append(("ring", call, f"{status}{'+sdp' if sdp else ''}"))
@@ -107,6 +112,18 @@ class FakeSignalling:
 
     def reoffer(self, call: str, sdp: bytes) -> None:
         self.verbs.append(("reoffer", call, direction_of(sdp)))
+
+    def accept_transfer(self, call: str) -> None:
+        self.verbs.append(("accept_transfer", call))
+
+    def refuse_transfer(self, call: str, status: int) -> None:
+        self.verbs.append(("refuse_transfer", call, str(status)))
+
+    def tell_transfer(self, call: str, status: int) -> None:
+        self.verbs.append(("tell_transfer", call, str(status)))
+
+    def refer(self, call: str, to: str, *, replaces_call: str | None = None) -> None:
+        self.verbs.append(("refer", call, to))
 
     def refuse_offer(self, call: str, status: int, *, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.verbs.append(("refuse_offer", call, str(status)))
