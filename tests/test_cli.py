@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from kallglot_media import cli
+from kallglot_media.cli_common import USER_ERROR, plain_errors
 from kallglot_media.errors import SetupError
 from kallglot_media.sip.passwords import HashedPassword
 from kallglot_media.speech.errors import SpeechSetupError
@@ -90,7 +91,7 @@ def test_a_wrong_log_level_names_the_right_ones() -> None:
 
 @pytest.mark.parametrize("kind", [SetupError, SpeechSetupError])
 def test_what_cannot_be_set_up_is_one_line(kind: type[Exception], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as end, cli.plain_errors():
+    with pytest.raises(typer.Exit) as end, plain_errors():
         raise kind("sip.listen udp 127.0.0.1:5060", "port 5060 is in use", "stop what holds it")
     assert end.value.exit_code == 2
     assert capsys.readouterr().err == "sip.listen udp 127.0.0.1:5060: port 5060 is in use; stop what holds it\n"
@@ -109,7 +110,7 @@ def test_what_cannot_be_set_up_inside_a_task_group_is_the_same_line() -> None:
 
 
 def test_our_own_mistakes_keep_their_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), cli.plain_errors():
+    with pytest.raises(ZeroDivisionError), plain_errors():
         raise ZeroDivisionError
 
 
@@ -160,5 +161,5 @@ def test_a_password_becomes_the_hash_that_may_stand_for_it(tmp_path: Path) -> No
     assert made.exit_code == 0
     assert str(HashedPassword.of("pbx", "kallglot", "wonderland")) + "\n" == made.output
     empty = CliRunner().invoke(cli.app, ["users", "hash", "pbx", "--realm", "r"], input="\n")
-    assert empty.exit_code == cli.USER_ERROR
+    assert empty.exit_code == USER_ERROR
     assert "is empty" in empty.output
