@@ -375,7 +375,7 @@ def admission(sip: Sip, trunks: Trunks) -> Callable[[Request, Peer], Decision]:
         if any(address in network for network in sip.allow_from):
             return Accept()
         if passwords:
-            return Challenge(sip.realm, passwords.get)
+            return Challenge(sip.realm, passwords.get, sip.digest_algorithms)
         if source.host not in turned_away and len(turned_away) < MOST_STRANGERS_NAMED:
             turned_away.add(source.host)
             mend = "if it is one of yours, write its network into sip.allow_from, or give it an account"

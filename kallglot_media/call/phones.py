@@ -34,6 +34,7 @@ class Phones:
         granted = sip.registrar
         rules = RegistrarRules(
             realm=sip.realm,
+            algorithms=sip.digest_algorithms,
             min_expires_s=granted.min_expires_s,
             default_expires_s=granted.max_expires_s,
             max_expires_s=granted.max_expires_s,

@@ -49,6 +49,12 @@ class Sip(Settings):
     realm: Annotated[str, Field(min_length=1, max_length=100, pattern=r'^[^"\\\r\n]+$')] = "kallglot"
     """The realm of the digest challenge."""
 
+    digest_algorithms: Annotated[tuple[Literal["MD5", "SHA-256", "SHA-512-256"], ...], Field(min_length=1)] = (
+        "SHA-256",
+        "MD5",
+    )
+    """What passwords are asked for with, all at once. Phones of before 2020 may want MD5 alone: they stop at others."""
+
     trunks: Annotated[tuple[Trunk, ...], Field(examples=[[{"name": "carrier", "hosts": ["sip:sbc.example.com"]}]])] = ()
     """The PBXs and carriers that calls come from and go out over; out over the first one when nobody names another."""
 

@@ -24,6 +24,8 @@ log = logger("trunk")
 
 PING_S = 4.0
 """A host that has not answered OPTIONS for so long is silent: timer F is too long to leave calls waiting."""
+REGISTER_S = 8.0
+"""A registrar that has not answered for so long is passed over, when there is another."""
 SAVE_S = 15.0
 """How often the registrar's file is brought up to date."""
 LOG_OFF_S = 2.0
@@ -153,7 +155,10 @@ class TrunkKeeper:
             registration.unanswered(ask, 480, str(error), self._loop.time())
             self._turn()
             return
-        self._send(registration.make_request(ask, here, peers[0].transport), peers, _answers_to(registration, ask))
+        request = registration.make_request(ask, here, peers[0].transport)
+        name = self._send(request, peers, _answers_to(registration, ask))
+        if name is not None and len(registration.plan.registrars) > 1:
+            self._loop.call_later(REGISTER_S, self._late, name)
 
     async def _ping(self, line: TrunkLine, uri: str) -> None:
         try:

@@ -18,7 +18,7 @@ class _Realm:
 
     def __init__(self, ids: Ids, challenge: Challenge) -> None:
         self.challenge = challenge
-        self.server = DigestServer(ids, challenge.realm, self._password_of)
+        self.server = DigestServer(ids, challenge.realm, self._password_of, algorithms=challenge.algorithms)
 
     def _password_of(self, username: str) -> Password | None:
         return self.challenge.lookup(username)

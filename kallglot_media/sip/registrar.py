@@ -28,7 +28,7 @@ _LONGEST_S = 2**32 - 1
 class RegistrarRules:
     """What is granted.
 
-    realm              of the challenge
+    realm, algorithms  of the challenge
     domains            host parts of addresses that are ours, lower case; empty: every one
     min_expires_s      a shorter wish gets 423
     default_expires_s  when nothing is wished for
@@ -37,6 +37,7 @@ class RegistrarRules:
     """
 
     realm: str = "kallglot"
+    algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     domains: frozenset[str] = frozenset()
     min_expires_s: int = 60
     default_expires_s: int = 3600
@@ -94,7 +95,7 @@ class Registrar:
         self._rules = rules
         self._users = users
         self._freely = freely
-        self._digest = DigestServer(ids, rules.realm, users)
+        self._digest = DigestServer(ids, rules.realm, users, algorithms=rules.algorithms)
         self._bindings: dict[str, list[Binding]] = {}
 
     # ── asked ───────────────────────────────────────────────────────────────────

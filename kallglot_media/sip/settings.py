@@ -56,11 +56,13 @@ class Ignore:
 class Challenge:
     """Let the request in when it is signed for `realm` by somebody whose password `lookup` knows.
 
-    lookup  user name → password, plain or hashed for the realm; None for a stranger
+    lookup      user name → password, plain or hashed for the realm; None for a stranger
+    algorithms  what may be answered with; the same for all challenges of a realm
     """
 
     realm: str
     lookup: Callable[[str], Password | None]
+    algorithms: tuple[str, ...] = ("SHA-256", "MD5")
 
 
 Decision = Accept | Reject | Ignore | Challenge

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ import kallglot_media.phone
 from kallglot_media.speech.models import find_models
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.whisper import WhisperRecognizer
+from tests.support.asterisk import asterisk_version
+from tests.support.matrix import Matrix, versions
 from tests.support.processes import HOST, free_port
 from tests.support.recognise import Ear
 from tests.support.server import Json, Server
@@ -96,3 +100,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def server(place: Place) -> Server:
     """The same server."""
     return place.server
+
+
+REPORT = "KALLGLOT_INTEROP_REPORT"
+"""The environment variable with the file that the matrix is written to; without it none is."""
+MATRIX = Matrix()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note each phase of a test that says which feature it proves."""
+    report = yield
+    for mark in item.iter_markers("feature"):
+        MATRIX.add(mark.args[0], mark.args[1], item.name, report.outcome)
+    return report
+
+
+def pytest_sessionfinish() -> None:
+    """Write the page."""
+    path = os.environ.get(REPORT)
+    if path and MATRIX.rows:
+        today = datetime.now(UTC).date().isoformat()
+        Path(path).write_text(MATRIX.page(versions(asterisk_version()), today), encoding="utf-8")

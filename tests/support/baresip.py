@@ -75,6 +75,8 @@ class Baresip:
     codecs     in order of preference, as baresip writes them
     microphone what it says, at 8 kHz; baresip stops sending where it ends
     port       where it takes calls, when that had to be known before; else a free one
+    account    more of baresip's account line, e.g. ";auth_user=bob;auth_pass=secret;regint=60"
+    registrar  host:port of the address it has there; empty: its own address, without logging on anywhere
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Baresip:
         answer: Literal["auto", "manual"] = "auto",
         account: str = "",
         port: int | None = None,
+        registrar: str = "",
     ) -> None:
         program = need("baresip", "baresip-core")
         self.user, self.transport, self.folder = user, transport, folder
@@ -110,8 +113,8 @@ class Baresip:
         )
         (folder / "contacts").write_text("")
         (folder / "accounts").write_text(
-            f"<sip:{user}@{HOST}:{self.sip_port};transport={transport}>;regint=0;answermode={answer};ptime=20;"
-            f"audio_codecs={codecs}{account}\n"
+            f"<sip:{user}@{registrar or f'{HOST}:{self.sip_port}'};transport={transport}>"
+            f"{'' if registrar else ';regint=0'};answermode={answer};ptime=20;audio_codecs={codecs}{account}\n"
         )
         self.child = Child([program, "-f", str(folder.resolve()), "-v", "-s"], folder / "baresip.log")
         try:

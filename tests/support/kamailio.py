@@ -8,19 +8,25 @@ from typing import Self
 
 from tests.support.processes import HOST, Child, bound, free_port, need, until
 
-CONFIG = Path(__file__).resolve().parents[1] / "interop" / "kamailio" / "kamailio.cfg"
+CONFIGS = Path(__file__).resolve().parents[1] / "interop" / "kamailio"
 
 
 class Kamailio:
-    """A running proxy for these servers ("127.0.0.1:5060", tried in this order)."""
+    """A running Kamailio: a proxy for these servers ("127.0.0.1:5060", tried in this order), or with
+    config="registrar" a provider that phones and servers log on to (users: see registrar.cfg).
 
-    def __init__(self, folder: Path, servers: Sequence[str]) -> None:
+    port  when that had to be known before, or is to be the same again
+    """
+
+    def __init__(
+        self, folder: Path, servers: Sequence[str] = (), *, config: str = "kamailio", port: int | None = None
+    ) -> None:
         program = need("kamailio", "kamailio")
-        folder.mkdir(parents=True)
-        self.port = free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
         lines = [f"1 sip:{server} 0 {len(servers) - index}\n" for index, server in enumerate(servers)]
         (folder / "dispatcher.list").write_text("".join(lines))
-        command = [program, "-DD", "-E", "-f", str(CONFIG), "-Y", str(folder), "-m", "64", "-M", "8"]
+        command = [program, "-DD", "-E", "-f", str(CONFIGS / f"{config}.cfg"), "-Y", str(folder), "-m", "64", "-M", "8"]
         command += ["-A", f"PORT={self.port}", "-A", f'RUNDIR="{folder}"']
         self.child = Child(command, folder / "log")
         until("Kamailio listens", lambda: bound(self.port) or not self.child.alive(), 10.0)
