@@ -52,7 +52,8 @@ bench-call: setup
 # With the peers that make test can do without: Linphone, sipsak, Kamailio.
 interop: setup
 	@scripts/install_peers.sh --all
-	@$(PY) -m pytest -m interop $(TESTS)
+	@scripts/interop_asterisk.sh >/dev/null || echo "interop: without Asterisk"
+	@KALLGLOT_INTEROP_REPORT=docs/interop.md $(PY) -m pytest -m interop $(TESTS)
 
 clean:
 	rm -rf build dist demo-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from tests.support import sipp
 from tests.support.baresip import Baresip
 from tests.support.correlate import match
 from tests.support.kamailio import Kamailio
@@ -128,3 +130,46 @@ def test_a_phone_logs_on_to_us_and_is_called_as_the_agent(tmp_path: Path, transp
             agent.wait_for("CALL_CLOSED")
         last = server.session(count=2)
         assert "session.started" in [event["type"] for event in events(last)]
+
+
+@pytest.fixture(scope="module")
+def registrar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that phones may log on to as `agent`."""
+    settings = {
+        "sip": {
+            "accounts": [{"user": "agent", "password_env": "KALLGLOT_TEST_WORD"}],
+            "registrar": {"enabled": True, "min_expires_s": 60},
+            "digest_algorithms": ["MD5"],
+        }
+    }
+    with Server(tmp_path_factory.mktemp("registrar"), settings=settings, env=WORD) as running:
+        yield running
+
+
+@pytest.mark.feature("SIPp", "REGISTER: right and wrong password, a stranger, 423, unregister")
+@pytest.mark.parametrize(
+    ("user", "password", "expires", "status", "header"),
+    [
+        ("agent", "our-word", "90", "200", "Contact: .*expires=90"),
+        ("agent", "wrong", "90", "401", "WWW-Authenticate: Digest"),
+        ("stranger", "our-word", "90", "401", "WWW-Authenticate: Digest"),
+        ("agent", "our-word", "10", "423", "Min-Expires: 60"),
+        ("agent", "our-word", "0", "200", "Supported: path"),
+    ],
+)
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+def test_register_by_the_book(
+    registrar: Server,
+    tmp_path: Path,
+    transport: Literal["u1", "t1"],
+    user: str,
+    password: str,
+    expires: str,
+    status: str,
+    header: str,
+) -> None:
+    fill = {"EXPIRES": expires, "STATUS": status, "HEADER": header}
+    extra = ("-au", user, "-ap", password)
+    sipp.run(
+        tmp_path, "uac_register", remote=registrar.address, service=user, transport=transport, extra=extra, **fill
+    ).check()

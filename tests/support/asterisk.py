@@ -9,14 +9,17 @@ from typing import Self
 
 import pytest
 
-from tests.support.processes import HOST, Child, bound, free_port, until
+from tests.support.processes import HOST, Child, Late, bound, free_port, until
 
 ROOT = Path(os.environ.get("ASTERISK_ROOT", "/srv/chroots/sid"))
 CONFIGS = Path(__file__).resolve().parents[1] / "interop" / "asterisk"
 
 _MAIN = """\
-[directories](!)
+[directories]
 astetcdir => {folder}
+astmoddir => /usr/lib/x86_64-linux-gnu/asterisk/modules
+astvarlibdir => /usr/share/asterisk
+astdatadir => /usr/share/asterisk
 astdbdir => {folder}
 astkeydir => {folder}
 astagidir => {folder}
@@ -59,7 +62,11 @@ class Asterisk:
         command = ["chroot", str(ROOT), "/usr/sbin/asterisk", "-C", str(folder / "asterisk.conf"), "-f", "-n", "-vvv"]
         self._folder = folder
         self.child = Child(command, folder / "log")
-        until("Asterisk listens", lambda: bound(self.port) or not self.child.alive(), 30.0)
+        try:
+            until("Asterisk listens", lambda: bound(self.port) or not self.child.alive(), 30.0)
+        except Late as late:
+            self.child.stop()
+            raise Late(f"{late}\n{self.child.log[-3000:]}") from None
 
     @property
     def address(self) -> str:

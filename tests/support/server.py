@@ -98,8 +98,9 @@ class Server:
         routes: Sequence[Json] = (),
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        sip_port: int | None = None,
     ) -> None:
-        self.folder, self.sip_port = folder, free_port()
+        self.folder, self.sip_port = folder, sip_port or free_port()
         self.config = write_config(folder, sip_port=self.sip_port, settings=settings, modes=modes, routes=routes)
         self.data = Path(yaml.safe_load(self.config.read_text())["data_dir"])
         self._env, self._prefix = env, prefix
