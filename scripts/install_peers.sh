@@ -9,7 +9,7 @@
 set -eu
 
 core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3 postgresql"
-more="linphone-cli linphone-common sipsak sox kamailio"
+more="linphone-cli linphone-common sipsak sox kamailio debootstrap"
 
 asked=${1:-}
 case "$asked" in
