@@ -53,14 +53,15 @@ class Recovered:
         return Recovered(self.sessions + other.sessions, self.turns + other.turns)
 
 
-async def recover(store: Store, data_dir: Path, tell: Tell | None = None, *, alone: bool = True) -> Recovered:
+async def recover(store: Store, data_dir: Path, tell: Tell | None = None, *, alone: bool | None = None) -> Recovered:
     """Put everything right. Called before the first call is taken.
 
-    alone  no other node uses the database: what is leased to anybody is free again
+    alone  no other node uses the database: what is leased to anybody is free at once, not only when the lease is
+           over; left out: so it is with SQLite
     """
     node = store.settings.node
     await store.write(idempotency.release, node)
-    if alone:
+    if alone or (alone is None and store.is_sqlite):
         await store.write(_free_leases)
     sessions_dir = data_dir / "sessions"
     done = Recovered()

@@ -44,7 +44,8 @@ class Spool:
     """See the module.
 
     counters  held: had to wait; refused: the query raised (a mistake of ours, logged); lost: pushed out by newer ones
-    lost      sessions whose writes were pushed out: `recover.from_folder` has them
+    lost      sessions whose writes were pushed out; when the rest is written, `refill` is called for each:
+              `recover.from_folder` has what was in them
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Spool:
         most: int = MOST_HELD,
         patience_s: float = PATIENCE_S,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        refill: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.lost: set[str] = set()
@@ -61,6 +63,7 @@ class Spool:
         self._most = most
         self._patience_s = patience_s
         self._pause = pause
+        self._refill = refill
         self._held: deque[_Held] = deque()
         self._away = False
         self._filled = asyncio.Event()
@@ -103,9 +106,11 @@ class Spool:
         """Write what is held, for ever."""
         failures = 0
         while True:
-            await self._filled.wait()
+            if not (self.lost and self._refill):
+                await self._filled.wait()
             try:
                 await self._write_some()
+                await self._refill_one()
             except StoreUnavailable as error:
                 if not self._away:
                     self._log.warning("database away, writes wait", why=str(error), waiting=len(self._held))
@@ -126,6 +131,8 @@ class Spool:
     async def _write_some(self) -> None:
         """The oldest writes in one transaction, or, when one of them is a mistake, one by one."""
         some = list(self._held)[:MOST_AT_ONCE]
+        if not some:
+            return
         try:
             await self._store.write(_all, some)
         except StoreUnavailable:
@@ -137,6 +144,17 @@ class Spool:
             return
         for held in some:
             self._gone(held)
+
+    async def _refill_one(self) -> None:
+        """Make good what was pushed out, one session at a time, when nothing else waits."""
+        if self._held or not self.lost or self._refill is None:
+            return
+        session_id = self.lost.pop()
+        try:
+            await self._refill(session_id)
+        except StoreUnavailable:
+            self.lost.add(session_id)
+            raise
 
     async def _write_alone(self, held: _Held) -> None:
         try:

@@ -66,6 +66,11 @@ class Store:
         self._closing = False
         self._writer = asyncio.create_task(self._write_all(), name="store writer")
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite, which one server has for itself; else it is PostgreSQL."""
+        return isinstance(self._driver, SqliteDriver)
+
     def new_id(self, prefix: str) -> str:
         """A sortable id; may be called from any thread."""
         with self._ids_lock:

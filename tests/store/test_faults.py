@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -11,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from kallglot_media.errors import SetupError
 from kallglot_media.random_ids import RandomIds
-from kallglot_media.store import turns
+from kallglot_media.store import endpoints, tables, turns
 from kallglot_media.store.errors import StoreUnavailable
 from kallglot_media.store.settings import StoreSettings
 from kallglot_media.store.store import Store, open_store
@@ -154,6 +156,46 @@ def test_a_full_disk_loses_nothing_that_was_said_to_be_written(tmp_path: Path) -
     for counts in (before, after):
         told, found = map(int, counts.split())
         assert told == found > 10
+
+
+TALK = """
+import asyncio, sys
+from kallglot_media.random_ids import RandomIds
+from kallglot_media.store import events, turns
+from kallglot_media.store.settings import StoreSettings
+from kallglot_media.store.store import open_store
+from kallglot_media.store.turns import Turn
+
+def keep(tx, sequence):
+    turns.add(tx, Turn("s", sequence, "agent", "en", "x" * 100))
+    events.add(tx, "transcript.segment", {"sequence": sequence}, session_id="s")
+
+async def talker(store, first):
+    for sequence in range(first, 1_000_000, 8):
+        await store.write(keep, sequence)
+        print(sequence, flush=True)
+
+async def main():
+    store = await open_store(StoreSettings(f"sqlite:///{sys.argv[1]}"), RandomIds())
+    await asyncio.gather(*(talker(store, first) for first in range(1, 9)))
+
+asyncio.run(main())
+"""
+
+
+async def test_kill_9_loses_no_turn_that_was_told_of_and_no_webhook(lite: Store, file: Path) -> None:
+    await lite.write(endpoints.create, "https://example.com/hook")
+    command = [sys.executable, "-c", TALK, str(file)]
+    talker = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert talker.stdout is not None
+    told = [int(await talker.stdout.readline()) for _ in range(200)]
+    talker.kill()
+    told += [int(line) for line in (await talker.stdout.read()).splitlines() if line.isdigit()][:-1]
+    await talker.wait()
+    kept = {turn.sequence for turn in await lite.read(turns.of_session, "s")}
+    assert set(told) <= kept
+    sent = await lite.read(lambda tx: tx.rows(select(tables.events.c.id)))
+    assert len(sent) == len(kept), "each turn has its webhook, and no webhook is without its turn"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

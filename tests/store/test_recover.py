@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kallglot_media.store import deliveries, endpoints, idempotency, legs, recordings, sessions, turns
+from kallglot_media.store import deliveries, endpoints, events, idempotency, legs, recordings, sessions, turns
 from kallglot_media.store.legs import NewLeg
 from kallglot_media.store.recordings import NewRecording, Recording
 from kallglot_media.store.recover import DETAIL, Recovered, from_folder, recover
@@ -147,14 +147,20 @@ async def test_a_folder_that_makes_no_sense_stops_nothing(store: Store, tmp_path
 
 async def test_leases_and_half_done_requests_are_free_again(store: Store, tmp_path: Path) -> None:
     endpoint = await store.write(endpoints.create, "https://example.com/")
-    from kallglot_media.store import events
-
     await store.write(events.add_test, endpoint)
     assert len(await store.write(deliveries.take_due, 10, 60_000)) == 1
     await store.write(idempotency.begin, "key", "print", "one")
-    await recover(store, tmp_path)
+    await recover(store, tmp_path, alone=True)
     assert len(await store.write(deliveries.take_due, 10, 60_000)) == 1
     assert await store.write(idempotency.begin, "key", "print", "one") == idempotency.Begun()
+
+
+async def test_only_with_sqlite_a_server_knows_that_it_is_alone(store: Store, tmp_path: Path) -> None:
+    endpoint = await store.write(endpoints.create, "https://example.com/")
+    await store.write(events.add_test, endpoint)
+    await store.write(deliveries.take_due, 10, 60_000)
+    await recover(store, tmp_path)
+    assert len(await store.write(deliveries.take_due, 10, 60_000)) == (1 if store.is_sqlite else 0)
 
 
 async def test_what_the_spool_lost_is_taken_from_the_folder_of_a_live_call(store: Store, tmp_path: Path) -> None:

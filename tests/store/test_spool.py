@@ -106,6 +106,30 @@ async def test_it_does_not_grow_without_end_and_says_whose_writes_went(store: St
     assert await store.read(turns.count, "sess_1") == 3
 
 
+async def test_what_was_pushed_out_is_made_good_from_the_folders(store: Store) -> None:
+    refilled: list[str] = []
+    done = asyncio.Event()
+
+    async def refill(session_id: str) -> None:
+        refilled.append(session_id)
+        if session_id == "sess_0" and refilled.count("sess_0") == 1:
+            raise StoreUnavailable("away again")
+        if len(refilled) == 3:
+            done.set()
+
+    async with running(store, patience_s=0, most=1, refill=refill) as spool:
+        away = Away(store)
+        away.take()
+        for number in range(2):
+            await spool.keep(f"sess_{number}", turns.add, said(number))
+        spool.lost.add("sess_x")
+        away.give_back()
+        async with asyncio.timeout(10):
+            await done.wait()
+        assert spool.lost == set()
+    assert sorted(refilled) == ["sess_0", "sess_0", "sess_x"]
+
+
 async def test_a_caller_whose_write_is_pushed_out_is_told(store: Store) -> None:
     async with running(store, patience_s=60, most=1) as spool:
         Away(store).take()
