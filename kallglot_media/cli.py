@@ -23,7 +23,8 @@ from kallglot_media.cli_common import (
     out,
     plain_errors,
 )
-from kallglot_media.cli_store import keys_app, sessions_app, webhooks_app
+from kallglot_media.cli_sessions import sessions_app
+from kallglot_media.cli_store import keys_app, webhooks_app
 from kallglot_media.config import Config, ConfigErrors, check_file, load_config
 from kallglot_media.errors import SetupError
 

@@ -1,10 +1,10 @@
-"""`kallglot-media keys`, `sessions` and `webhooks`: what is in the store, also while no server runs."""
+"""`kallglot-media keys` and `webhooks`: what is in the store, also while no server runs."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +19,11 @@ from kallglot_media.config import Config, load_config
 
 if TYPE_CHECKING:
     from kallglot_media.store.keys import ApiKey
-    from kallglot_media.store.sessions import Session
     from kallglot_media.store.store import Store
 
 T = TypeVar("T")
 
 keys_app = typer.Typer(help="Who may use the API.", no_args_is_help=True)
-sessions_app = typer.Typer(help="Sessions, running and past.", no_args_is_help=True)
 webhooks_app = typer.Typer(help="Where events are sent.", no_args_is_help=True)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The server.yaml.")]
@@ -55,19 +53,22 @@ def with_store(config: Path, use: Callable[[Config, Store], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """For machines."""
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _when(ms: int | None) -> str:
+def when(ms: int | None) -> str:
+    """A time for people, in UTC; "" for None."""
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    table = Table(*names, box=None, pad_edge=False)
+def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Rows under names, for people."""
+    made = Table(*names, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-    return table
+        made.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
+    return made
 
 
 # ── keys ─────────────────────────────────────────────────────────────────────────
@@ -102,7 +103,7 @@ def keys_create(
     with plain_errors():
         made = with_store(config, use)
         if as_json:
-            _print_json(_key_json(made.key, store_now_ms()) | {"token": made.token})
+            print_json(_key_json(made.key, store_now_ms()) | {"token": made.token})
             return
         out.print(made.token)
         err.print(f"key {made.key.id} for {escape(name)}; keep it safe: it is not shown again")
@@ -117,7 +118,7 @@ def keys_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
         now_ms = store_now_ms()
         found = with_store(config, lambda _, store: store.read(keys.every))
         if as_json:
-            _print_json([_key_json(key, now_ms) for key in found])
+            print_json([_key_json(key, now_ms) for key in found])
             return
         rows = [
             (
@@ -126,12 +127,12 @@ def keys_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
                 key.name,
                 key.state(now_ms),
                 "all" if key.scopes == keys.SCOPES else " ".join(key.scopes),
-                _when(key.last_used_at_ms),
-                _when(key.expires_at_ms),
+                when(key.last_used_at_ms),
+                when(key.expires_at_ms),
             )
             for key in found
         ]
-        out.print(_table(("id", "key", "name", "state", "scopes", "last used", "expires"), rows))
+        out.print(table(("id", "key", "name", "state", "scopes", "last used", "expires"), rows))
 
 
 @keys_app.command("revoke")
@@ -155,7 +156,7 @@ def keys_revoke(
         if revoked is None:
             raise UserError(f"{key}: there is no such key; see kallglot-media keys list")
         if as_json:
-            _print_json(_key_json(revoked, store_now_ms()))
+            print_json(_key_json(revoked, store_now_ms()))
         else:
             out.print(f"revoked {revoked.id} ({escape(revoked.name)})")
 
@@ -171,101 +172,6 @@ def _key_json(key: ApiKey, now_ms: int) -> dict[str, Any]:
     return asdict(key) | {"scopes": list(key.scopes), "state": key.state(now_ms)}
 
 
-# ── sessions ─────────────────────────────────────────────────────────────────────
-
-
-@sessions_app.command("list")
-def sessions_list(
-    status: Annotated[str | None, typer.Option(help="created, active or ended.")] = None,
-    mode: Annotated[str | None, typer.Option(help="Only sessions of this mode.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
-    after: Annotated[str | None, typer.Option(help="Older than this session.")] = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    as_json: JsonOption = False,
-) -> None:
-    """Sessions, newest first."""
-    from kallglot_media.store import sessions
-    from kallglot_media.store.page import Page
-
-    with plain_errors():
-        if status is not None and status not in sessions.STATUSES:
-            raise UserError(f"--status: is '{status}'; write one of: {', '.join(sessions.STATUSES)}")
-        page = Page(limit, starting_after=after)
-        found = with_store(config, lambda _, store: store.read(sessions.page, page, status=status, mode=mode))
-        if as_json:
-            _print_json({"data": [asdict(session) for session in found.items], "has_more": found.has_more})
-            return
-        rows = [
-            (one.id, one.mode, one.status, _when(one.created_at_ms), _lasted(one), one.end_reason)
-            for one in found.items
-        ]
-        out.print(_table(("id", "mode", "status", "created", "lasted", "end"), rows))
-        if found.has_more:
-            out.print(f"more: --after {found.items[-1].id}")
-
-
-@sessions_app.command("show")
-def sessions_show(
-    session_id: Annotated[str, typer.Argument(metavar="SESSION")],
-    words: Annotated[bool, typer.Option("--words", help="What was said, too.")] = False,
-    config: ConfigOption = DEFAULT_CONFIG,
-    as_json: JsonOption = False,
-) -> None:
-    """One session: its parties, its recordings, and with --words its transcript."""
-    with plain_errors():
-        found = with_store(config, lambda _, store: store.read(_everything_of, session_id))
-        if found is None:
-            raise UserError(f"{session_id}: there is no such session; see kallglot-media sessions list")
-        if not words:
-            found["turns"] = len(found["turns"])
-        if as_json:
-            _print_json(found)
-            return
-        for name, value in found["session"].items():
-            if value not in (None, {}, ""):
-                out.print(f"{name:<18} {escape(_when(value) if name.endswith('_at_ms') else str(value))}")
-        for leg in found["legs"]:
-            out.print(f"leg                {escape(_leg_line(leg))}")
-        for recording in found["recordings"]:
-            out.print(
-                f"recording          {recording['channel']} {recording['status']} {escape(recording['path'] or '')}"
-            )
-        if not words:
-            out.print(f"turns              {found['turns']}")
-            return
-        for turn in found["turns"]:
-            said = f"{turn['speaker']} ({turn['language']}): {turn['text']}"
-            out.print(escape(f"[{turn['start_ms'] / 1000:8.2f}] {said}"))
-            if turn["translation_text"]:
-                out.print(escape(f"{'→ ' + turn['translation_language']:>20}: {turn['translation_text']}"))
-
-
-def _everything_of(tx: Any, session_id: str) -> dict[str, Any] | None:
-    from kallglot_media.store import legs, recordings, sessions, turns
-
-    session = sessions.get(tx, session_id)
-    if session is None:
-        return None
-    parts: Mapping[str, Sequence[Any]] = {
-        "legs": legs.of_session(tx, session_id),
-        "recordings": recordings.of_session(tx, session_id),
-        "turns": turns.of_session(tx, session_id),
-    }
-    return {"session": asdict(session)} | {name: [asdict(one) for one in some] for name, some in parts.items()}
-
-
-def _leg_line(leg: Mapping[str, Any]) -> str:
-    failed = f" ({leg['sip_status']})" if leg["sip_status"] else ""
-    return f"{leg['role']} {leg['direction']} {leg['status']}{failed} {leg['to_uri'] or leg['from_uri'] or ''}"
-
-
-def _lasted(session: Session) -> str:
-    if session.duration_ms is None:
-        return ""
-    minutes, seconds = divmod(session.duration_ms // 1000, 60)
-    return f"{minutes}:{seconds:02d}"
-
-
 # ── webhooks ─────────────────────────────────────────────────────────────────────
 
 
@@ -279,10 +185,10 @@ def webhooks_test(
     with plain_errors():
         results = with_store(config, lambda loaded, store: _test_endpoints(loaded, store, endpoint_id))
         if as_json:
-            _print_json(results)
+            print_json(results)
         else:
             rows = [(one["url"], one["status"], f"{one['took_ms']} ms", one["error"] or "accepted") for one in results]
-            out.print(_table(("endpoint", "status", "took", ""), rows))
+            out.print(table(("endpoint", "status", "took", ""), rows))
         if any(one["error"] for one in results):
             raise typer.Exit(USER_ERROR)
 

@@ -16,6 +16,7 @@ from kallglot_media.api.parts import Parts
 from kallglot_media.api.rate_limit import RateLimit
 from kallglot_media.api.serve import ApiServer
 from kallglot_media.api.sessions import restore
+from kallglot_media.backing import embedder_of, guard_of, open_store_of, retention_of
 from kallglot_media.call.desk import Desk
 from kallglot_media.call.lobby import Lobby
 from kallglot_media.call.registry import Registry
@@ -33,9 +34,7 @@ from kallglot_media.store import secrets
 from kallglot_media.store.keyring import KeyRing
 from kallglot_media.store.recover import from_folder, recover
 from kallglot_media.store.retention import Retention
-from kallglot_media.store.settings import RetentionSettings, StoreSettings, sqlite_url
-from kallglot_media.store.store import Store, open_store
-from kallglot_media.webhooks.guard import Guard
+from kallglot_media.store.store import Store
 from kallglot_media.webhooks.post import HttpPost
 from kallglot_media.webhooks.sender import WebhookSender
 
@@ -59,23 +58,25 @@ class Office:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """The store, and in it what a crash left open. Call it after the folders were repaired. Raises SetupError."""
-        settings = StoreSettings(sqlite_url(self._data_dir))
-        self.store = await open_store(settings, self._ids)
+        self.store = await open_store_of(self._config, self._ids)
         stack.push_async_callback(self.store.close)
-        self.house = House(settings.node, self._config.server.api.public_url or "")
+        self.house = House(self.store.settings.node, self._config.server.api.public_url or "")
         await recover(self.store, self._data_dir, Teller(self.house))
 
     async def attend(self, stack: AsyncExitStack, registry: Registry, router: Router, health: ServerHealth) -> None:
         """From now on everything that happens is written down, told, and can be asked for. Raises SetupError."""
         server = self._config.server
         self._health = health
-        ledger = Ledger(self.store, registry.world.bus, self.house)
+        ledger = Ledger(self.store, registry.world.bus, self.house, self.take_folder)
         stack.push_async_callback(ledger.close, LAST_ENTRIES_S)
-        post = HttpPost(Guard())
+        post = HttpPost(guard_of(self._config))
         stack.push_async_callback(post.close)
         self._run(stack, WebhookSender(self.store, post).run(), "webhooks")
-        self._run(stack, DocumentReader(self.store).run(), "documents")
-        self._run(stack, Retention(self.store, RetentionSettings(), self._data_dir).run(), "retention")
+        embedder = embedder_of(self._config)
+        if embedder is not None:
+            stack.push_async_callback(embedder.close)
+        self._run(stack, DocumentReader(self.store, embedder).run(), "documents")
+        self._run(stack, Retention(self.store, retention_of(self._config), self._data_dir).run(), "retention")
         desk = Desk(
             self._config,
             router,
@@ -111,7 +112,7 @@ class Office:
             self._health.plane = stats
 
     async def take_folder(self, session_id: str) -> None:
-        """A session's recording was repaired after its end: the store hears of it."""
+        """The store hears of what only the session's folder has: after a repair, or when too much waited for it."""
         await from_folder(self.store, self._data_dir / "sessions", session_id, Teller(self.house))
 
     def close_lobby(self, why: str) -> None:

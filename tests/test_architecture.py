@@ -50,8 +50,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         {"call", "ledger", "store", "knowledge", "webhooks", "analysis", "config", "audio", "modes", "log"}
     ),
     "office": frozenset(
-        {"api", "ledger", "call", "store", "knowledge", "webhooks", "analysis", "config", "log", "media.link"}
-        | {"media.messages", "speech.pool"}
+        {"backing", "api", "ledger", "call", "store", "knowledge", "webhooks", "analysis", "config", "log"}
+        | {"media.link", "media.messages", "speech.pool"}
     ),
     "server": frozenset(
         {"office", "net", "call", "config", "media", "speech", "sip", "rtp.jitter", "log", "random_ids", "modes"}

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
@@ -126,15 +127,25 @@ def test_sessions_are_listed_and_shown(run: Callable[..., Result], store: Callab
     )
 
 
+@dataclass
+class Hook:
+    """A receiver in a thread; it answers the statuses of `answers`, then 200."""
+
+    url: str = ""
+    answers: list[int] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+
 @pytest.fixture
-def hook() -> Iterator[tuple[str, list[int]]]:
-    """A receiver in a thread; it answers the statuses of the list, then 200."""
-    answers: list[int] = []
+def hook() -> Iterator[Hook]:
+    """A running receiver."""
+    here = Hook()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(answers.pop(0) if answers else 200)
+            here.requests.append((self.path, dict(self.headers.items())))
+            self.send_response(here.answers.pop(0) if here.answers else 200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -143,22 +154,52 @@ def hook() -> Iterator[tuple[str, list[int]]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", answers
+    here.url = f"http://127.0.0.1:{server.server_port}"
+    yield here
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-@pytest.mark.loopback
-def test_webhooks_are_tried_out(
-    run: Callable[..., Result], store: Callable[..., Any], hook: tuple[str, list[int]]
+def test_a_session_is_ended_in_the_store_when_no_server_runs(
+    run: Callable[..., Result], store: Callable[..., Any], config: Path
 ) -> None:
-    url, answers = hook
-    endpoint = store(lambda tx: endpoints.create(tx, url, ["recording.failed"]))
+    config.write_text(config.read_text("utf-8") + "api: {port: 1}\n", encoding="utf-8")
+    session_id = store(lambda tx: sessions.create(tx, NewSession(mode="ai_agent"))).id
+    refused = run("sessions", "end", session_id)
+    assert refused.exit_code == 2
+    assert "no server answers at http://127.0.0.1:1" in refused.stderr
+    assert "--offline" in refused.stderr
+    ended = json.loads(run("sessions", "end", session_id, "--offline", "--json").stdout)
+    assert (ended["status"], ended["end_reason"]) == ("ended", "explicit_end")
+    assert "ended: explicit_end" in run("sessions", "end", session_id).stdout, "ended already: nobody is asked"
+    assert run("sessions", "end", "sess_nobody").exit_code == 2
+    assert store(keys.every) == (), "its key was for a moment"
+
+
+@pytest.mark.loopback
+def test_a_running_server_is_asked_with_a_key_of_its_own(
+    run: Callable[..., Result], store: Callable[..., Any], hook: Hook
+) -> None:
+    session_id = store(lambda tx: sessions.create(tx, NewSession(mode="ai_agent"))).id
+    assert run("sessions", "end", session_id, "--url", hook.url).exit_code == 0
+    (path, headers) = hook.requests[0]
+    assert path == f"/v1/sessions/{session_id}/end"
+    token = headers["Authorization"].removeprefix("Bearer ")
+    assert store(lambda tx: keys.check(tx, token)).refusal == "invalid", "its key was for a moment"
+    hook.answers.append(403)
+    refused = run("sessions", "end", session_id, "--url", hook.url)
+    assert refused.exit_code == 2
+    assert "answered 403" in refused.stderr
+
+
+@pytest.mark.loopback
+def test_webhooks_are_tried_out(run: Callable[..., Result], store: Callable[..., Any], hook: Hook) -> None:
+    endpoint = store(lambda tx: endpoints.create(tx, hook.url, ["recording.failed"]))
     good = run("webhooks", "test")
     assert good.exit_code == 0, good.output
     assert "accepted" in good.stdout
-    answers.append(503)
+    hook.answers.append(503)
     bad = run("webhooks", "test", endpoint.id, "--json")
     assert bad.exit_code == 2
     (result,) = json.loads(bad.stdout)

@@ -7,6 +7,7 @@ transcript.jsonl) before it gets here, so a crash loses none; `store.recover` ta
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kallglot_media.call import events as e
@@ -21,10 +22,15 @@ from kallglot_media.store.tx import Tx
 
 
 class Ledger:
-    """See the module. Make it before the first session, close() it after the last."""
+    """See the module. Make it before the first session, close() it after the last.
 
-    def __init__(self, store: Store, bus: Bus, house: House) -> None:
-        self.spool = Spool(store)
+    refill  called for a session whose entries had to be dropped while the database was away
+    """
+
+    def __init__(
+        self, store: Store, bus: Bus, house: House, refill: Callable[[str], Awaitable[object]] | None = None
+    ) -> None:
+        self.spool = Spool(store, refill=refill)
         self.house = house
         self._keeps: dict[str, bool] = {}
         self._tasks: set[asyncio.Task[Any]] = set()

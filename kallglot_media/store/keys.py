@@ -124,6 +124,11 @@ def revoke(tx: Tx, id_or_prefix: str) -> ApiKey | None:
     return None if row is None else _made(row)
 
 
+def delete(tx: Tx, key_id: str) -> None:
+    """Take a key out without a trace: one that was made for a moment."""
+    tx.run(_t.delete().where(_t.c.id == key_id))
+
+
 def every(tx: Tx) -> tuple[ApiKey, ...]:
     """All keys, oldest first."""
     return tuple(_made(row) for row in tx.all(select(_t).order_by(_t.c.id)))
