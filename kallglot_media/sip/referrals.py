@@ -34,12 +34,14 @@ class TheirReferral:
         self._event = EVENT
         self._any_before = False
         self._told: bytes = b""
-        self._in_flight = 0
+        self._waiting: tuple[str, bytes] | None = None
+        self._in_flight = False
+        self._is_last = False
 
     @property
     def is_open(self) -> bool:
         """Whether news are still to be sent, or on their way."""
-        return self._dialog is not None or self._in_flight > 0
+        return self._dialog is not None or self._in_flight
 
     def ask(self, incoming: Incoming, dialog: Dialog, now_s: float) -> None:
         """A REFER came: the user has to accept or refuse it."""
@@ -50,12 +52,13 @@ class TheirReferral:
             self._wire.count(f"malformed_{wrong.kind}")
             refuse(self._wire, incoming, 400, now_s, reason=f"Bad Request ({wrong})")
             return
-        if self._asked is not None or self._dialog is not None:
+        if self._asked is not None or self.is_open:
             self._wire.count("refer_while_one_is_open")
             refuse(self._wire, incoming, 491, now_s)
             return
         self._asked = incoming
         self._dialog = dialog
+        self._is_last = False
         # 2.4.6: "If more than one REFER is issued in the same dialog, … the id parameter" tells them apart.
         self._event = f"{EVENT};id={request.cseq.number}" if self._any_before else EVENT
         self._any_before = True
@@ -88,14 +91,14 @@ class TheirReferral:
 
     def tell(self, status: int, reason: str | None, now_s: float) -> None:
         """How the call that was asked for is doing; a final status ends the news. Nothing when nobody waits for it."""
-        if self._asked is not None or self._dialog is None:
+        if self._asked is not None or self._dialog is None or self._is_last:
             return
         self._told = make_sipfrag(status, reason)
         if status < 200:
-            self._notify(f"active;expires={EXPIRES_S}", now_s)
+            self._queue(f"active;expires={EXPIRES_S}", now_s)
         else:
-            self._notify("terminated;reason=noresource", now_s)
-            self._end()
+            self._is_last = True
+            self._queue("terminated;reason=noresource", now_s)
 
     def on_timer(self, name: str, now_s: float) -> bool:
         """False when it is not one of these timers."""
@@ -103,8 +106,8 @@ class TheirReferral:
             self._wire.count("refer_not_answered_by_us")
             self.refuse(500, now_s)
         elif name == _THEIRS:
-            self._notify("terminated;reason=timeout", now_s)
-            self._end()
+            self._is_last = True
+            self._queue("terminated;reason=timeout", now_s)
         else:
             return False
         return True
@@ -123,24 +126,32 @@ class TheirReferral:
         with_headers(response, [("Contact", self._wire.contact(incoming.source))], headers)
         self._wire.respond(incoming, response, now_s)
 
-    def _notify(self, state: str, now_s: float) -> None:
-        if self._dialog is None:
+    def _queue(self, state: str, now_s: float) -> None:
+        """One NOTIFY after the other: two at once may overtake each other. The last of those waiting counts."""
+        self._waiting = (state, self._told)
+        if not self._in_flight:
+            self._notify(now_s)
+
+    def _notify(self, now_s: float) -> None:
+        if self._dialog is None or self._waiting is None:
             return
+        (state, body), self._waiting = self._waiting, None
         headers = [("Event", self._event), ("Subscription-State", state)]
-        self._in_flight += 1
+        self._in_flight = True
         self._requests.send(
-            self._dialog, "NOTIFY", now_s, self._notified, headers=headers, body=self._told, content_type=SIPFRAG
+            self._dialog, "NOTIFY", now_s, self._notified, headers=headers, body=body, content_type=SIPFRAG
         )
 
     def _notified(self, outcome: Outcome, now_s: float) -> None:
         """RFC 6665 4.2.2: a 481, or no answer at all, "MUST remove" the subscription."""
-        self._in_flight -= 1
-        if outcome.status in (405, 408, 481, 489, 501):
+        self._in_flight = False
+        if outcome.status in (405, 408, 481, 489, 501) or (self._is_last and self._waiting is None):
             self._end()
+        self._notify(now_s)
         self._wire.set_timer(self._call, _ASKED, None)  # so that the agent looks whether the call is over
 
     def _end(self) -> None:
-        self._dialog = None
+        self._dialog = self._waiting = None
         self._wire.set_timer(self._call, _THEIRS, None)
 
 

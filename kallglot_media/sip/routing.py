@@ -115,6 +115,8 @@ def peer_of(uri: Uri, flow: Peer) -> Peer | None:
     transport = "tls" if uri.scheme == "sips" else (uri.param("transport") or "").lower()
     if transport not in DEFAULT_PORTS:
         transport = flow.transport if same_host(host, flow.host) else "udp"
+    elif transport == "ws" and flow.transport == "wss":
+        transport = "wss"  # see own_contact: URIs say "ws" of both
     same_side = transport == flow.transport and (":" in host) == (":" in flow.host)
     return Peer(transport, host, uri.port or DEFAULT_PORTS[transport], local=flow.local if same_side else "")
 
