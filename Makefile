@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONFIG ?= configs/server.yaml
 TESTS ?=
 
-.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call interop clean
+.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-store interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,6 +48,9 @@ bench-demo: setup
 
 bench-call: setup
 	@$(PY) scripts/bench_call.py
+
+bench-store: setup
+	@$(PY) scripts/bench_store.py
 
 # With the peers that make test can do without: Linphone, sipsak, Kamailio.
 interop: setup

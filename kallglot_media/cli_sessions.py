@@ -44,7 +44,7 @@ def sessions_list(
         rows = [
             (one.id, one.mode, one.status, when(one.created_at_ms), _lasted(one), one.end_reason) for one in found.items
         ]
-        out.print(table(("id", "mode", "status", "created", "lasted", "end"), rows))
+        out.print(escape(table(("id", "mode", "status", "created", "lasted", "end"), rows)))
         if found.has_more:
             out.print(f"more: --after {found.items[-1].id}")
 

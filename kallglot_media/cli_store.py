@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from kallglot_media.cli_common import DEFAULT_CONFIG, USER_ERROR, JsonOption, UserError, err, out, plain_errors
 from kallglot_media.config import Config, load_config
@@ -63,12 +62,11 @@ def when(ms: int | None) -> str:
     return "" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Rows under names, for people."""
-    made = Table(*names, box=None, pad_edge=False)
-    for row in rows:
-        made.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-    return made
+def table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Rows under names, for people. Never cut to the terminal's width: ids are there to be copied."""
+    lines = [list(names), *(["" if cell is None else str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(names))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 # ── keys ─────────────────────────────────────────────────────────────────────────
@@ -132,7 +130,7 @@ def keys_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False
             )
             for key in found
         ]
-        out.print(table(("id", "key", "name", "state", "scopes", "last used", "expires"), rows))
+        out.print(escape(table(("id", "key", "name", "state", "scopes", "last used", "expires"), rows)))
 
 
 @keys_app.command("revoke")
@@ -188,7 +186,7 @@ def webhooks_test(
             print_json(results)
         else:
             rows = [(one["url"], one["status"], f"{one['took_ms']} ms", one["error"] or "accepted") for one in results]
-            out.print(table(("endpoint", "status", "took", ""), rows))
+            out.print(escape(table(("endpoint", "status", "took", ""), rows)))
         if any(one["error"] for one in results):
             raise typer.Exit(USER_ERROR)
 
