@@ -48,6 +48,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "ledger": frozenset({"call", "store", "media.messages", "modes", "log"}),
     "api": frozenset(
         {"call", "ledger", "store", "knowledge", "webhooks", "analysis", "config", "audio", "modes", "log"}
+        | {"media.export", "media.track_files"}
     ),
     "office": frozenset(
         {"backing", "api", "ledger", "call", "store", "knowledge", "webhooks", "analysis", "config", "log"}
