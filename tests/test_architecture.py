@@ -93,7 +93,9 @@ IMPURE_CALLS = ("open", "print", "input", "breakpoint", "exec", "eval")
 
 LONGEST_FILE_LINES = 420
 LONGEST_FUNCTION_LINES = 60
-LONGER_FOR_A_REASON: Mapping[str, str] = {}
+LONGER_FOR_A_REASON: Mapping[str, str] = {
+    "media/messages.py": "all that control and media say to each other, read in one go: values without behaviour",
+}
 """File or file:function -> why it is better in one piece."""
 
 

@@ -29,6 +29,8 @@ class SegmentRules:
     longest_ms      an utterance is cut here, at the quietest place of its last second
     shortest_ms     less speech than this is a click, not an utterance
     floor_dbfs      frames quieter than this are never speech
+    partial_ms      while somebody speaks, what is new is told this often (`Grew`); 0: not at all
+    pause_ms        with partial_ms: a silence of this length within an utterance is told at once
     """
 
     aggressiveness: int = 2
@@ -39,6 +41,8 @@ class SegmentRules:
     longest_ms: int = 15_000
     shortest_ms: int = 120
     floor_dbfs: float = -50.0
+    partial_ms: int = 0
+    pause_ms: int = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,22 @@ class Started:
     """Speech is believed; it began at `at_sample`. Not said again after a cut at longest_ms."""
 
     at_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grew:
+    """An utterance goes on. After one that was cut at longest_ms, the next begins anew at the cut.
+
+    pcm                int16, what is new since the last of these
+    first_sample       position of pcm[0]; that of an utterance's first one is the utterance's own
+    speech_end_sample  end of the last speech frame so far
+    paused             the talker has just been silent for pause_ms
+    """
+
+    pcm: Pcm16
+    first_sample: int
+    speech_end_sample: int
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +92,7 @@ class Dropped:
     speech_ms: int
 
 
-SegmentEvent = Started | Ended | Dropped
+SegmentEvent = Started | Grew | Ended | Dropped
 
 
 class _Piece(NamedTuple):
@@ -84,7 +104,7 @@ class _Piece(NamedTuple):
 
 
 class Segmenter:
-    """Frames of one leg in, `Started`, `Ended` and `Dropped` out.
+    """Frames of one leg in, `Started`, `Grew`, `Ended` and `Dropped` out.
 
     Hysteresis: to start, speech frames must outnumber silent ones by start_ms (each silent
     frame takes one back); to go on, two speech frames in a row are needed, so that a click in
@@ -99,6 +119,12 @@ class Segmenter:
         self._tail_samples = samples_of(rules.tail_ms, rate_hz)
         self._longest_samples = samples_of(max(rules.longest_ms, 2 * FRAME_MS), rate_hz)
         self._lead_samples = samples_of(rules.lead_ms, rate_hz)
+        self._partial_samples = samples_of(rules.partial_ms, rate_hz)
+        self._pause_samples = samples_of(rules.pause_ms, rate_hz)
+        self._told_to = 0  # the end of what Grew has told
+        self._told_speech_end = 0
+        self._told_pieces = 0  # of _pieces
+        self._pause_told = False
         self._before: deque[_Piece] = deque()  # idle: the newest sound, lead-in and what may be speech
         self._before_samples = 0
         self._evidence = 0  # idle: speech frames minus silent ones
@@ -117,12 +143,6 @@ class Segmenter:
     def in_speech(self) -> bool:
         """Whether an utterance is under way."""
         return self._pieces is not None
-
-    def so_far(self) -> Ended | None:
-        """A copy of the utterance under way, for partial results; ended_by is "open"."""
-        if self._pieces is None:
-            return None
-        return Ended(_join(self._pieces), self._first_sample, self._speech_end, "open")
 
     def push(
         self, frame: Pcm16, is_speech: bool, first_sample: int, level_dbfs: float | None = None
@@ -194,6 +214,8 @@ class Segmenter:
         self._speech_samples = sum(len(piece.pcm) for piece in self._pieces if piece.is_speech)
         self._run = 1
         self._carried = False
+        self._told_to, self._told_pieces, self._told_speech_end = self._first_sample, 0, 0
+        self._pause_told = False
         self._forget_before()
 
     def _go_on(self, piece: _Piece, first_sample: int, events: list[SegmentEvent]) -> None:
@@ -214,6 +236,23 @@ class Segmenter:
             self._finish("silence", events)
         elif self._samples >= self._longest_samples:
             self._cut(events)
+        elif self._partial_samples:
+            self._tell_growth(end, events)
+
+    def _tell_growth(self, end: int, events: list[SegmentEvent]) -> None:
+        """Every partial_ms while there is new speech, and at once where a pause begins; never for a click."""
+        assert self._pieces is not None
+        if self._speech_end > self._told_speech_end:
+            self._pause_told = False
+        paused = not self._pause_told and end - self._speech_end >= self._pause_samples
+        due = end - self._told_to >= self._partial_samples and self._speech_end > self._told_speech_end
+        enough = self._carried or self._speech_samples * 1000 >= self._rules.shortest_ms * self._rate_hz
+        if not enough or not (due or paused):
+            return
+        new = self._pieces[self._told_pieces :]
+        events.append(Grew(_join(new), self._told_to, self._speech_end, paused))
+        self._pause_told = self._pause_told or paused
+        self._told_to, self._told_pieces, self._told_speech_end = end, len(self._pieces), self._speech_end
 
     # ── the end ──────────────────────────────────────────────────────────────────
 
@@ -258,6 +297,7 @@ class Segmenter:
         self._speech_end = rest_speech_end
         self._speech_samples = sum(len(piece.pcm) for piece in rest if piece.is_speech)
         self._carried = True
+        self._told_to, self._told_pieces, self._told_speech_end = cut_sample, 0, 0
 
     def _quietest_place(self) -> int:
         """In samples from the start of the utterance; never its first or last piece, so both parts have sound."""

@@ -101,12 +101,24 @@ class SpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class PartialTranscript:
-    """What a party seems to be saying; a later one, or the final, replaces it."""
+    """What a party seems to be saying; a later one, or a final that ends at start_ms or later, replaces it.
+
+    text      all words since start_ms that are in no final yet
+    stable    the beginning of `text` on which two successive hypotheses agree: it hardly changes any more
+    start_ms  where these words begin
+    """
 
     session_id: str
     party: Party
     text: str
     language: str | None
+    stable: str = ""
+    start_ms: int = 0
+
+    @property
+    def unstable(self) -> str:
+        """The rest of `text`, which may still change."""
+        return self.text[len(self.stable) :].lstrip()
 
 
 @dataclass(frozen=True, slots=True)

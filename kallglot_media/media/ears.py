@@ -8,10 +8,10 @@ from kallglot_media.audio.conceal import Concealer, history_samples
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.noise import comfort_noise
 from kallglot_media.audio.pcm import Pcm16
-from kallglot_media.audio.segment import Ended, SegmentEvent, Started
+from kallglot_media.audio.segment import Ended, Grew, SegmentEvent, Started
 from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.leg import MOST_MADE_UP_FRAMES, Leg
-from kallglot_media.media.messages import FromMedia, SpeechStarted, Utterance
+from kallglot_media.media.messages import FromMedia, SpeechGrew, SpeechStarted, Utterance
 from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, SILENCE, Rows
 
 _QUIET_DBFS = -50.0  # softer: the jitter buffer may drop or add a frame unheard
@@ -75,7 +75,7 @@ class Ears:
         self._rows.forget()
 
     def cut(self, heard: Pcm16, tick: int) -> list[FromMedia]:
-        """SpeechStarted and Utterance of the legs that are listened to."""
+        """SpeechStarted, SpeechGrew and Utterance of the legs that are listened to."""
         if not self._listening:
             return []
         events: list[FromMedia] = []
@@ -146,5 +146,8 @@ def as_messages(leg: Leg, piece: SegmentEvent) -> list[FromMedia]:
     if isinstance(piece, Ended):
         pcm = piece.pcm.astype("<i2").tobytes()
         return [Utterance(leg.leg_id, pcm, RATE_HZ, piece.first_sample, piece.speech_end_sample, piece.ended_by)]
+    if isinstance(piece, Grew):
+        pcm = piece.pcm.astype("<i2").tobytes()
+        return [SpeechGrew(leg.leg_id, pcm, RATE_HZ, piece.first_sample, piece.speech_end_sample, piece.paused)]
     leg.counters["clicks"] += 1
     return []

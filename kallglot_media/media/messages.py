@@ -261,6 +261,24 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechGrew:
+    """What somebody has said since the last of these, while they still speak (SegmentRules.partial_ms).
+
+    pcm                int16 little-endian mono at rate_hz; the first one of an utterance has its lead-in
+    first_sample       position of pcm[0]; where it is not the end of the one before, an utterance begins
+    speech_end_sample  end of the last speech frame so far
+    paused             the talker has just been silent for SegmentRules.pause_ms
+    """
+
+    leg_id: str
+    pcm: bytes
+    rate_hz: int
+    first_sample: int
+    speech_end_sample: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """Somebody said something.
 
@@ -391,6 +409,7 @@ FromMedia = (
     LegOpened
     | LegRefused
     | SpeechStarted
+    | SpeechGrew
     | Utterance
     | StreamAudioOut
     | PlayoutStarted

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from kallglot_media.audio.pcm import Pcm16
-from kallglot_media.audio.segment import Dropped, Ended, Segmenter, SegmentEvent, SegmentRules, Started
+from kallglot_media.audio.segment import Dropped, Ended, Grew, Segmenter, SegmentEvent, SegmentRules, Started
 
 FRAME = 160
 RULES = SegmentRules()
@@ -133,16 +133,47 @@ def test_a_cut_in_the_silence_behind_the_speech_leaves_no_second_utterance() -> 
     assert len([event for event in events if isinstance(event, Ended)]) == 1
 
 
-def test_so_far_is_the_utterance_under_way() -> None:
-    segmenter = Segmenter(RULES)
-    sound = source(30)
-    assert segmenter.so_far() is None
-    for index in range(30):
-        segmenter.push(sound[index * FRAME : (index + 1) * FRAME], True, index * FRAME)
-    held = segmenter.so_far()
-    assert held is not None
-    assert np.array_equal(held.pcm, sound)
-    assert segmenter.in_speech
+GROWING = SegmentRules(partial_ms=400, pause_ms=200)
+
+
+def grown(events: list[SegmentEvent]) -> list[Grew]:
+    return [event for event in events if isinstance(event, Grew)]
+
+
+def test_what_is_said_is_told_while_it_is_said() -> None:
+    events = run("." * 20 + "s" * 50 + "." * 30, GROWING)
+    told = grown(events)
+    ended = events[-1]
+    assert isinstance(ended, Ended)
+    assert told[0].first_sample == ended.first_sample
+    assert [event.paused for event in told] == [False, False, False, True]
+    whole = np.concatenate([event.pcm for event in told])
+    assert np.array_equal(whole, ended.pcm[: len(whole)]), "each sample once, in order"
+    assert [event.speech_end_sample for event in told[-2:]] == [68 * FRAME, 70 * FRAME]
+    assert told[-1].first_sample + len(told[-1].pcm) == 80 * FRAME, "a pause is told as soon as it is one"
+
+
+def test_a_silence_is_told_once_and_again_after_more_speech() -> None:
+    told = grown(run("s" * 30 + "." * 15 + "s" * 30 + "." * 24, GROWING))
+    assert [event.paused for event in told].count(True) == 2
+
+
+def test_a_click_is_not_told_as_growing_speech() -> None:
+    assert grown(run("s" * 4 + "." * 30, GROWING)) == []
+
+
+def test_nothing_is_told_meanwhile_unless_asked_for() -> None:
+    assert grown(run("s" * 100 + "." * 30)) == []
+
+
+def test_after_a_cut_the_next_utterance_is_told_from_its_first_sample() -> None:
+    rules = SegmentRules(longest_ms=1000, partial_ms=400)
+    events = run("s" * 80 + "." * 30, rules)
+    first, second, *_ = (event for event in events if isinstance(event, Ended))
+    after = events[events.index(first) + 1]
+    assert isinstance(after, Grew)
+    assert after.first_sample == second.first_sample
+    assert np.array_equal(after.pcm, second.pcm[: len(after.pcm)])
 
 
 def test_a_gap_of_the_clock_is_filled_with_silence() -> None:

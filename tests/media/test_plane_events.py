@@ -13,6 +13,7 @@ from kallglot_media.media.messages import (
     LegStats,
     Listen,
     RtpLost,
+    SpeechGrew,
     SpeechStarted,
     Utterance,
 )
@@ -55,6 +56,17 @@ def vowel(frames: int) -> Pcm16:
 
 
 # ── speech ───────────────────────────────────────────────────────────────────────
+
+
+def test_speech_is_told_while_it_goes_on() -> None:
+    studio, _ = one_leg(listen=SegmentRules(partial_ms=300))
+    studio.say({"c": np.concatenate([vowel(60), np.zeros(40 * FRAME, np.int16)])})
+    pieces = [event for event in studio.take(SpeechGrew) if isinstance(event, SpeechGrew)]
+    (whole,) = (event for event in studio.take(Utterance) if isinstance(event, Utterance))
+    assert len(pieces) >= 4
+    assert pieces[0].first_sample == whole.first_sample
+    assert whole.pcm.startswith(b"".join(piece.pcm for piece in pieces)[: len(whole.pcm)])
+    assert [piece.paused for piece in pieces].count(True) == 1
 
 
 def test_an_utterance_has_lead_tail_and_its_place_on_the_clock() -> None:
