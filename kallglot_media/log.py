@@ -27,6 +27,9 @@ _LEVELS: Mapping[str, int] = {
     "error": logging.ERROR,
 }
 
+CHATTY_LIBRARIES = ("alembic",)
+"""Libraries whose every step is an info line; their warnings are ours to see."""
+
 Event = MutableMapping[str, Any]
 
 
@@ -64,6 +67,8 @@ def configure(level: str = "info", style: str = "auto", *, stream: TextIO | None
         )
     )
     logging.basicConfig(level=max(_LEVELS[level], logging.INFO), handlers=[handler], force=True)
+    for name in CHATTY_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _console(out: TextIO) -> structlog.dev.ConsoleRenderer:

@@ -113,3 +113,10 @@ def test_libraries_that_use_logging_come_out_the_same_way() -> None:
     out = json_lines()
     logging.getLogger("asyncio").warning("slow %s", "callback")
     assert json.loads(out.getvalue())["event"] == "slow callback"
+
+
+def test_a_library_that_tells_every_step_tells_only_its_warnings() -> None:
+    out = json_lines()
+    logging.getLogger("alembic.runtime.migration").info("Context impl SQLiteImpl.")
+    logging.getLogger("alembic.runtime.migration").warning("an odd table")
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["an odd table"]

@@ -15,7 +15,7 @@ from tests.interop.conftest import Sentence
 from tests.support import sipp
 from tests.support.baresip import Baresip
 from tests.support.correlate import match
-from tests.support.disk import inside, small_disk
+from tests.support.disk import fill_up_to, inside, small_disk
 from tests.support.processes import HOST, free_port, frozen, kill, pass_time, running, until
 from tests.support.server import Json, Server, events, read_json
 from tests.support.waves import RATE_HZ, Pcm16, babble, read_wav, script
@@ -193,9 +193,12 @@ def test_a_call_without_sound_is_ended_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fills_up_costs_the_recording_and_not_the_call(tmp_path: Path) -> None:
-    """224 KiB hold about 3 s of four tracks; then the call goes on, and the log says what is missing."""
+    """224 KiB hold about 3 s of four tracks; then the call goes on, and the log says what is missing.
+
+    The database is on the same disk, as it is by default.
+    """
     data = tmp_path / "disk"
-    prefix = small_disk(data, 224)
+    prefix = small_disk(data, 4096)
     said = babble(60.0)
     settings = {"data_dir": str(data), "recording": {"min_free_mb": 0}}
     with (
@@ -203,6 +206,7 @@ def test_a_disk_that_fills_up_costs_the_recording_and_not_the_call(tmp_path: Pat
         Baresip(tmp_path / "a", "alice", microphone=said) as alice,
     ):
         server.data = inside(server.child.pid, data)
+        fill_up_to(server.data, 224)
         alice.dial(server.uri("echo"))
         alice.wait_for("CALL_ESTABLISHED")
         pass_time(7.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -29,3 +30,9 @@ def small_disk(folder: Path, size_kib: int, *, full: bool = False) -> list[str]:
 def inside(pid: int, folder: Path) -> Path:
     """The folder as the process with its own mount namespace sees it."""
     return Path(f"/proc/{pid}/root{folder}")
+
+
+def fill_up_to(folder: Path, left_kib: int) -> None:
+    """Write a file into `folder` that leaves so much room on its disk."""
+    disk = os.statvfs(folder)
+    (folder / "fill").write_bytes(bytes(disk.f_bavail * disk.f_frsize - left_kib * 1024))
