@@ -29,6 +29,7 @@ from kallglot_media.call.dialling import DialFailed, PartyBusy
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.lobby import Dialling, NoRoom, NoSuchSession
 from kallglot_media.call.parties import AnyLeg
+from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio
 from kallglot_media.call.world import EndReason
 from kallglot_media.ledger.entries import end_session, tell_created
 from kallglot_media.ledger.objects import Json, session_json
@@ -123,6 +124,7 @@ def wish_of(wanted: Mapping[str, Any]) -> Wish:
         from_=sip.get("from_uri"),
         headers=tuple((sip.get("headers") or {}).items()),
         keep=(wanted.get("recording") or {}).get("enabled"),
+        audio=StreamAudio(audio["encoding"], audio["sample_rate"]) if (audio := wanted.get("audio")) else TELEPHONE,
     )
 
 

@@ -15,6 +15,7 @@ from kallglot_media.call.lobby import Dialling
 from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.room import RoomRules
 from kallglot_media.call.routing import Router, max_forwards_of
+from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio
 from kallglot_media.call.trunks import trunk_address
 from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.load import Config
@@ -49,6 +50,7 @@ class Wish:
     from_    From: of the calls that we make
     headers  put on every call that we make
     keep     record and keep the transcript; None: as the server does
+    audio    how sound is coded on the stream
     """
 
     mode: str
@@ -60,6 +62,7 @@ class Wish:
     from_: str | None = None
     headers: SipHeaders = ()
     keep: bool | None = None
+    audio: StreamAudio = TELEPHONE
 
 
 class Desk:
@@ -202,4 +205,5 @@ class Desk:
             max_call_s=config.server.limits.max_call_s,
             idle_s=self._idle_s,
             rejoin_s=self._rejoin_s,
+            audio=wish.audio,
         )

@@ -148,6 +148,39 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentMessage:
+    """The AI says something: one sentence or more, as it is being spoken or shown."""
+
+    session_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The AI wants something done by the client at the stream. arguments: fit the tool's JSON Schema."""
+
+    session_id: str
+    tool_call_id: str
+    name: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """The AI hands over to a person.
+
+    step    "started": being called; "answered": the person is there; "failed": cannot be had
+    to      who
+    detail  why, for people
+    """
+
+    session_id: str
+    step: str
+    to: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEnded:
     """A session is over and its files are closed. reason: one of the public names.
 
@@ -184,6 +217,9 @@ SessionEvent = (
     | FinalTranscript
     | TurnHeard
     | Cleared
+    | AgentMessage
+    | ToolCalled
+    | Escalated
     | SessionEnded
     | Noted
 )

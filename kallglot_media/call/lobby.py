@@ -7,9 +7,10 @@ comes. Sessions that a call made can be ended, watched, and have their parties d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from kallglot_media.call.clients import Clients
 from kallglot_media.call.dialling import PartyBusy, dial_party, transfer_party
 from kallglot_media.call.events import SessionCreated, SessionEnded
 from kallglot_media.call.leg import Leg
@@ -18,7 +19,7 @@ from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.registry import RETRY_AFTER_S, Registry
 from kallglot_media.call.room import Room, RoomRules, StreamTaken
 from kallglot_media.call.session import Session
-from kallglot_media.call.stream_leg import StreamLeg
+from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio, StreamLeg
 from kallglot_media.call.world import EndReason, SessionFacts
 from kallglot_media.media.link import MediaError
 from kallglot_media.modes.plan import Party
@@ -168,21 +169,49 @@ class Lobby:
             raise PartyBusy("nobody is connected yet")
         return session
 
-    def connect_stream(self, session_id: str, roles: Iterable[Party]) -> dict[Party, StreamLeg]:
-        """A client carries the sound of these parties. Raises NoSuchSession, StreamTaken, NoRoom."""
+    def facts(self, session_id: str) -> SessionFacts:
+        """What the session is. Raises NoSuchSession."""
+        if (there := self._rooms.get(session_id)) is not None:
+            return there[1]
+        if (session := self._registry.session(session_id)) is not None:
+            return session.facts
+        raise NoSuchSession(session_id)
+
+    def audio(self, session_id: str) -> StreamAudio:
+        """How sound is coded on the session's stream."""
+        there = self._rooms.get(session_id)
+        return there[0].rules.audio if there is not None else TELEPHONE
+
+    def seats_free(self, session_id: str) -> bool:
+        """Whether a client could carry anybody's sound now."""
+        there = self._rooms.get(session_id)
+        return there is not None and there[0].has_free_seat
+
+    def clients(self, session_id: str) -> Clients:
+        """Those at the session's stream. Raises NoSuchSession."""
+        self.facts(session_id)
+        return self._registry.world.clients.of(session_id)
+
+    def connect_stream(self, session_id: str, roles: Iterable[Party] | None = None) -> dict[Party, StreamLeg]:
+        """A client carries the sound of these parties; None: of whom nobody else does.
+
+        Raises NoSuchSession, StreamTaken, NoRoom.
+        """
         there = self._rooms.get(session_id)
         if there is None:
-            self._running(session_id)
-            raise StreamTaken(session_id)
+            self.facts(session_id)
+            raise StreamTaken("a call made this session, and its parties come by SIP")
         try:
             return there[0].connect_stream(roles)
         except OSError as error:
             raise NoRoom(str(error)) from error
 
-    def release_stream(self, session_id: str, *, closed: bool) -> None:
-        """That client has gone; see Room.release_stream."""
-        if (there := self._rooms.get(session_id)) is not None:
-            there[0].release_stream(closed=closed)
+    def release_stream(
+        self, session_id: str, legs: Mapping[Party, StreamLeg], *, over: tuple[EndReason, str] | None
+    ) -> None:
+        """A client has gone; see Room.release_stream."""
+        if (there := self._rooms.get(session_id)) is not None and there[0].session is not None:
+            there[0].release_stream(legs, over=over)
 
     # ── SIP ──────────────────────────────────────────────────────────────────────
 

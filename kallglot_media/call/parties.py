@@ -8,7 +8,7 @@ from kallglot_media.call import events as e
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.stream_leg import StreamLeg
 from kallglot_media.call.world import World, now_text
-from kallglot_media.media.messages import StreamAudioOut
+from kallglot_media.media.messages import StreamAudioOut, StreamCleared
 from kallglot_media.modes.plan import Party
 
 AnyLeg = Leg | StreamLeg
@@ -80,11 +80,11 @@ class Parties:
         """Whose leg this is. StopIteration when it is none of ours: that would be a mistake of ours."""
         return next(leg.party for leg in self.every if leg.leg_id == leg_id)
 
-    def say(self, event: StreamAudioOut) -> None:
-        """Sound for a party that is connected by a WebSocket."""
+    def on_stream(self, event: StreamAudioOut | StreamCleared) -> None:
+        """Sound, or the end of it, for a party that is connected by a WebSocket."""
         for leg in self.every:
             if leg.leg_id == event.leg_id and isinstance(leg, StreamLeg):
-                leg.say(event)
+                leg.say(event) if isinstance(event, StreamAudioOut) else leg.clear()
 
     def connected(self, party: Party) -> bool:
         """Whether this party is there now."""

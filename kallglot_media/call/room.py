@@ -22,11 +22,11 @@ from kallglot_media.call.parties import AnyLeg
 from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.session import Session
 from kallglot_media.call.spoken import SpokenLanguages
-from kallglot_media.call.stream_leg import StreamLeg
+from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio, StreamLeg
 from kallglot_media.call.world import EndReason
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import Gains
-from kallglot_media.modes.plan import SILENT, Party, Plan
+from kallglot_media.modes.plan import SILENT, Party, Plan, Words
 from kallglot_media.sip.events import EndedBy, IncomingCall
 from kallglot_media.sip.settings import Credentials
 
@@ -46,6 +46,7 @@ class RoomRules:
     headers    put on every call that we make
     idle_s     after so long with nobody connected the session ends
     rejoin_s   a WebSocket that broke may come back within this time
+    audio      how sound is coded on the WebSocket
     """
 
     plan: Plan
@@ -61,10 +62,16 @@ class RoomRules:
     max_call_s: float
     idle_s: float
     rejoin_s: float
+    audio: StreamAudio = TELEPHONE
+
+    @property
+    def seats(self) -> tuple[Party, ...]:
+        """The parties whose sound a client may carry from the start."""
+        return (Party.CUSTOMER,) if self.plan.words is Words.ANSWER else PARTIES
 
 
 class StreamTaken(Exception):
-    """Another client already carries this session's sound."""
+    """Another client, or a phone, already carries the sound of these parties."""
 
 
 class Room:
@@ -79,8 +86,8 @@ class Room:
         self._enter = enter
         self._loop = asyncio.get_running_loop()
         self._idle: asyncio.TimerHandle | None = self._loop.call_later(rules.idle_s, over, self)
-        self._rejoin: asyncio.TimerHandle | None = None
-        self._stream_held = False
+        self._carried: set[Party] = set()
+        self._rejoin: dict[Party, asyncio.TimerHandle] = {}
         self._bridge: asyncio.Future[Outcome] = self._loop.create_future()
         self._stream_end: Outcome | None = None
         self._started = False
@@ -192,6 +199,8 @@ class Room:
         if before is not None:
             before.hang_up("its party came by SIP")
             before.close_media()
+            self._carried.discard(party)
+            self._stay(party)
         if leg.ended.done():
             return
         if party is Party.CUSTOMER and self.rules.agent is not None and self._nobody_but(party):
@@ -223,46 +232,73 @@ class Room:
 
     # ── WebSocket ────────────────────────────────────────────────────────────────
 
-    def connect_stream(self, roles: Iterable[Party]) -> dict[Party, StreamLeg]:
-        """A client carries the sound of these parties, except of those that came by SIP.
+    def connect_stream(self, roles: Iterable[Party] | None) -> dict[Party, StreamLeg]:
+        """A client carries the sound of these parties; None: of all who have not come otherwise.
 
-        Raises StreamTaken, OSError.
+        Raises StreamTaken when one of them (or, with None, each) is carried by somebody else; OSError.
         """
-        if self._stream_held:
-            raise StreamTaken
+        wanted = list(self.rules.seats if roles is None else roles)
+        free = [party for party in wanted if self._is_free(party)]
+        if not free or (roles is not None and len(free) < len(wanted)):
+            raise StreamTaken(", ".join(party for party in wanted if party not in free))
         session = self.enter()
-        self._stream_held = True
-        if self._rejoin is not None:
-            self._rejoin.cancel()
-            self._rejoin = None
         legs = {}
-        for party in roles:
+        for party in free:
+            self._carried.add(party)
+            self._stay(party)
             leg = session.legs.get(party)
-            if leg is None:
+            if not isinstance(leg, StreamLeg):
                 leg = session.parties.new_stream_leg(party)
                 leg.open()
                 session.listen_to(party)
-            if isinstance(leg, StreamLeg):
-                legs[party] = leg
+            legs[party] = leg
         session.look_again()
         return legs
 
-    def release_stream(self, *, closed: bool) -> None:
-        """The client has gone. closed: it said goodbye; otherwise it may come back within rejoin_s."""
-        if not self._stream_held:
-            return
-        self._stream_held = False
-        if closed:
-            self._drop_stream(EndReason.COMPLETED, "the client closed its connection")
-        else:
-            why = f"the client's connection broke and did not come back within {self.rules.rejoin_s:g} s"
-            self._rejoin = self._loop.call_later(self.rules.rejoin_s, self._drop_stream, EndReason.TIMEOUT, why)
+    @property
+    def has_free_seat(self) -> bool:
+        """Whether a client could carry anybody's sound now."""
+        return any(map(self._is_free, self.rules.seats))
 
-    def _drop_stream(self, reason: EndReason, why: str) -> None:
+    def _is_free(self, party: Party) -> bool:
+        if party in self._carried:
+            return False
+        parties = self.session.parties if self.session is not None else None
+        return parties is None or (party not in parties.dialling and not isinstance(parties.legs.get(party), Leg))
+
+    def _stay(self, party: Party) -> None:
+        """Nobody waits for the party's client to come back any more."""
+        if (timer := self._rejoin.pop(party, None)) is not None:
+            timer.cancel()
+
+    def release_stream(self, legs: Mapping[Party, StreamLeg], *, over: Outcome | None) -> None:
+        """A client with these legs has gone. over: why it does not come back; None: it may, within rejoin_s."""
         assert self.session is not None
-        legs = list(self.session.legs.values())
-        if legs and all(isinstance(leg, StreamLeg) for leg in legs):
+        mine = {party: leg for party, leg in legs.items() if self.session.legs.get(party) is leg}
+        for party, leg in mine.items():
+            leg.unbind()
+            self._carried.discard(party)
+        if over is not None:
+            self._drop_stream(mine, *over)
+            return
+        why = f"the client's connection broke and did not come back within {self.rules.rejoin_s:g} s"
+        for party in mine:
+            self._rejoin[party] = self._loop.call_later(self.rules.rejoin_s, self._not_back, party, why)
+
+    def _not_back(self, party: Party, why: str) -> None:
+        """Those who waited as long go with it: they had the same client."""
+        assert self.session is not None
+        now_s = self._loop.time()
+        late = {other for other, timer in self._rejoin.items() if other is party or timer.when() <= now_s}
+        for each in late:
+            self._stay(each)
+        legs = {each: leg for each, leg in self.session.legs.items() if each in late and isinstance(leg, StreamLeg)}
+        self._drop_stream(legs, EndReason.TIMEOUT, why)
+
+    def _drop_stream(self, legs: Mapping[Party, StreamLeg], reason: EndReason, why: str) -> None:
+        """With the last parties goes the session, for their reason; else it ends as when one of two hangs up."""
+        assert self.session is not None
+        if legs and set(legs) == set(self.session.legs):
             self._stream_end = reason, why
-        for leg in legs:
-            if isinstance(leg, StreamLeg):
-                leg.hang_up(why, by=EndedBy.REMOTE)
+        for leg in legs.values():
+            leg.hang_up(why, by=EndedBy.REMOTE)

@@ -35,6 +35,7 @@ class Session:
     """See the module. Implements interpreter.Floor.
 
     bridged  a Bridge runs it
+    clients  those at the session's stream
     """
 
     def __init__(self, world: World, session_id: str, facts: SessionFacts) -> None:
@@ -44,7 +45,7 @@ class Session:
         self.log = CallLog(session_id)
         self.on_through: Callable[[Party, bool], None] = lambda talker, on: None
         self.on_speech_started: Callable[[Party], None] = lambda party: None
-        self._facts = facts
+        self.facts = facts
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
         self._sequence = 0
@@ -57,6 +58,7 @@ class Session:
         self._changed = Changed()
         self.parties = Parties(world, session_id, self._changed.notify)
         self.bridged = False
+        self.clients = world.clients.of(session_id)
         self._segment = SegmentRules()
         self._started = False
         self._media_closed: asyncio.Future[m.SessionClosed] = self._loop.create_future()
@@ -81,7 +83,7 @@ class Session:
 
     def open(self) -> None:
         """Start the session's clock and, if it is kept, its recording."""
-        folder = str(self._journal.folder.resolve()) if self._facts.keep else None
+        folder = str(self._journal.folder.resolve()) if self.facts.keep else None
         self.world.media.send(m.OpenSession(self.session_id, folder, RATE_HZ))
         self._began_s = self._loop.time()
 
@@ -89,6 +91,15 @@ class Session:
     def legs(self) -> dict[Party, AnyLeg]:
         """The leg that each party has now."""
         return self.parties.legs
+
+    def turns_after(self, sequence: int) -> list[Turn]:
+        """The final turns with a higher number, in order."""
+        turns = self._journal.turns
+        return [turns[number] for number in sorted(turns) if number > sequence]
+
+    def key_pressed(self, party: Party, digit: str, at_ms: int | None = None) -> None:
+        """A key, which may be part of a card number: it is written down, never logged."""
+        self._journal.event("dtmf", self.now_ms() if at_ms is None else at_ms, speaker=party, digit=digit)
 
     def new_leg(self, party: Party) -> Leg:
         """A leg of this session without a port yet. It takes the place of the one that this party had."""
@@ -251,8 +262,8 @@ class Session:
 
     def on_media(self, event: m.FromMedia) -> None:
         """Take one of the media plane's events about this session."""
-        if isinstance(event, m.StreamAudioOut):
-            self.parties.say(event)
+        if isinstance(event, m.StreamAudioOut | m.StreamCleared):
+            self.parties.on_stream(event)
         elif isinstance(event, m.Utterance):
             self._on_utterance(event)
         elif isinstance(event, m.PlayoutStarted):
@@ -266,9 +277,7 @@ class Session:
             self.world.bus.publish(e.SpeechStarted(self.session_id, party, _ms(event.at_sample)))
             self.on_speech_started(party)
         elif isinstance(event, m.Dtmf):
-            # The key itself may be part of a card number: it is written down, never logged.
-            party = self.parties.party_of(event.leg_id)
-            self._journal.event("dtmf", _ms(event.at_sample), speaker=party, digit=event.digit)
+            self.key_pressed(self.parties.party_of(event.leg_id), event.digit, _ms(event.at_sample))
         elif isinstance(event, m.RtpLost):
             self._on_rtp_lost(event)
         elif isinstance(event, m.RecordingGap):

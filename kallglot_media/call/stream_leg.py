@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.leg import LegEnd, LegState
@@ -17,10 +18,22 @@ from kallglot_media.modes.plan import Party
 from kallglot_media.sip.events import EndedBy
 
 
+@dataclass(frozen=True, slots=True)
+class StreamAudio:
+    """How sound is coded on a session's stream. encoding: "mulaw" or "pcm_s16le"."""
+
+    encoding: str = "mulaw"
+    rate_hz: int = 8000
+
+
+TELEPHONE = StreamAudio()
+
+
 class StreamLeg:
     """Answered from the start. Offers what a session wants of a `Leg`.
 
     on_sound   called as on_sound(leg, first_sample, µ-law bytes) when there is something to hear
+    on_clear   called when what was sent and has not been played yet shall not be heard
     was_heard  whether any sound of the party ever came
     """
 
@@ -41,7 +54,8 @@ class StreamLeg:
         self.since: dict[LegState, str] = {}
         self.ended: asyncio.Future[LegEnd] = asyncio.get_running_loop().create_future()
         self.on_change: Callable[[StreamLeg], None] = lambda leg: None
-        self.on_sound: Callable[[StreamLeg, int, bytes], None] = lambda leg, first_sample, sound: None
+        self.on_sound: Callable[[StreamLeg, int, bytes], None] = _nobody_hears
+        self.on_clear: Callable[[StreamLeg], None] = _nobody_clears
         self._session_id = session_id
         self._media = media
 
@@ -64,6 +78,14 @@ class StreamLeg:
         """The media plane has something for the party to hear."""
         self.on_sound(self, event.first_sample, event.sound)
 
+    def clear(self) -> None:
+        """The media plane has thrown away what waited; no sound of before follows."""
+        self.on_clear(self)
+
+    def unbind(self) -> None:
+        """Nobody holds the socket now."""
+        self.on_sound, self.on_clear = _nobody_hears, _nobody_clears
+
     def listen(self, rules: SegmentRules | None) -> None:
         """Cut this party's voice into utterances, or stop doing so."""
         self._media.send(Listen(self.leg_id, rules))
@@ -79,3 +101,11 @@ class StreamLeg:
             self.ended.set_result(LegEnd(by, 0, reason or "hung up by us"))
             self.state = LegState.ENDED
             self.on_change(self)
+
+
+def _nobody_hears(leg: StreamLeg, first_sample: int, sound: bytes) -> None:
+    """What is said while a client is away is not kept."""
+
+
+def _nobody_clears(leg: StreamLeg) -> None:
+    """Nothing was sent."""

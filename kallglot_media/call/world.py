@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kallglot_media.call.announcer import Announcer
 from kallglot_media.call.bus import Bus
+from kallglot_media.call.clients import ClientBook
 from kallglot_media.call.interpreter import Deadlines
 from kallglot_media.call.leg import Leg, MediaHome
 from kallglot_media.call.ports import Media, Signalling
@@ -33,8 +34,9 @@ class EndReason(StrEnum):
 class World:
     """What all sessions share.
 
-    bind  bind(sip_call, leg): send this call's SIP events to this leg
-    bus   where sessions tell what happens in them
+    bind     bind(sip_call, leg): send this call's SIP events to this leg
+    bus      where sessions tell what happens in them
+    clients  who is connected to which session's stream
     """
 
     signalling: Signalling
@@ -48,6 +50,10 @@ class World:
     longest_line: int
     bind: Callable[[str, Leg], None]
     bus: Bus = field(default_factory=Bus)
+    clients: ClientBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "clients", ClientBook(self.bus))
 
 
 @dataclass(frozen=True, slots=True)

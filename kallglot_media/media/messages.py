@@ -306,6 +306,13 @@ class StreamAudioOut:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamCleared:
+    """A stream leg was cleared: all StreamAudioOut of before is to be thrown away, none of it follows."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlayoutStarted:
     """The first sample of `play_id` went on the wire."""
 
@@ -412,6 +419,7 @@ FromMedia = (
     | SpeechGrew
     | Utterance
     | StreamAudioOut
+    | StreamCleared
     | PlayoutStarted
     | PlayoutFinished
     | Dtmf

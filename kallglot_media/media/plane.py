@@ -41,6 +41,7 @@ from kallglot_media.media.messages import (
     SetRemote,
     StopTone,
     StreamAudioIn,
+    StreamCleared,
     ToMedia,
 )
 from kallglot_media.media.mixing import Mixer, edges_of
@@ -236,6 +237,7 @@ class MediaPlane:
         self._events += self._mouths.clear(leg, self._tick)
         if isinstance(leg, StreamLeg):
             leg.forget()
+            self._events.append(StreamCleared(leg.leg_id))
 
     def _close_leg(self, _message: CloseLeg, leg: Leg) -> None:
         self._flush(leg)

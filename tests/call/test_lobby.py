@@ -42,6 +42,7 @@ RULES = RoomRules(
     idle_s=1800.0,
     rejoin_s=30.0,
 )
+GOODBYE = (EndReason.COMPLETED, "the client closed its connection")
 TO = Dialling("sip:bob@192.0.2.30", "sip:kallglot@192.0.2.10", None, (), 30.0)
 
 
@@ -159,17 +160,17 @@ async def test_a_second_client_cannot_take_the_sound_and_a_broken_one_may_come_b
     first = house.lobby.connect_stream(ROOM, (C, A))
     with pytest.raises(StreamTaken):
         house.lobby.connect_stream(ROOM, (C, A))
-    house.lobby.release_stream(ROOM, closed=False)
-    assert house.lobby.connect_stream(ROOM, (C, A)) == first
+    house.lobby.release_stream(ROOM, first, over=None)
+    assert house.lobby.connect_stream(ROOM) == first
     await house.settle()
     assert house.ended is None
 
 
 async def test_a_client_that_says_goodbye_ends_the_session(house: House) -> None:
     house.create()
-    house.lobby.connect_stream(ROOM, (C, A))
+    legs = house.lobby.connect_stream(ROOM, (C, A))
     await house.settle()
-    house.lobby.release_stream(ROOM, closed=True)
+    house.lobby.release_stream(ROOM, legs, over=GOODBYE)
     await house.settle()
     assert house.ended is not None
     assert house.ended.reason == "completed"
@@ -177,13 +178,53 @@ async def test_a_client_that_says_goodbye_ends_the_session(house: House) -> None
 
 async def test_a_client_that_does_not_come_back_ends_the_session(house: House) -> None:
     house.create(replace(RULES, rejoin_s=0.0))
-    house.lobby.connect_stream(ROOM, (C, A))
+    legs = house.lobby.connect_stream(ROOM, (C, A))
     await house.settle()
-    house.lobby.release_stream(ROOM, closed=False)
+    house.lobby.release_stream(ROOM, legs, over=None)
     await asyncio.sleep(0.01)
     await house.settle()
     assert house.ended is not None
     assert (house.ended.reason, "did not come back" in house.ended.detail) == ("timeout", True)
+
+
+async def test_each_party_may_have_a_client_of_its_own(house: House) -> None:
+    house.create()
+    customer = house.lobby.connect_stream(ROOM, [C])
+    await house.settle()
+    assert not house.told(e.SessionStarted)
+    with pytest.raises(StreamTaken, match="customer"):
+        house.lobby.connect_stream(ROOM, [C])
+    agent = house.lobby.connect_stream(ROOM)
+    assert set(agent) == {A}, "who says nothing gets what is free"
+    with pytest.raises(StreamTaken):
+        house.lobby.connect_stream(ROOM)
+    await house.settle()
+    assert house.told(e.SessionStarted)
+    house.lobby.release_stream(ROOM, customer, over=GOODBYE)
+    await house.settle()
+    assert house.ended is not None
+    assert house.ended.reason == "customer_hangup"
+
+
+async def test_a_client_cannot_have_the_seat_of_a_phone_and_its_old_seat_is_no_longer_its_own(house: House) -> None:
+    house.create()
+    legs = house.lobby.connect_stream(ROOM)
+    await house.settle()
+    await house.sip(invite("one", ROOM))
+    house.lobby.release_stream(ROOM, legs, over=None)
+    with pytest.raises(StreamTaken, match="customer"):
+        house.lobby.connect_stream(ROOM, [C])
+    assert set(house.lobby.connect_stream(ROOM)) == {A}
+
+
+async def test_nobody_hears_for_a_client_that_is_away(house: House) -> None:
+    house.create()
+    legs = house.lobby.connect_stream(ROOM)
+    heard: list[bytes] = []
+    legs[A].on_sound = lambda leg, first_sample, sound: heard.append(sound)
+    house.lobby.release_stream(ROOM, legs, over=None)
+    house.registry.on_media(m.StreamAudioOut(f"{ROOM}/agent", 800, b"sound"))
+    assert not heard
 
 
 # ── by SIP ───────────────────────────────────────────────────────────────────────

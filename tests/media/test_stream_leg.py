@@ -19,6 +19,7 @@ from kallglot_media.media.messages import (
     RtpLost,
     StreamAudioIn,
     StreamAudioOut,
+    StreamCleared,
     Utterance,
 )
 from kallglot_media.media.plane import PlaneError
@@ -93,6 +94,7 @@ def test_barge_in_takes_back_what_was_collected() -> None:
     studio.apply(Clear("a"))
     for _ in range(10):
         studio.step()
+    assert studio.take(StreamCleared) == [StreamCleared("a")]
     assert sum(len(batch.sound) for batch in heard(studio, "a")) <= FRAME, "at most the fade-out"
 
 
