@@ -6,6 +6,8 @@
 PY := .venv/bin/python
 CONFIG ?= configs/server.yaml
 TESTS ?=
+# Calls in real time have one worker, everything else shares the others.
+WORKERS ?= 3
 
 .PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-store interop clean
 
@@ -25,7 +27,7 @@ run: setup
 	@$(PY) -m kallglot_media.cli serve $(CONFIG)
 
 test: peers
-	@$(PY) -m pytest $(TESTS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not more_peers" $(TESTS)
 
 lint: setup
 	@$(PY) -m ruff check kallglot_media tests scripts

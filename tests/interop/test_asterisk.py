@@ -15,7 +15,7 @@ from tests.support.processes import HOST, free_port, pass_time
 from tests.support.server import Server
 from tests.support.waves import babble, script
 
-pytestmark = [pytest.mark.interop, pytest.mark.loopback]
+pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.more_peers]
 
 WORD = {"KALLGLOT_TEST_WORD": "our-word"}
 

@@ -15,7 +15,7 @@ from tests.support.processes import HOST, free_port, need, pass_time
 from tests.support.server import Server, events
 from tests.support.waves import babble, script
 
-pytestmark = [pytest.mark.interop, pytest.mark.loopback]
+pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.more_peers]
 
 
 def test_linphone_hears_itself_and_its_keys_arrive(server: Server, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def provider(port: int, **more: Any) -> dict[str, Any]:
     return {"sip": {"trunks": [trunk | more]}}
 
 
+@pytest.mark.more_peers
 @pytest.mark.feature("kamailio", "log on with digest, calls come in over the registration")
 def test_a_call_finds_us_through_our_registration_and_keeps_its_record_route(tmp_path: Path) -> None:
     said = babble(3.0, seed=11)
@@ -63,6 +64,7 @@ def test_a_call_finds_us_through_our_registration_and_keeps_its_record_route(tmp
         kamailio.wait_log("registered: kallglot expires=0")
 
 
+@pytest.mark.more_peers
 @pytest.mark.feature("kamailio", "calls out over a trunk: 407, caller id, failover")
 def test_an_agent_is_called_over_the_trunk_with_digest_and_identity(tmp_path: Path) -> None:
     dead = f"sip:{HOST}:{free_port()}"
@@ -86,6 +88,7 @@ def test_an_agent_is_called_over_the_trunk_with_digest_and_identity(tmp_path: Pa
             kamailio.wait_log("call: +4930555 -> bob pai=<sip:+4930555@127.0.0.1> diversion=<sip:support@127.0.0.1>")
 
 
+@pytest.mark.more_peers
 @pytest.mark.feature("kamailio", "OPTIONS qualify: down and up again")
 def test_a_provider_that_goes_away_is_noticed_and_found_again(tmp_path: Path) -> None:
     port = free_port()

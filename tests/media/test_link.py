@@ -41,7 +41,7 @@ from kallglot_media.media.recorder import MARKER, repair
 from kallglot_media.modes.plan import BRIDGED, ECHO, Party
 from kallglot_media.rtp.packet import RtpPacket
 
-pytestmark = pytest.mark.loopback
+pytestmark = [pytest.mark.loopback, pytest.mark.real_time]
 HOST = "127.0.0.1"
 DEADLINE_S = 10.0
 Event = TypeVar("Event")

@@ -17,7 +17,7 @@ from kallglot_media.phone.cli import demo_command
 from kallglot_media.phone.demo import DemoFailed, missed_steps, run_demo, show_outcome
 from tests.support.processes import until
 
-pytestmark = pytest.mark.loopback
+pytestmark = [pytest.mark.loopback, pytest.mark.real_time]
 
 DIES = "import sys; sys.exit('sip.listen: port 5060 is in use; write another port')"
 NEVER_READY = (

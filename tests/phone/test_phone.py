@@ -18,7 +18,7 @@ from kallglot_media.random_ids import RandomIds
 from kallglot_media.sip.events import Peer
 from tests.support.sessions import RATE_HZ, voice, write_wav
 
-pytestmark = pytest.mark.loopback
+pytestmark = [pytest.mark.loopback, pytest.mark.real_time]
 
 HELLO, REPLY = voice(0.8, 21), voice(0.6, 22)
 

@@ -19,6 +19,8 @@ import pytest
 
 HOST = "127.0.0.1"
 
+FIRST_PORT, PORTS_EACH, PORT_RANGES = 12_000, 5_000, 4
+
 
 class Late(AssertionError):
     """Something did not happen before its deadline; the message ends with the tail of the log."""
@@ -33,12 +35,17 @@ def need(program: str, package: str) -> str:
 
 
 def free_port(*, kinds: Sequence[int] = (socket.SOCK_DGRAM, socket.SOCK_STREAM)) -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP, and below the range the kernel lends out by itself."""
+    """A port of 127.0.0.1 that is free for UDP and TCP, and below the range the kernel lends out by itself.
+
+    Each of the workers that tests run on looks in a range of its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_RANGES
+    first = FIRST_PORT + worker * PORTS_EACH
     for _ in range(200):
-        port = random.randrange(12_000, 32_000, 2)
+        port = random.randrange(first, first + PORTS_EACH, 2)
         if all(_can_bind(kind, port) for kind in kinds):
             return port
-    raise OSError("no free port between 12000 and 32000")
+    raise OSError(f"no free port between {first} and {first + PORTS_EACH}")
 
 
 def _can_bind(kind: int, port: int) -> bool:
