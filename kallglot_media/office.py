@@ -27,7 +27,7 @@ from kallglot_media.knowledge.reader import DocumentReader
 from kallglot_media.ledger.entries import House
 from kallglot_media.ledger.ledger import Ledger, Teller
 from kallglot_media.log import logger
-from kallglot_media.media.link import MediaLink
+from kallglot_media.media.fleet import MediaFleet
 from kallglot_media.media.messages import PlaneStats
 from kallglot_media.speech.pool import SpeechPool
 from kallglot_media.store import secrets
@@ -139,10 +139,10 @@ class ServerHealth:
     """
 
     def __init__(
-        self, link: MediaLink, pool: SpeechPool, registry: Registry, sip_counters: Callable[[], Counter[str]]
+        self, fleet: MediaFleet, pool: SpeechPool, registry: Registry, sip_counters: Callable[[], Counter[str]]
     ) -> None:
         self.plane: PlaneStats | None = None
-        self._link = link
+        self._fleet = fleet
         self._pool = pool
         self._registry = registry
         self._sip_counters = sip_counters
@@ -150,8 +150,8 @@ class ServerHealth:
     def problems(self) -> dict[str, str]:
         """What keeps this server from taking calls now: part -> why."""
         found = {}
-        if not self._link.alive:
-            found["media"] = "the media process is being started again"
+        if not self._fleet.alive:
+            found["media"] = "no media process is there; it is being started again"
         for kind, status in self._pool.status().items():
             if not status.ready:
                 found[str(kind)] = status.last_error or "no worker is ready"
@@ -162,6 +162,7 @@ class ServerHealth:
     def gauges(self) -> dict[str, float]:
         """Numbers of now, by name."""
         numbers: dict[str, float] = {"sessions_open": self._registry.open_sessions}
+        numbers["media_processes"] = self._fleet.alive_count
         for kind, status in self._pool.status().items():
             numbers |= {f"{kind}_{name}": getattr(status, name) for name in ("workers", "ready", "busy", "in_line")}
         if (plane := self.plane) is not None:

@@ -30,9 +30,11 @@ from kallglot_media.config.load import Config
 from kallglot_media.config.sip import Sip
 from kallglot_media.errors import SetupError
 from kallglot_media.log import logger
-from kallglot_media.media.link import MediaError, MediaLink, MediaSettings
+from kallglot_media.media.fleet import Died, MediaFleet, processes_of
+from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import FromMedia, PlaneStats
 from kallglot_media.media.recorder import RepairFailed, repair_all
+from kallglot_media.media.settings import MediaSettings
 from kallglot_media.net.finder import Finder
 from kallglot_media.net.keeper import TrunkKeeper
 from kallglot_media.net.resolver import Resolver
@@ -64,9 +66,6 @@ ANNOUNCEMENT_S = 60.0
 MOST_STRANGERS_NAMED = 200
 """Hosts that are turned away are named once each, and so many at most: the internet is full of scanners."""
 
-MEDIA_RESTART_PAUSE_S = 0.2
-MEDIA_RESTARTS_IN_A_ROW = 5
-
 
 async def serve(config: Config) -> None:
     """Run until SIGTERM or SIGINT. Raises SetupError when it cannot start."""
@@ -84,8 +83,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._told_to_stop = asyncio.Event()
         self._told_twice = asyncio.Event()
-        self._media_restarts = 0
-        self._media_task: asyncio.Task[None] | None = None
+        self._mending: set[asyncio.Task[None]] = set()
         self._sessions_dir = config.server.data_dir / "sessions"
         self._ids = RandomIds()
         self._office = Office(config, self._ids)
@@ -158,13 +156,20 @@ class Server:
     async def _start_engines_and_media(self, stack: AsyncExitStack) -> None:
         """Both take a second or two, so they start side by side."""
         self._pool = SpeechPool(self._config.engines(), on_change=self._engine_changed)
-        self._link = MediaLink(media_settings(self._config), on_event=self._on_media, on_dead=self._media_died)
+        self._fleet = MediaFleet(
+            media_settings(self._config),
+            processes_of(self._config.server.media.processes),
+            on_event=self._on_media,
+            on_dead=self._media_died,
+            on_back=self._media_back,
+            on_lost=self._media_lost,
+        )
         stack.push_async_callback(self._pool.stop)
         stack.push_async_callback(self._stop_media)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pool.start())
-                group.create_task(self._link.start())
+                group.create_task(self._fleet.start())
         except* SpeechSetupError as wrong:
             first = next(error for error in wrong.exceptions if isinstance(error, SpeechSetupError))
             raise SetupError(first.where, first.wrong, first.mend) from None
@@ -172,10 +177,9 @@ class Server:
             raise SetupError("media", str(wrong.exceptions[0]), "look at the lines above") from None
 
     async def _stop_media(self) -> None:
-        if self._media_task is not None:
-            self._media_task.cancel()
-            await asyncio.gather(self._media_task, return_exceptions=True)
-        await self._link.stop()
+        await self._fleet.stop()
+        if self._mending:
+            await asyncio.wait(set(self._mending), timeout=LAST_GOODBYES_S)
 
     def _make_router(self) -> Router:
         server, installed = self._config.server, self._pool.installed
@@ -198,7 +202,7 @@ class Server:
         def world(bind: Callable[[str, Leg], None]) -> World:
             return World(
                 signalling=signalling,
-                media=self._link,
+                media=self._fleet,
                 engines=self._pool,
                 announcer=self._announcer,
                 ids=self._ids,
@@ -217,7 +221,7 @@ class Server:
         return Registry(world, rules, router, self._trunks.called)
 
     def _health(self) -> ServerHealth:
-        return ServerHealth(self._link, self._pool, self._registry, lambda: self._shell.agent.counters)
+        return ServerHealth(self._fleet, self._pool, self._registry, lambda: self._shell.agent.counters)
 
     async def _start_sip(self, stack: AsyncExitStack) -> None:
         stack.push_async_callback(self._shell.stop)
@@ -263,29 +267,27 @@ class Server:
     def _engine_changed(self, kind: EngineKind, works: bool) -> None:
         (log.info if works else log.error)("engine back" if works else "engine lost", sign="=", engine=str(kind))
 
-    def _media_died(self, why: str) -> None:
-        """Its calls end with BYE; their recordings are repaired; a new process takes the next calls.
+    def _media_died(self, died: Died) -> None:
+        """Its calls end with BYE; their recordings are repaired; the other processes' calls go on.
 
-        Until then OPTIONS and INVITE are answered 503, so that a dispatcher goes elsewhere.
+        While there is none at all OPTIONS and INVITE are answered 503, so that a dispatcher goes elsewhere.
         """
-        log.error("media process lost", sign="=", why=why)
-        self._shell.agent.draining = True
-        self._registry.media_died()
-        self._media_task = asyncio.create_task(self._restart_media(), name="restart media")
+        log.error("media process lost", sign="=", number=died.number, calls=len(died.sessions), why=died.why)
+        self._shell.agent.draining = self._told_to_stop.is_set() or not self._fleet.alive
+        self._registry.media_died(died.sessions)
 
-    async def _restart_media(self) -> None:
-        for attempt in range(MEDIA_RESTARTS_IN_A_ROW):
-            await asyncio.sleep(MEDIA_RESTART_PAUSE_S * 2**attempt)
-            try:
-                await self._link.restart()
-            except MediaError as error:
-                log.error("media process does not start", why=str(error), attempt=attempt + 1)
-                continue
-            log.info("media process back", sign="=", pid=self._link.pid)
-            self._shell.agent.draining = self._told_to_stop.is_set()
-            for session_id in await asyncio.to_thread(self._repair_recordings):
-                await self._office.take_folder(session_id)
-            return
+    def _media_back(self, number: int) -> None:
+        log.info("media process back", sign="=", number=number, pid=self._fleet.pids[number])
+        self._shell.agent.draining = self._told_to_stop.is_set()
+        task = asyncio.create_task(self._mend_recordings(), name="mend recordings")
+        self._mending.add(task)
+        task.add_done_callback(self._mending.discard)
+
+    async def _mend_recordings(self) -> None:
+        for session_id in await asyncio.to_thread(self._repair_recordings):
+            await self._office.take_folder(session_id)
+
+    def _media_lost(self) -> None:
         log.critical("media process does not come back", mend="the server ends; its supervisor starts it again")
         self._on_signal()
 

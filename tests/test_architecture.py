@@ -52,7 +52,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     ),
     "office": frozenset(
         {"backing", "api", "ledger", "call", "store", "knowledge", "webhooks", "analysis", "config", "log"}
-        | {"media.link", "media.messages", "speech.pool"}
+        | {"media.fleet", "media.messages", "speech.pool"}
     ),
     "server": frozenset(
         {"office", "net", "call", "config", "media", "speech", "sip", "rtp.jitter", "log", "random_ids", "modes"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -284,10 +284,11 @@ class Registry:
             self.counters["bugs"] += 1
             self._end_for_bug(session_id, error)
 
-    def media_died(self) -> None:
-        """The media process is gone: its calls end, their recordings are repaired afterwards."""
-        for session in list(self._sessions.values()):
-            session.media_died()
+    def media_died(self, session_ids: Iterable[str]) -> None:
+        """Their media process is gone: these calls end, their recordings are repaired afterwards."""
+        for session_id in session_ids:
+            if (session := self._sessions.get(session_id)) is not None:
+                session.media_died()
 
     # ── the end ──────────────────────────────────────────────────────────────────
 

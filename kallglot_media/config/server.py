@@ -78,6 +78,9 @@ class Media(Settings):
     ports: Annotated[tuple[Port, Port], Field(strict=False)] = (_MEDIA.first_port, _MEDIA.last_port)
     """The first and the last UDP port for RTP and RTCP; four for each call."""
 
+    processes: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Media processes, each with calls of its own; left out: one for every four cores."""
+
     rtp_timeout_s: Annotated[float, Field(ge=1, le=3600)] = _MEDIA.rtp_timeout_s
     """A call whose peer has sent no sound for so long is ended (held calls are not)."""
 

@@ -8,7 +8,7 @@
 | `stereo` | the customer, and the customer's words made over | the agent, and the agent's words made over |
 | `customer`, `agent` | what the party said | what was made of it |
 
-Blocking, at a few hundred times the speed of speech: call it in a thread. Ten seconds of sound are in memory at a time.
+Blocking, an hour of MP3 takes a minute: call it in a thread. Ten seconds of sound are in memory at a time.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ class MediaLink:
 
     async def _gone(self, why: str) -> None:
         """The socket is closed or the process hangs: end it for sure, then tell."""
-        process, stopping = self._process, self._stopping
+        process, stopping, was_there = self._process, self._stopping, self._ready.is_set()
         if process is not None and (stopping or why == "closed its socket"):
             with contextlib.suppress(TimeoutError):  # wait_for: asyncio.timeout misleads a cancelled task on 3.11.2
                 await asyncio.wait_for(process.wait(), 2)
@@ -193,7 +193,7 @@ class MediaLink:
             await process.wait()
         self._writer = None
         self._ready.clear()
-        if not stopping:
+        if was_there and not stopping:  # one that never answered: start() raises
             self._on_dead(f"the media process {why}")
 
     async def _kill(self) -> None:

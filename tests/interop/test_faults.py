@@ -111,11 +111,47 @@ def test_a_killed_media_process_ends_its_calls_and_the_next_one_works(tmp_path: 
         new_call_works(live.server, tmp_path)
 
 
-def check_recording(folder: Path, *, said_s: float) -> None:
+def test_the_other_media_processes_go_on_when_one_is_killed(tmp_path: Path) -> None:
+    """Two calls, two processes: the one whose process dies has its BYE within a second, the other hears no gap."""
+    said = (babble(60.0), babble(60.0, seed=8))
+    with (
+        Server(tmp_path / "server", settings={"media": {"processes": 2}}) as server,
+        Baresip(tmp_path / "first", "first", microphone=said[0]) as first,
+        Baresip(tmp_path / "second", "second", microphone=said[1]) as second,
+    ):
+        phones = (first, second)
+        for number, phone in enumerate(phones, 1):
+            phone.dial(server.uri("echo"))
+            phone.wait_for("CALL_ESTABLISHED")
+            server.session(ended=False, count=number)
+        pass_time(3.0)
+        folders = server.sessions()
+        kill(server.workers("kallglot_media.media")[0])
+        until("one of the calls is over", lambda: any(is_over(folder) for folder in folders), 5.0)
+        [lost] = [number for number in range(2) if is_over(folders[number])]
+        phones[lost].wait_for("CALL_CLOSED", 5.0)
+        assert read_json(folders[lost] / "session.json")["end_reason"] == "error"
+        assert server.options() == 200, "new calls are taken all the time"
+        until("there are two again", lambda: len(server.workers("kallglot_media.media")) == 2, 10.0)
+        check_recording(folders[lost], said_s=3.0, said=said[lost])
+        kept = 1 - lost
+        assert not is_over(folders[kept])
+        phones[kept].hang_up()
+        until("the other one is over, too", lambda: is_over(folders[kept]), 10.0)
+        assert read_json(folders[kept] / "session.json")["end_reason"] == "customer_hangup"
+        heard = phones[kept].heard().pcm
+        assert match(said[kept], heard).window_min > 0.9, "without a hole"
+
+
+def is_over(folder: Path) -> bool:
+    return bool(read_json(folder / "session.json").get("status") == "ended")
+
+
+def check_recording(folder: Path, *, said_s: float, said: Pcm16 | None = None) -> None:
     """Both files play, are equally long, and lack at most a second of what the customer said."""
     customer, agent = read_wav(folder / "customer.wav")[0], read_wav(folder / "agent.wav")[0]
     assert len(customer) == len(agent)
-    found = match(babble(60.0), customer[:, 0])
+    found = match(babble(60.0) if said is None else said, customer[:, 0])
     assert found.window_median > 0.95, found
     assert (len(customer) - found.lag_samples) / RATE_HZ >= said_s - LOST_AT_MOST_S
     assert play_length_s(folder / "customer.wav") == pytest.approx(len(customer) / RATE_HZ, abs=0.001)

@@ -268,6 +268,7 @@ async def test_a_process_that_cannot_start_is_one_error(monkeypatch: pytest.Monk
     with pytest.raises(MediaError, match="does not start"):
         await desk.link.start()
     assert not desk.link.alive
+    assert desk.deaths == [], "whoever started it knows"
 
 
 async def test_an_error_in_a_callback_does_not_cut_the_link() -> None:
