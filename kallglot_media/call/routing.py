@@ -15,7 +15,8 @@ from kallglot_media.call.trunks import Trunks, trunk_address
 from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.load import Config
 from kallglot_media.config.mode import Mode, Target
-from kallglot_media.config.routes import Route
+from kallglot_media.config.modes import AnyMode
+from kallglot_media.config.routes import Asked, Route
 from kallglot_media.modes.plan import Party
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import IncomingCall
@@ -36,14 +37,28 @@ class Router:
         self._only_starter = only_starter
         self._our_host = our_host
         self._trunks = trunks or Trunks(config.server.sip.trunks)
+        self._generation = 1
 
     def __call__(self, called: str, incoming: IncomingCall) -> Destination | None:
-        route = self._config.route_for(called)
+        route = self._config.route_for(called, self._asked(incoming))
         if route is None:
             return None
         if route.mode is None:
             return self._service(route, called)
-        return self._bridge(self._config.mode_of(route), called, incoming)
+        mode = narrowed(self._config.mode_of(route), route)
+        assert isinstance(mode, Mode)
+        return self._bridge(mode, called, incoming)
+
+    def use(self, config: Config, generation: int) -> None:
+        """Calls from now on go by another configuration; those that are there keep theirs."""
+        self._config = config
+        self._generation = generation
+
+    def _asked(self, incoming: IncomingCall) -> Asked:
+        """What routes may look at."""
+        headers = {name.lower(): value for name, value in reversed(list(incoming.request.headers))}
+        caller = self._trunks.caller(incoming)
+        return Asked("" if caller.private else caller.number, headers)
 
     def _service(self, route: Route, called: str) -> Destination:
         languages = route.languages
@@ -53,6 +68,7 @@ class Router:
             target_language=languages[1] if languages else None,
             called=called,
             keep=self._config.server.recording.enabled,
+            generation=self._generation,
         )
         rules = ServiceRules(
             languages=languages,
@@ -71,6 +87,7 @@ class Router:
             target_language=mode.target_language,
             called=called,
             keep=mode.recording.enabled and config.server.recording.enabled,
+            generation=self._generation,
         )
         return Destination(facts, self.bridge_rules(mode, incoming))
 
@@ -149,6 +166,16 @@ class Router:
 def _hold_rules(mode: Mode) -> HoldRules:
     sound = mode.hold.sound()
     return HoldRules(mode.hold.pass_on) if sound is None else HoldRules(mode.hold.pass_on, *sound)
+
+
+def narrowed(mode: AnyMode, route: Route) -> AnyMode:
+    """The mode of a route that says languages or the agent itself."""
+    changed: dict[str, object] = {}
+    if route.languages is not None:
+        changed |= {"source_language": route.languages[0], "target_language": route.languages[1]}
+    if route.to is not None and isinstance(mode, Mode):
+        changed["agent"] = mode.agent.model_copy(update={"to": route.to, "trunk": None, "number": None})
+    return mode.model_copy(update=changed) if changed else mode
 
 
 def max_forwards_of(incoming: IncomingCall) -> int:

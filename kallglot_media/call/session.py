@@ -71,6 +71,7 @@ class Session:
                 "source_language": facts.source_language,
                 "target_language": facts.target_language,
                 "called": facts.called,
+                "config_generation": facts.generation,
                 "status": "created",
                 "created_at": now_text(),
                 "rate_hz": RATE_HZ,

@@ -62,6 +62,7 @@ class SessionFacts:
 
     called  the number or name that was called; "" when the session was made by the API
     keep    whether sound and words are written down
+    generation  which reading of the configuration it goes by, 1 being that of the start
     """
 
     mode: str
@@ -69,6 +70,7 @@ class SessionFacts:
     target_language: str | None
     called: str
     keep: bool
+    generation: int = 1
 
 
 def now_text() -> str:

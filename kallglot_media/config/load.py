@@ -10,11 +10,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kallglot_media.config.account import Account
+from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.config.errors import ConfigError, ConfigErrors
 from kallglot_media.config.explain import explain
+from kallglot_media.config.inherit import inherited
 from kallglot_media.config.mode import Mode, Target
+from kallglot_media.config.modes import AnyMode, is_mode_file, kind_of_mode
 from kallglot_media.config.reader import Loc, Tree, read_file, shown
-from kallglot_media.config.routes import Route, Routes, unreachable
+from kallglot_media.config.routes import Asked, Route, Routes, unreachable
 from kallglot_media.config.server import Server
 from kallglot_media.config.trunks import Trunk
 from kallglot_media.sip.passwords import HashedPassword
@@ -30,18 +33,20 @@ class Config:
     path    the server.yaml it came from
     routes  from the top; the first that matches wins
     modes   mode file -> mode: `config.modes[route.mode]`, or `config.mode_of(route)`
+    files   everything that was read, to be watched for changes
     """
 
     path: Path
     server: Server
     routes: tuple[Route, ...]
-    modes: Mapping[Path, Mode]
+    modes: Mapping[Path, AnyMode]
+    files: tuple[Path, ...] = ()
 
-    def route_for(self, user: str) -> Route | None:
-        """The route of a call to `sip:user@here`, None when there is none (404)."""
-        return next((route for route in self.routes if route.matches(user)), None)
+    def route_for(self, user: str, asked: Asked | None = None) -> Route | None:
+        """The route of a call to `sip:user@here`, None when there is none (404). asked: what else is known of it."""
+        return next((route for route in self.routes if route.matches(user, asked)), None)
 
-    def mode_of(self, route: Route) -> Mode:
+    def mode_of(self, route: Route) -> AnyMode:
         """The mode that a route with `mode:` leads to. KeyError for a service."""
         if route.mode is None:
             raise KeyError(f"route '{route.called}' is a service")
@@ -51,24 +56,25 @@ class Config:
         """How long the agent's phone rings in this mode."""
         return self.server.sip.ring_s if mode.agent.ring_s is None else mode.agent.ring_s
 
-    def longest_ring_s(self, mode: Mode) -> float:
-        """How long a customer may hear it ring until the last one of `agent.then` has not answered."""
-        each_s = (self.server.sip.ring_s if one.ring_s is None else one.ring_s for one in mode.agent.then)
-        return self.ring_s(mode) + sum(each_s)
+    def longest_ring_s(self, mode: AnyMode) -> float:
+        """How long a customer may hear it ring until the last one who can be called has not answered."""
+        return sum(self.server.sip.ring_s if one.ring_s is None else one.ring_s for _, one in mode.targets())
 
     def languages(self) -> tuple[str, ...]:
         """Every language that some route uses, sorted."""
         spoken = {language for route in self.routes for language in route.languages or ()}
         spoken |= set(self.server.speech.languages)
         for mode in self.modes.values():
-            spoken |= {mode.source_language, mode.target_language}
+            spoken |= {mode.source_language, mode.target_language or mode.source_language}
+            if isinstance(mode, AnsweringMode):
+                spoken.add(mode.human_language)
         return tuple(sorted(spoken))
 
     def engines(self) -> SpeechSettings:
         """What the engines are started with."""
         return self.server.speech.engines(self.languages())
 
-    def voice(self, mode: Mode | None, language: str) -> str | None:
+    def voice(self, mode: AnyMode | None, language: str) -> str | None:
         """The voice for a language: the mode's, else the server's, else None for the first one installed."""
         own = mode.voices.get(language) if mode else None
         return own or self.server.speech.synthesizer.voices.get(language)
@@ -101,7 +107,8 @@ def load_config(path: Path) -> Config:
     errors = [error for tree in (server_tree, routes_tree, *mode_trees.values()) for error in tree.errors]
     if errors or server is None or routes is None:
         raise ConfigErrors(errors)
-    return Config(path, server, routes.routes, modes)
+    bases = {base for tree in mode_trees.values() for base in tree.sources}
+    return Config(path, server, routes.routes, modes, (path, routes_path, *mode_trees, *sorted(bases)))
 
 
 def check_file(path: Path) -> tuple[ConfigError, ...]:
@@ -112,8 +119,9 @@ def check_file(path: Path) -> tuple[ConfigError, ...]:
     tree = read_file(path)
     here = path.absolute().parent
     kind = _kind_of(tree)
-    if kind is Mode:
-        _model(Mode, tree, here)
+    if kind is Mode or kind is AnsweringMode:
+        tree = inherited(tree, path.absolute())
+        _mode(tree, here)
         return tuple(tree.errors)
     if kind is Routes:
         _routes(tree, here)
@@ -126,10 +134,10 @@ def check_file(path: Path) -> tuple[ConfigError, ...]:
     return ()
 
 
-def _kind_of(tree: Tree) -> type[Mode | Routes | Server]:
+def _kind_of(tree: Tree) -> type[Mode | AnsweringMode | Routes | Server]:
     top = tree.value if isinstance(tree.value, Mapping) else {}
-    if not {"mode", "source_language", "target_language"}.isdisjoint(top):
-        return Mode
+    if is_mode_file(top):
+        return kind_of_mode(top)
     return Routes if isinstance(top.get("routes"), tuple) else Server
 
 
@@ -138,7 +146,7 @@ def _model(kind: type[M], tree: Tree, folder: Path) -> M | None:
     if tree.errors and tree.value is None:
         return None
     try:
-        model = _absolute(kind.model_validate(tree.value), folder)
+        model = _absolute(kind.model_validate(tree.value), tree, folder, ())
     except ValidationError as error:
         explain(error, kind, tree)
         return None
@@ -149,14 +157,28 @@ def _model(kind: type[M], tree: Tree, folder: Path) -> M | None:
     return None if tree.errors else model
 
 
+def _mode(tree: Tree, folder: Path) -> AnyMode | None:
+    """A mode file of either kind."""
+    top = tree.value if isinstance(tree.value, Mapping) else {}
+    if kind_of_mode(top) is Mode:
+        return _model(Mode, tree, folder)
+    mode = _model(AnsweringMode, tree, folder)
+    for index, document in enumerate(mode.knowledge.documents if mode is not None else ()):
+        if not document.exists():
+            wrong = f"names {shown(document)}, which is neither file nor folder"
+            tree.blame(("knowledge", "documents", index), wrong, "write the path of a document")
+    return None if tree.errors else mode
+
+
 def _routes(tree: Tree, folder: Path) -> Routes | None:
     """The routes; patterns that cannot be reached are noted even when other settings are wrong."""
     routes = tree.value.get("routes") if isinstance(tree.value, Mapping) else None
     called: dict[int, str] = {}
     for index, route in enumerate(routes if isinstance(routes, tuple) else ()):
         pattern = route.get("called") if isinstance(route, Mapping) else None
-        if isinstance(pattern, str) and pattern:
-            called[index] = pattern
+        narrowed = isinstance(route, Mapping) and not {"caller", "headers", "hours"}.isdisjoint(route)
+        if isinstance(pattern, str) and pattern and not narrowed:
+            called[index] = pattern  # a route that looks at more takes only some of these calls
     for index, wrong, mend in unreachable(called):
         tree.blame(("routes", index, "called"), wrong, mend)
     return _model(Routes, tree, folder)
@@ -169,30 +191,50 @@ def _routes_path(tree: Tree, folder: Path) -> Path:
     return _join(folder, Path(named) if isinstance(named, str) and named and "\0" not in named else default)
 
 
-def _modes(tree: Tree, folder: Path) -> tuple[dict[Path, Mode], dict[Path, Tree]]:
+def _modes(tree: Tree, folder: Path) -> tuple[dict[Path, AnyMode], dict[Path, Tree]]:
     """Every mode file that the routes name, each read once, also when the routes have mistakes."""
-    modes: dict[Path, Mode] = {}
+    modes: dict[Path, AnyMode] = {}
     trees: dict[Path, Tree] = {}
     for loc, named in _mode_names(tree):
         path = _join(folder, Path(named))
         if not path.is_file():
             tree.blame(loc, f"names {shown(path)}, which is no file", _mend_missing_mode(path, folder))
         elif path not in trees:
-            trees[path] = read_file(path)
-            if (mode := _model(Mode, trees[path], path.parent)) is not None:
+            trees[path] = inherited(read_file(path), path)
+            if (mode := _mode(trees[path], path.parent)) is not None:
                 modes[path] = mode
     return modes, trees
 
 
-def _check_trunks(server: Server, modes: Mapping[Path, Mode], trees: Mapping[Path, Tree]) -> None:
+def _check_trunks(server: Server, modes: Mapping[Path, AnyMode], trees: Mapping[Path, Tree]) -> None:
     """An agent behind a trunk: the trunk is there, and lets us call that number."""
     trunks = {trunk.name: trunk for trunk in server.sip.trunks}
     for path, mode in modes.items():
-        for at, target in (((), mode.agent), *((("then", index), one) for index, one in enumerate(mode.agent.then))):
-            _check_target(("agent", *at), target, trunks, trees[path])
-        name = mode.transfer.trunk
-        if name is not None and name not in trunks:
-            _blame_trunk(("transfer", "trunk"), name, trunks, trees[path])
+        for at, target in mode.targets():
+            _check_target(at, target, trunks, trees[path])
+        if isinstance(mode, Mode):
+            name = mode.transfer.trunk
+            if name is not None and name not in trunks:
+                _blame_trunk(("transfer", "trunk"), name, trunks, trees[path])
+        else:
+            _check_escalation(mode, trunks, trees[path])
+
+
+def _check_escalation(mode: AnsweringMode, trunks: Mapping[str, Trunk], tree: Tree) -> None:
+    """A help desk's number: over which trunk, and whether that one may call it."""
+    chat = mode.help_chat
+    if chat is None or not chat.escalation_enabled or (mode.handoff is not None and mode.handoff.names_somebody):
+        return
+    place = ("help_chat", "escalation_phone")
+    if chat.escalation_phone is None:
+        tree.blame(place, "is missing, and escalation_enabled is true", "write it, or handoff: {to: …}")
+        return
+    name = (mode.handoff.trunk if mode.handoff else None) or next(iter(trunks), None)
+    if name is None or name not in trunks:
+        _blame_trunk(("handoff", "trunk") if name else place, name or "", trunks, tree)
+    elif not trunks[name].dial.allows(chat.escalation_phone):
+        mend = f"add it to dial.allow of the trunk in server.yaml, e.g. allow: ['{chat.escalation_phone}']"
+        tree.blame(place, f"is '{chat.escalation_phone}', which trunk '{name}' may not call", mend)
 
 
 def _check_target(at: Loc, target: Target, trunks: Mapping[str, Trunk], tree: Tree) -> None:
@@ -249,24 +291,24 @@ def _squeeze(path: Path) -> Path:
     return Path(*parts)
 
 
-def _absolute(model: M, folder: Path) -> M:
-    """The model with every relative path joined to the folder of its file."""
+def _absolute(model: M, tree: Tree, folder: Path, loc: Loc) -> M:
+    """The model with every relative path joined to the folder of the file that it is written in."""
     changed: dict[str, object] = {}
-    for name in type(model).model_fields:
+    for name, field in type(model).model_fields.items():
         value = getattr(model, name)
-        new = _absolute_value(value, folder)
+        new = _absolute_value(value, tree, folder, (*loc, field.alias or name))
         if new is not value:
             changed[name] = new
     return model.model_copy(update=changed) if changed else model
 
 
-def _absolute_value(value: object, folder: Path) -> object:
+def _absolute_value(value: object, tree: Tree, folder: Path, loc: Loc) -> object:
     if isinstance(value, Path):
-        return _join(folder, value)
+        return _join(tree.folder_of(loc, folder), value)
     if isinstance(value, BaseModel):
-        return _absolute(value, folder)
-    if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-        new = tuple(_absolute_value(item, folder) for item in value)
+        return _absolute(value, tree, folder, loc)
+    if isinstance(value, tuple) and value and isinstance(value[0], BaseModel | Path):
+        new = tuple(_absolute_value(item, tree, folder, (*loc, index)) for index, item in enumerate(value))
         return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
     return value
 
@@ -279,10 +321,10 @@ def _accounts(model: BaseModel) -> Iterator[tuple[Loc, Account, str | None]]:
         for index, trunk in enumerate(model.sip.trunks):
             if trunk.account is not None:
                 yield ("sip", "trunks", index, "account"), trunk.account, None
-    if isinstance(model, Mode):
-        for at, target in (((), model.agent), *((("then", index), one) for index, one in enumerate(model.agent.then))):
+    if isinstance(model, Mode | AnsweringMode):
+        for at, target in model.targets():
             if target.account is not None:
-                yield ("agent", *at, "account"), target.account, None
+                yield (*at, "account"), target.account, None
 
 
 def _certificates(model: BaseModel) -> Iterator[tuple[Loc, Path]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -16,10 +17,14 @@ from kallglot_media.config.patterns import covers
 from kallglot_media.config.trunks import Pattern
 from kallglot_media.config.types import ConfigPath, Language, LevelDb, Settings, SipUri, bad
 from kallglot_media.media import messages
-from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party, Plan
+from kallglot_media.modes.plan import ASSISTIVE_TRANSLATION, BIDIRECTIONAL_TRANSLATION, Party, Plan
 
-MODES = ("bidirectional_translation",)
-LATER_MODES = ("assistive_translation", "ai_agent", "help_chat_voice")
+MODES = ("bidirectional_translation", "assistive_translation", "ai_agent", "help_chat_voice")
+PLANS: Mapping[str, Plan] = {
+    "bidirectional_translation": BIDIRECTIONAL_TRANSLATION,
+    "assistive_translation": ASSISTIVE_TRANSLATION,
+}
+"""Who hears whom in the modes that translate between two people."""
 
 LONGEST_MUSIC_S = 120
 
@@ -203,11 +208,25 @@ class ModeRecording(Settings):
     """customer.wav and agent.wav, left as spoken, right as translated."""
 
 
-class Mode(Settings):
-    """configs/modes/bidirectional_translation.yaml: each hears the other in their own language."""
+class Subtitles(Settings):
+    """Where the agent reads what the customer says, besides the stream."""
 
-    mode: Annotated[Literal["bidirectional_translation"], Field(examples=[MODES[0]])]
-    """What kind of session this is."""
+    sip_message: bool = False
+    """true: each final translation is sent to the agent's phone as a SIP MESSAGE (RFC 3428)."""
+
+    original: bool = True
+    """true: with the original text under it."""
+
+
+class Mode(Settings):
+    """A mode that translates between two people: bidirectional_translation.yaml, assistive_translation.yaml."""
+
+    base: ConfigPath | None = None
+    """A file with settings that this one does not say: mappings are merged, everything else here is taken instead."""
+
+    mode: Annotated[Literal["bidirectional_translation", "assistive_translation"], Field(examples=[MODES[0]])]
+    """What kind of session this is. `assistive_translation`: the agent hears the customer's own voice and reads the
+    translation."""
 
     source_language: Annotated[Language, Field(examples=["de"])]
     """What the customer speaks and hears."""
@@ -242,12 +261,8 @@ class Mode(Settings):
     announcements: Announcements = Announcements()
     """What the server itself says."""
 
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _known_mode(cls, value: Any) -> Any:
-        if value in LATER_MODES:
-            raise bad(f"is '{value}', which this version does not have", f"write one of: {', '.join(MODES)}")
-        return value
+    subtitles: Subtitles = Subtitles()
+    """With assistive_translation: where the agent reads along."""
 
     @field_validator("target_language")
     @classmethod
@@ -271,7 +286,12 @@ class Mode(Settings):
     @property
     def plan(self) -> Plan:
         """Who hears whom."""
-        return BIDIRECTIONAL_TRANSLATION
+        return PLANS[self.mode]
+
+    def targets(self) -> tuple[tuple[tuple[str | int, ...], Target], ...]:
+        """Whom this mode may call: place in the file, target."""
+        then = ((("agent", "then", index), one) for index, one in enumerate(self.agent.then))
+        return ((("agent",), self.agent), *then)
 
     def language_of(self, party: Party) -> str:
         """What this party speaks and hears."""

@@ -30,21 +30,37 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 class Tree:
     """One file: its value as mappings, tuples and scalars, and where each part stands.
 
-    lines  setting -> the line (from 1) of its key, or of the item in a list
+    lines    setting -> the line (from 1) of its key, or of the item in a list
+    files    setting -> the file it is taken over from, where that is another
+    folders  the same -> the folder that relative paths in it start at
+    sources  the files that something was taken over from
     """
 
     name: str
     value: object = None
     lines: dict[Loc, int] = field(default_factory=dict)
+    files: dict[Loc, str] = field(default_factory=dict)
+    folders: dict[Loc, Path] = field(default_factory=dict)
+    sources: list[Path] = field(default_factory=list)
     _mistakes: list[tuple[int, ConfigError]] = field(default_factory=list)
 
     def blame(self, loc: Loc, wrong: str, mend: str, *, line: int | None = None) -> None:
         """Note one mistake. A setting that is absent stands at the nearest line above it."""
+        at = next((loc[:end] for end in range(len(loc), -1, -1) if loc[:end] in self.lines), ())
         if line is None:
-            found = (self.lines.get(loc[:end]) for end in range(len(loc), -1, -1))
-            line = next((one for one in found if one is not None), 0)
-        place = f"{self.name}:{line}" if line else self.name
+            line = self.lines.get(at, 0)
+        name = self.files.get(at, self.name)
+        place = f"{name}:{line}" if line else name
         self._mistakes.append((line, ConfigError(f"{place} {dotted(loc)}".rstrip(), wrong, mend)))
+
+    def take_mistakes(self, other: Tree) -> None:
+        """Those of another tree are this one's, too."""
+        self._mistakes += other._mistakes
+
+    def folder_of(self, loc: Loc, default: Path) -> Path:
+        """Where a relative path in this setting starts."""
+        found = (self.folders.get(loc[:end]) for end in range(len(loc), 0, -1))
+        return next((one for one in found if one is not None), default)
 
     @property
     def errors(self) -> list[ConfigError]:

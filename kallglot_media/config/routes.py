@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from kallglot_media.config.announcements import Announcements
+from kallglot_media.config.hours import Hours
 from kallglot_media.config.patterns import covers, tokens
-from kallglot_media.config.types import ConfigPath, Language, Settings, bad
+from kallglot_media.config.types import ConfigPath, Language, Settings, SipUri, bad
+
+
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+Wildcard = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a route may look at besides the called number.
+
+    caller   the caller's number; "" when it is withheld
+    headers  of the INVITE, names in lower case
+    now      with its time zone
+    """
+
+    caller: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Route(Settings):
@@ -18,6 +39,17 @@ class Route(Settings):
     called: Annotated[str, Field(min_length=1, max_length=255, examples=["support"])]
     """The user part of the called address. `*` stands for any characters, `?` for one."""
 
+    caller: Annotated[Wildcard | None, Field(examples=["+43*"])] = None
+    """Only calls from such numbers; left out: from anybody."""
+
+    headers: Annotated[dict[HeaderName, Wildcard], Field(examples=[{"X-Queue": "sales*"}])] = Field(
+        default_factory=dict
+    )
+    """Only calls whose INVITE has these headers with such values."""
+
+    hours: Hours | None = None
+    """Only at these times; left out: always."""
+
     mode: Annotated[ConfigPath | None, Field(examples=["modes/bidirectional_translation.yaml"])] = None
     """A mode file."""
 
@@ -25,7 +57,11 @@ class Route(Settings):
     """`echo`: hear yourself. `interpreter`: hear yourself in the other language."""
 
     languages: Annotated[tuple[Language, Language] | None, Field(examples=[["de", "en"]], validate_default=True)] = None
-    """The interpreter's two languages; it hears which one is spoken."""
+    """The interpreter's two languages; it hears which one is spoken. With `mode`: source and target language instead of
+    those of its file."""
+
+    to: SipUri | None = None
+    """With `mode`: who is called instead of the agent of its file."""
 
     announcements: Announcements = Announcements()
     """What a service says. A mode has its own in its file."""
@@ -45,15 +81,43 @@ class Route(Settings):
             return languages
         if info.data["service"] == "interpreter" and languages is None:
             raise bad("is missing", "write the two languages, e.g. languages: [de, en]")
-        if info.data["service"] != "interpreter" and languages is not None:
-            raise bad("belongs to the interpreter", "remove it: a mode file names its own languages")
+        if info.data["service"] == "echo" and languages is not None:
+            raise bad("belongs to the interpreter", "remove it: an echo needs no language")
         if languages is not None and languages[0] == languages[1]:
             raise bad(f"is '{languages[1]}' twice", "write two languages, e.g. languages: [de, en]")
         return languages
 
-    def matches(self, user: str) -> bool:
-        """Whether a call to this user part takes this route."""
-        return covers(self.called, tuple(user))
+    @field_validator("to")
+    @classmethod
+    def _of_a_mode(cls, to: str | None, info: ValidationInfo) -> str | None:
+        if to is not None and info.data.get("service") is not None:
+            raise bad("does not go with service", "remove it: nobody is called")
+        return to
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it looks at more than the called number."""
+        return self.caller is not None or bool(self.headers) or self.hours is not None
+
+    def matches(self, user: str, asked: Asked | None = None) -> bool:
+        """Whether a call to this user part takes this route. asked None: only that part counts."""
+        return self.objection(user, asked) is None
+
+    def objection(self, user: str, asked: Asked | None = None) -> str | None:
+        """Why such a call does not take this route; None when it does."""
+        if not covers(self.called, tuple(user)):
+            return f"called is '{self.called}'"
+        if asked is None:
+            return None
+        if self.caller is not None and not covers(self.caller, tuple(asked.caller)):
+            return f"caller is '{self.caller}', the call is from '{asked.caller or 'nobody known'}'"
+        for name, pattern in self.headers.items():
+            there = asked.headers.get(name.lower())
+            if there is None or not covers(pattern, tuple(there)):
+                return f"header {name} is '{pattern}', the call has {'none' if there is None else repr(there)}"
+        if self.hours is not None and not self.hours.holds(asked.now):
+            return f"closed at {asked.now:%a %H:%M} {asked.now.tzname()} (hours)"
+        return None
 
 
 class Routes(Settings):
