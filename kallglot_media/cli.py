@@ -142,6 +142,34 @@ def _write_schemas(folder: Path) -> None:
 
 
 @app.command()
+def route(
+    number: Annotated[str, typer.Argument(help="The called number: the part of the address before the @.")],
+    config: Annotated[Path, typer.Option(help="The server.yaml.")] = DEFAULT_CONFIG,
+    caller: Annotated[str, typer.Option(help="Who calls.")] = "",
+    header: Annotated[list[str] | None, typer.Option(help="'Name: value' of the INVITE; may be repeated.")] = None,
+    at: Annotated[str | None, typer.Option(help="When, e.g. 2026-11-29T18:30+01:00; left out: now.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which route a call takes and why, and where it leads."""
+    with plain_errors():
+        from kallglot_media.cli_route import asked_of, explain_route
+
+        found = explain_route(load_config(config), number, asked_of(caller, header or (), at))
+        if as_json:
+            print(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+        for step in () if as_json else found.steps:
+            sign = "[green]takes it[/]" if step.taken else "[dim]passes  [/]"
+            out.print(f"{sign} {escape(step.route)}: {escape(step.why)}")
+        if not as_json and found.mode is not None:
+            out.print(f"mode      {escape(found.mode)}")
+            out.print(f"languages {', '.join(found.languages) or 'none'}")
+            out.print(f"leads to  {escape(found.leads_to or 'nobody else')}")
+        if found.mode is None:
+            err.print(f"no route takes '{escape(number)}': the call gets 404; write one into routes.yaml")
+            raise typer.Exit(USER_ERROR)
+
+
+@app.command()
 def doctor(config: ConfigArgument = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Look at everything a call needs: ports, engines, models, codecs, disk, clock, priority."""
     with plain_errors():

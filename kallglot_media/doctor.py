@@ -183,7 +183,7 @@ def _check_voices(config: Config, names: set[str]) -> Iterator[Finding]:
 
 def _pairs(config: Config) -> set[tuple[str, str]]:
     """Every direction that some route translates in."""
-    both = [(mode.source_language, mode.target_language) for mode in config.modes.values()]
+    both = [(mode.source_language, mode.target_language) for mode in config.modes.values() if mode.target_language]
     both += [route.languages for route in config.routes if route.languages]
     return {pair for one, other in both for pair in ((one, other), (other, one))}
 

@@ -52,6 +52,7 @@ class Office:
         self._ids = ids
         self._data_dir = config.server.data_dir
         self.lobby: Lobby | None = None
+        self._desk: Desk | None = None
         self._health: ServerHealth | None = None
         self.store: Store
         self.house: House
@@ -77,7 +78,7 @@ class Office:
             stack.push_async_callback(embedder.close)
         self._run(stack, DocumentReader(self.store, embedder).run(), "documents")
         self._run(stack, Retention(self.store, retention_of(self._config), self._data_dir).run(), "retention")
-        desk = Desk(
+        desk = self._desk = Desk(
             self._config,
             router,
             our_host=server.sip.contact_host(server.sip.listen[0]),
@@ -105,6 +106,11 @@ class Office:
             api = ApiServer(make_app(parts), server.api)
             stack.push_async_callback(api.stop)
             await api.start()
+
+    def use(self, config: Config, generation: int) -> None:
+        """Sessions that clients make from now on go by another configuration."""
+        if self._desk is not None:
+            self._desk.use(config, generation)
 
     def note_plane(self, stats: PlaneStats) -> None:
         """How the media process keeps time."""

@@ -43,6 +43,7 @@ from kallglot_media.net.signalling import ShellSignalling
 from kallglot_media.net.tls import TlsError, TlsFiles
 from kallglot_media.office import Office, ServerHealth
 from kallglot_media.random_ids import RandomIds
+from kallglot_media.reload import watch
 from kallglot_media.rtp.jitter import JitterRules
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.events import CallEnded, CallFailed, IncomingCall, Peer, SipEvent
@@ -105,8 +106,8 @@ class Server:
             self._registry = self._make_registry(router)
             await self._office.attend(stack, self._registry, router, self._health())
             await self._start_sip(stack)
-            warming = asyncio.create_task(self._make_announcements(), name="announcements")
-            stack.callback(warming.cancel)
+            self._watch_config(stack, router)
+            self._warm(stack)
             log.info("ready", sign="=", after_s=round(time.monotonic() - began_s, 2), pid=os.getpid())
             try:
                 yield
@@ -114,6 +115,22 @@ class Server:
                 self._office.close_lobby("the server stops")
                 await self._registry.end_all("the server stops", LAST_GOODBYES_S)
                 log.info("stopped", sign="=", counters=dict(self._shell.agent.counters + self._registry.counters))
+
+    def _watch_config(self, stack: AsyncExitStack, router: Router) -> None:
+        """Take changed routes and modes for the calls to come; SIGHUP reads them at once."""
+
+        def take(config: Config, generation: int) -> None:
+            self._config = config
+            router.use(config, generation)
+            self._office.use(config, generation)
+            self._warm(stack)
+
+        watch(stack, self._config, take)
+
+    def _warm(self, stack: AsyncExitStack) -> None:
+        """Make the announcements before a call needs them."""
+        warming = asyncio.create_task(self._make_announcements(), name="announcements")
+        stack.callback(warming.cancel)
 
     def _catch_signals(self, stack: AsyncExitStack) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -54,8 +54,22 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         {"backing", "api", "ledger", "call", "store", "knowledge", "webhooks", "analysis", "config", "log"}
         | {"media.fleet", "media.messages", "speech.pool"}
     ),
+    "reload": frozenset({"config", "log"}),
     "server": frozenset(
-        {"office", "net", "call", "config", "media", "speech", "sip", "rtp.jitter", "log", "random_ids", "modes"}
+        {
+            "reload",
+            "office",
+            "net",
+            "call",
+            "config",
+            "media",
+            "speech",
+            "sip",
+            "rtp.jitter",
+            "log",
+            "random_ids",
+            "modes",
+        }
     ),
     # the other end of a call: knows the wire, not the server
     "phone": frozenset({"sip", "sdp", "rtp", "audio", "net", "random_ids", "log", "speech.types"}),

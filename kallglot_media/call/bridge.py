@@ -18,6 +18,7 @@ from kallglot_media.call.interpreter import Direction
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.ports import DialError, SipHeaders
 from kallglot_media.call.session import Session
+from kallglot_media.call.subtitles import NO_SUBTITLES, SubtitleRules, Subtitles
 from kallglot_media.call.transferring import AgentTarget, Allow, Transferring, nobody
 from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import Announcements
@@ -54,6 +55,7 @@ class BridgeRules:
     hold          what one hears while the other holds
     then          who is called when the agent cannot be had, one after the other
     allow         whom the agent's side may send the customer to, by REFER or 3xx
+    subtitles     what the agent's phone shows
     """
 
     agent_to: str
@@ -73,6 +75,7 @@ class BridgeRules:
     hold: HoldRules = SILENCE
     then: tuple[AgentTarget, ...] = ()
     allow: Allow = nobody
+    subtitles: SubtitleRules = NO_SUBTITLES
 
     @property
     def targets(self) -> tuple[AgentTarget, ...]:
@@ -246,6 +249,7 @@ class Bridge:
         holding.watch(self._customer)
         holding.watch(agent)
         Transferring(self._session, self._rules.allow, holding.watch).watch(agent)
+        Subtitles(self._session, self._rules.subtitles).watch()
         self._session.interpret(self._directions(), self._rules.segment)
         self._session.active()
 

@@ -6,7 +6,6 @@ cut, announcements, and the agent who is called when a customer calls in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from kallglot_media.audio.segment import SegmentRules
@@ -19,17 +18,11 @@ from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio
 from kallglot_media.call.trunks import trunk_address
 from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.load import Config
-from kallglot_media.config.mode import Mode
+from kallglot_media.config.mode import PLANS, Mode
 from kallglot_media.config.trunks import Trunk
 from kallglot_media.media.messages import Gains
-from kallglot_media.modes.plan import ASSISTIVE_TRANSLATION, BIDIRECTIONAL_TRANSLATION, Party, Plan
+from kallglot_media.modes.plan import Party, Plan
 from kallglot_media.sip.events import IncomingCall
-
-PLANS: Mapping[str, Plan] = {
-    "bidirectional_translation": BIDIRECTIONAL_TRANSLATION,
-    "assistive_translation": ASSISTIVE_TRANSLATION,
-}
-"""The modes that clients can have."""
 
 
 class CannotServe(Exception):
@@ -74,6 +67,12 @@ class Desk:
         self._our_host = our_host
         self._idle_s = idle_s
         self._rejoin_s = rejoin_s
+        self._generation = 1
+
+    def use(self, config: Config, generation: int) -> None:
+        """Sessions from now on go by another configuration."""
+        self._config = config
+        self._generation = generation
 
     def settle(self, wish: Wish) -> tuple[SessionFacts, RoomRules]:
         """The session that the client gets. Raises CannotServe."""
@@ -93,6 +92,7 @@ class Desk:
             wish.target_language,
             called=wish.number or "",
             keep=self._keeps(wish, mode),
+            generation=self._generation,
         )
         return facts, self._rules(wish, plan, mode)
 
@@ -161,9 +161,11 @@ class Desk:
         """The mode file of the number's route, else the first one of this mode, else the first one."""
         if wish.number is not None and wish.inbound:
             route = self._config.route_for(wish.number)
-            if route is not None and route.mode is not None:
-                return self._config.mode_of(route)
-        modes = [self._config.modes[route.mode] for route in self._config.routes if route.mode is not None]
+            found = self._config.mode_of(route) if route is not None and route.mode is not None else None
+            if isinstance(found, Mode):
+                return found
+        named = (self._config.modes[route.mode] for route in self._config.routes if route.mode is not None)
+        modes = [mode for mode in named if isinstance(mode, Mode)]
         return next((mode for mode in modes if mode.mode == wish.mode), modes[0] if modes else None)
 
     def _keeps(self, wish: Wish, mode: Mode | None) -> bool:

@@ -51,6 +51,10 @@ class Signalling(Protocol):
         """Ask the peer to call `to` instead; TransferProgress says what comes of it."""
         ...
 
+    def message(self, call: str, text: str) -> None:
+        """A text inside a confirmed call (MESSAGE, RFC 3428). A peer that does not take it is counted, no more."""
+        ...
+
     def refuse_offer(self, call: str, status: int, *, headers: SipHeaders = ()) -> None: ...
 
 

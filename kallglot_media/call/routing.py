@@ -10,9 +10,11 @@ from kallglot_media.call.holding import HoldRules
 from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.registry import Destination
 from kallglot_media.call.services import ServiceRules
+from kallglot_media.call.subtitles import SubtitleRules
 from kallglot_media.call.transferring import AgentTarget
 from kallglot_media.call.trunks import Trunks, trunk_address
 from kallglot_media.call.world import SessionFacts
+from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.config.load import Config
 from kallglot_media.config.mode import Mode, Target
 from kallglot_media.config.modes import AnyMode
@@ -115,6 +117,7 @@ class Router:
             hold=_hold_rules(mode),
             then=tuple(self._target(mode, one, incoming) for one in agent.then),
             allow=lambda to: self._sent_away(mode, to, agent_from),
+            subtitles=SubtitleRules(mode.subtitles.sip_message, mode.subtitles.original),
         )
 
     def _target(self, mode: Mode, target: Target, incoming: IncomingCall) -> AgentTarget:
@@ -189,9 +192,11 @@ def announcements_of(config: Config) -> list[tuple[str, str, str | None]]:
     wanted: dict[tuple[str, str, str | None], None] = {}
     for route in config.routes:
         mode = config.modes.get(route.mode) if route.mode else None
+        if isinstance(mode, AnsweringMode):
+            continue
         texts = mode.announcements if mode else route.announcements
         if mode:
-            languages: tuple[str, ...] = (mode.source_language, mode.target_language)
+            languages: tuple[str, ...] = route.languages or (mode.source_language, mode.target_language)
             names = [name for name in type(texts).model_fields if name not in ("interpreter", "starter_only")]
         else:
             languages = route.languages or ()

@@ -46,6 +46,7 @@ class Session:
         self.on_through: Callable[[Party, bool], None] = lambda talker, on: None
         self.on_speech_started: Callable[[Party], None] = lambda party: None
         self.facts = facts
+        self.on_turn: Callable[[Turn], None] = lambda turn: None
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
         self._sequence = 0
@@ -210,6 +211,7 @@ class Session:
     def turn_done(self, turn: Turn) -> None:
         self._journal.turn(turn)  # on disk before anybody is told
         self.world.bus.publish(e.FinalTranscript(self.session_id, turn))
+        self.on_turn(turn)
         self.event("transcript.final", turn.end_ms * RATE_HZ // 1000, sequence=turn.sequence, speaker=turn.speaker)
 
     def turn_played(self, sequence: int, first_sample_ms: int, timings: TurnTimings) -> None:

@@ -1,9 +1,9 @@
-"""configs/modes/ai_agent.yaml and help_chat_voice.yaml: modes in which an AI answers. The API's names where it has them."""
+"""configs/modes/ai_agent.yaml and help_chat_voice.yaml: an AI answers. The API's names where it has them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -21,6 +21,9 @@ VoiceName = Literal["alloy", "echo", "fable", "onyx", "nova", "shimmer"]
 DOCUMENT_TYPES = (".txt", ".md", ".markdown", ".html", ".htm", ".pdf")
 
 
+S = TypeVar("S")
+
+
 class Voice(Settings):
     """How one of the six voices is made, with an installed voice."""
 
@@ -35,7 +38,7 @@ class Voice(Settings):
 
 
 class Tool(Settings):
-    """A function that the model may call. It goes to the stream's client when one has subscribed, else to `url` or `python`."""
+    """A function that the model may call: at the stream's client when one has subscribed, else at `url` or `python`."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["lookup_order"])]
     """What the model calls it."""
@@ -49,7 +52,9 @@ class Tool(Settings):
     url: Annotated[str | None, Field(pattern=r"^https?://[!-~]+$", examples=["https://shop.example.com/tools"])] = None
     """Where it is POSTed to, signed like a webhook."""
 
-    python: Annotated[str | None, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", examples=["desk.tools:lookup"])] = None
+    python: Annotated[str | None, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", examples=["desk.tools:lookup"])] = (
+        None
+    )
     """A function of a Python module on the server, `module:function`; it gets the arguments as keywords."""
 
     timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 10
@@ -64,7 +69,8 @@ class Tool(Settings):
         wrong = schema_mistake(parameters)
         if wrong is not None:
             raise bad(f"is no JSON Schema of an object: {wrong}", "write type: object and properties:")
-        return plain(parameters)
+        found: dict[str, Any] = plain(parameters)
+        return found
 
     @field_validator("python")
     @classmethod
@@ -126,8 +132,8 @@ class Handoff(Target):
     """To whom the AI hands over, and when."""
 
     mode: Literal["attended", "cold"] = "attended"
-    """`attended`: the human is called and told what it is about, then both talk here. `cold`: the caller's side is asked
-    to call the human itself (REFER), and this server is out of the call."""
+    """`attended`: the human is called and told what it is about, then both talk here. `cold`: the caller's side is
+    asked to call the human itself (REFER), and this server is out of the call."""
 
     summary: bool = True
     """Tell the human in a sentence what it is about before the caller is put through."""
@@ -245,7 +251,9 @@ class Knowledge(Settings):
     def _readable(cls, documents: tuple[Path, ...]) -> tuple[Path, ...]:
         for index, path in enumerate(documents):
             if path.is_absolute() and not path.is_dir() and not path.is_file():
-                raise bad(f"is '{path}', which is neither file nor folder", "write the path of a document", at=f"{index}")
+                raise bad(
+                    f"is '{path}', which is neither file nor folder", "write the path of a document", at=f"{index}"
+                )
             if path.suffix and path.suffix.lower() not in DOCUMENT_TYPES:
                 raise bad(f"is '{path}', no document that can be read",
                           f"write a file that ends in {', '.join(DOCUMENT_TYPES)}", at=f"{index}")  # fmt: skip
@@ -274,7 +282,7 @@ class AnsweringMode(Settings):
     """With mode help_chat_voice."""
 
     llm: ModelEndpoint | None = None
-    """The language model; left out: `llm` of server.yaml. A help desk with neither answers with its documents' words."""
+    """The language model; left out: `llm` of server.yaml. A help desk with neither uses its documents' words."""
 
     tools_url: Annotated[str | None, Field(pattern=r"^https?://[!-~]+$")] = None
     """Where tools without an address of their own are POSTed to."""
@@ -370,7 +378,7 @@ class AnsweringMode(Settings):
         return ((("handoff",), self.handoff),) if named and self.handoff is not None else ()
 
 
-def _belongs(section: Any, name: str, mode: str, info: ValidationInfo) -> Any:
+def _belongs(section: S | None, name: str, mode: str, info: ValidationInfo) -> S | None:
     if "mode" not in info.data:
         return section
     if info.data["mode"] == mode and section is None:

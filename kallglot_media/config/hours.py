@@ -43,7 +43,13 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 class Opening(Settings):
     """Some days of the week, from one time to another."""
 
-    days: Annotated[tuple[Day, ...], Field(min_length=1, examples=[["mon", "tue"]])] = ("mon", "tue", "wed", "thu", "fri")
+    days: Annotated[tuple[Day, ...], Field(min_length=1, examples=[["mon", "tue"]])] = (
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+    )
     """Which days."""
 
     from_: Annotated[ClockTime, Field(alias="from", examples=["09:00"])]

@@ -174,6 +174,7 @@ DEFAULT_PHRASES: Mapping[str, Texts] = {
     "time_up": TIME_UP,
 }
 
+
 class Phrases(Settings):
     """What the AI says by itself, by language. A language left out keeps its default; "" says nothing."""
 

@@ -30,12 +30,17 @@ Everything has a default except what only you can know: who the agent is, and wh
 
     kallglot-media check                     every mistake in all of them, with its line and what to write instead
     kallglot-media check configs/modes/x.yaml
+    kallglot-media route +4930123            which route a call takes, why, and where it leads
     kallglot-media check --schema schema     JSON Schemas for editors that complete YAML as one types
     kallglot-media doctor                    what is outside the files: ports, models, disk, clock
 
 - Relative paths start at the folder of the file that they stand in.
 - A name ends in its unit: `_ms` and `_s` are times, `_db` and `_dbfs` levels. Write numbers, not `500 ms`.
 - `true` and `false`, not yes and no. A number that is a text, like an extension, wants quotes: `called: "110"`.
+- `base: ../base.yaml` in a mode file takes over what the file does not say itself. Mistakes are named in the file that
+  they stand in.
+- Routes and modes may be changed while the server runs (SIGHUP reads them at once): the next call goes by them, calls
+  that are there keep theirs, and files with mistakes change nothing but the log. `session.json` has the generation.
 - Passwords stand in environment variables or in files of their own, never in these files.
 - Unknown settings, settings written twice and values out of range are mistakes: the server does not start on a guess.
 
@@ -45,7 +50,11 @@ This page is made from the program's own models (`python -m kallglot_media.confi
 FILES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("server.yaml", "The machine: its ports, its models, its limits.", Server),
     ("routes.yaml", "Which called number leads where. The first line that matches wins; none: 404.", Routes),
-    ("modes/bidirectional_translation.yaml", "A customer and an agent, each in their own language.", Mode),
+    (
+        "modes/bidirectional_translation.yaml, modes/assistive_translation.yaml",
+        "A customer and an agent, each in their own language; in the second the agent hears the customer's own voice.",
+        Mode,
+    ),
 )
 
 _KINDS: tuple[tuple[object, str], ...] = (

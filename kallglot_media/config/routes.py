@@ -14,7 +14,6 @@ from kallglot_media.config.hours import Hours
 from kallglot_media.config.patterns import covers, tokens
 from kallglot_media.config.types import ConfigPath, Language, Settings, SipUri, bad
 
-
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Wildcard = Annotated[str, Field(min_length=1, max_length=255)]
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of the three kinds of file, for editors that complete and check YAML while one types."""
+"""JSON Schemas of the kinds of file, for editors that complete and check YAML while one types."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.config.mode import Mode
 from kallglot_media.config.routes import Routes
 from kallglot_media.config.server import Server
 
-FILES: Mapping[str, type[BaseModel]] = {"server": Server, "routes": Routes, "mode": Mode}
+FILES: Mapping[str, type[BaseModel]] = {
+    "server": Server,
+    "routes": Routes,
+    "mode": Mode,
+    "answering-mode": AnsweringMode,
+}
 
 
 def schema_of(kind: type[BaseModel]) -> dict[str, object]:
@@ -22,7 +28,7 @@ def schema_of(kind: type[BaseModel]) -> dict[str, object]:
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write server.schema.json, routes.schema.json and mode.schema.json; returns their paths.
+    """Write NAME.schema.json for server, routes, mode and answering-mode; returns their paths.
 
     An editor finds them by a first line like `# yaml-language-server: $schema=schema/mode.schema.json`.
     """

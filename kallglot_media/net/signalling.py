@@ -85,6 +85,10 @@ class ShellSignalling:
         self._shell.agent.refer(call, to, self._loop.time(), replaces_call=replaces_call)
         self._shell.drain()
 
+    def message(self, call: str, text: str) -> None:
+        self._shell.agent.message(call, text, self._loop.time())
+        self._shell.drain()
+
     def refuse_offer(self, call: str, status: int, *, headers: SipHeaders = ()) -> None:
         self._shell.agent.refuse_offer(call, status, self._loop.time(), headers=headers)
         self._shell.drain()

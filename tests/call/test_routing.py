@@ -11,7 +11,7 @@ from kallglot_media.call.bridge import BridgeRules
 from kallglot_media.call.routing import Router, announcements_of
 from kallglot_media.call.services import ServiceRules
 from kallglot_media.config.load import Config, load_config
-from kallglot_media.config.mode import Target, Transfer
+from kallglot_media.config.mode import Mode, Target, Transfer
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party
 from kallglot_media.sip.events import IncomingCall, Peer
 from kallglot_media.sip.message import Request, parse_message
@@ -119,6 +119,7 @@ def test_nobody_may_be_sent_anywhere_unless_it_is_listed(config: Config) -> None
 
 def test_who_is_called_next(config: Config) -> None:
     path, mode = next(iter(config.modes.items()))
+    assert isinstance(mode, Mode)
     then = (Target.model_validate({"to": "sip:night@192.0.2.31", "ring_s": 12}),)
     agent = mode.agent.model_copy(update={"then": then})
     changed = replace(config, modes={path: mode.model_copy(update={"agent": agent})})

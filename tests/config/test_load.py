@@ -16,7 +16,7 @@ from kallglot_media.audio.wav import wav_bytes
 from kallglot_media.config import ConfigErrors, check_file, load_config
 from kallglot_media.config.explain import setting_names
 from kallglot_media.config.load import Config
-from kallglot_media.config.mode import Hold
+from kallglot_media.config.mode import Hold, Mode
 from kallglot_media.config.reader import read_text
 from kallglot_media.config.server import Server
 from kallglot_media.media.messages import Gains
@@ -87,6 +87,7 @@ def test_a_password_comes_from_its_file(write: Write, tmp_path: Path) -> None:
 
 def test_a_mode_gives_what_the_media_process_takes(config: Config) -> None:
     mode = config.mode_of(config.routes[0])
+    assert isinstance(mode, Mode)
     assert mode.gains.message() == Gains()
     assert mode.segment.message() == SegmentRules()
     assert mode.plan is BIDIRECTIONAL_TRANSLATION
@@ -110,10 +111,13 @@ def test_norway_speaks_norwegian(write: Write) -> None:
 
 
 def test_an_agent_rings_as_long_as_the_mode_or_the_server_says(write: Write) -> None:
-    config = load_config(write(s="sip: {ring_s: 12}"))
-    assert config.ring_s(config.mode_of(config.routes[0])) == 12
-    config = load_config(write(m='-5070"}\n5070", ring_s: 7}'))
-    assert config.ring_s(config.mode_of(config.routes[0])) == 7
+    for config, ring_s in (
+        (load_config(write(s="sip: {ring_s: 12}")), 12),
+        (load_config(write(m='-5070"}\n5070", ring_s: 7}')), 7),
+    ):
+        mode = config.mode_of(config.routes[0])
+        assert isinstance(mode, Mode)
+        assert config.ring_s(mode) == config.longest_ring_s(mode) == ring_s
 
 
 def test_a_voice_is_the_modes_or_the_servers_or_the_first(write: Write) -> None:
@@ -125,7 +129,9 @@ def test_a_voice_is_the_modes_or_the_servers_or_the_first(write: Write) -> None:
 def test_announcements_fall_back_to_the_default_then_to_english(write: Write) -> None:
     texts = 'announcements: {busy: {de: "Besetzt."}, welcome: {en: "Hello."}, engine_back: {de: ""}}'
     config = load_config(write(m=texts))
-    say = config.mode_of(config.routes[0]).announcements.text
+    mode = config.mode_of(config.routes[0])
+    assert isinstance(mode, Mode)
+    say = mode.announcements.text
     assert say("busy", "de") == "Besetzt."
     assert say("busy", "fr").startswith("La ligne est occupée")
     assert say("busy", "pl").startswith("The line is busy")

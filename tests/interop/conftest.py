@@ -70,6 +70,7 @@ class Place:
     dead       nobody is there, for 2 s
     alone      as support, and only the translation is heard
     under      the original is heard at IDLE_DB; open: at its full level
+    assistive  the agent hears the customer's own voice and reads along
     at_once    the caller is answered at once and hears it ring
     """
 
@@ -91,6 +92,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         "under": {"agent": agent, "gains": {"original_level_db": IDLE_DB, "original_idle_db": IDLE_DB}},
         "open": {"agent": agent, "gains": {"original_level_db": 0.0, "original_idle_db": 0.0}},
         "at_once": {"agent": agent, "answer": "at_once"},
+        "assistive": {
+            "mode": "assistive_translation",
+            "agent": agent,
+            "subtitles": {"sip_message": True},
+            "gains": {"original_level_db": "off", "original_idle_db": "off"},
+        },
     }
     with Server(tmp_path_factory.mktemp("place"), modes=modes) as running:
         yield Place(running, agent_port, impatient_port)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from kallglot_media.audio import g711
 from kallglot_media.media.messages import (
     Clear,
     CloseLeg,
@@ -29,6 +30,7 @@ from kallglot_media.media.messages import (
 from kallglot_media.media.plane import PlaneError
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.modes.plan import (
+    ASSISTIVE_TRANSLATION,
     BIDIRECTIONAL_TRANSLATION,
     BRIDGED,
     ECHO,
@@ -54,6 +56,18 @@ def bridge(plan: Plan = BRIDGED, **more: object) -> Studio:
     studio.leg("c", C)
     studio.leg("a", A, codec="PCMA")
     return studio
+
+
+def test_assistive_the_agent_hears_the_customer_untouched_and_no_later_than_one_jitter_buffer() -> None:
+    """The agent: the customer's own samples at 0 dB whatever is made. The customer: what is made, and no more."""
+    studio = bridge(ASSISTIVE_TRANSLATION, gains=Gains(original_level_db=None, original_idle_db=None))
+    said = tone(20)
+    studio.play("c", "made", tone(5, hz=900.0))
+    studio.say({"c": said, "a": tone(20, hz=300.0)}, more_steps=3)
+    heard = studio.peers["a"].heard()
+    want = g711.DECODERS["PCMA"](g711.ENCODERS["PCMA"](g711.DECODERS["PCMU"](g711.ENCODERS["PCMU"](said))))
+    assert np.array_equal(heard[DELAY : DELAY + len(said)], want)
+    assert np.abs(studio.peers["c"].heard()[5 * FRAME :]).max() == 0
 
 
 def rms(pcm: Pcm16) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kallglot_media.config.load import load_config
+from kallglot_media.config.mode import Mode
 from kallglot_media.phone.demo_setup import UTTERANCES, prepare, script_for
 from kallglot_media.phone.script import HangUp, PlayFile, WaitHangup, WaitSilence, parse_script
 from kallglot_media.phone.verdict import load_lines
@@ -19,6 +20,7 @@ def test_the_server_accepts_the_configuration(tmp_path: Path) -> None:
     assert route is not None
     mode = config.mode_of(route)
     assert (mode.source_language, mode.target_language) == ("de", "en")
+    assert isinstance(mode, Mode)
     assert mode.agent.to == f"sip:agent@127.0.0.1:{setup.agent_port}"
     assert config.server.data_dir == setup.data_dir
     assert {listen.port for listen in config.server.sip.listen} == {setup.sip_port}

@@ -125,6 +125,9 @@ class FakeSignalling:
     def refer(self, call: str, to: str, *, replaces_call: str | None = None) -> None:
         self.verbs.append(("refer", call, to))
 
+    def message(self, call: str, text: str) -> None:
+        self.verbs.append(("message", call, text))
+
     def refuse_offer(self, call: str, status: int, *, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.verbs.append(("refuse_offer", call, str(status)))
         self.headers.extend(headers)
