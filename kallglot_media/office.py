@@ -11,12 +11,14 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
+from kallglot_media.analysis.runner import AnalysisRunner
 from kallglot_media.api.app import make_app
+from kallglot_media.api.exports import Exports
 from kallglot_media.api.parts import Parts
 from kallglot_media.api.rate_limit import RateLimit
 from kallglot_media.api.serve import ApiServer
 from kallglot_media.api.sessions import restore
-from kallglot_media.backing import embedder_of, guard_of, open_store_of, retention_of
+from kallglot_media.backing import embedder_of, guard_of, model_of, open_store_of, retention_of
 from kallglot_media.call.desk import Desk
 from kallglot_media.call.lobby import Lobby
 from kallglot_media.call.registry import Registry
@@ -24,6 +26,7 @@ from kallglot_media.call.routing import Router
 from kallglot_media.config.load import Config
 from kallglot_media.ids import Ids
 from kallglot_media.knowledge.reader import DocumentReader
+from kallglot_media.ledger.analyses import tell_analysis
 from kallglot_media.ledger.entries import House
 from kallglot_media.ledger.ledger import Ledger, Teller
 from kallglot_media.log import logger
@@ -61,7 +64,8 @@ class Office:
         """The store, and in it what a crash left open. Call it after the folders were repaired. Raises SetupError."""
         self.store = await open_store_of(self._config, self._ids)
         stack.push_async_callback(self.store.close)
-        self.house = House(self.store.settings.node, self._config.server.api.public_url or "")
+        rules = retention_of(self._config)
+        self.house = House(self.store.settings.node, self._config.server.api.public_url or "", rules.recordings_days)
         await recover(self.store, self._data_dir, Teller(self.house))
 
     async def attend(self, stack: AsyncExitStack, registry: Registry, router: Router, health: ServerHealth) -> None:
@@ -70,13 +74,20 @@ class Office:
         self._health = health
         ledger = Ledger(self.store, registry.world.bus, self.house, self.take_folder)
         stack.push_async_callback(ledger.close, LAST_ENTRIES_S)
-        post = HttpPost(guard_of(self._config))
+        guard = guard_of(self._config)
+        post = HttpPost(guard)
         stack.push_async_callback(post.close)
         self._run(stack, WebhookSender(self.store, post).run(), "webhooks")
         embedder = embedder_of(self._config)
         if embedder is not None:
             stack.push_async_callback(embedder.close)
         self._run(stack, DocumentReader(self.store, embedder).run(), "documents")
+        model = model_of(self._config)
+        if model is not None:
+            stack.push_async_callback(model.close)
+        self._run(stack, AnalysisRunner(self.store, model, tell_analysis).run(), "analyses")
+        exports = Exports()
+        stack.push_async_callback(exports.close)
         self._run(stack, Retention(self.store, retention_of(self._config), self._data_dir).run(), "retention")
         desk = self._desk = Desk(
             self._config,
@@ -100,6 +111,9 @@ class Office:
             health=health,
             clock_s=asyncio.get_running_loop().time,
             requests=RateLimit(server.api.requests_per_minute),
+            guard=guard,
+            exports=exports,
+            embedder=embedder,
         )
         await restore(parts)
         if server.api.enabled:

@@ -43,3 +43,8 @@ def listed(page: Listed[T], url: str, made: Callable[[T], Mapping[str, Any]]) ->
     """A list: its items, and whether there are more in the direction that was asked for."""
     data = [made(item) for item in page.items]
     return answer({"object": "list", "data": data, "has_more": page.has_more, "url": url})
+
+
+def gone(kind: str, object_id: str) -> Response:
+    """An object that was deleted just now."""
+    return answer({"id": object_id, "object": kind, "deleted": True})

@@ -11,7 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from kallglot_media.api import health, sessions
+from kallglot_media.api import (
+    agents,
+    analyses,
+    documents,
+    endpoints,
+    health,
+    knowledge,
+    recordings,
+    sessions,
+    transcripts,
+)
 from kallglot_media.api.answers import answer
 from kallglot_media.api.docs import openapi
 from kallglot_media.api.errors import ApiError, mistake, of_http, unavailable
@@ -23,6 +33,8 @@ from kallglot_media.store.errors import StoreUnavailable
 
 EXPOSED_HEADERS = ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")
 
+MODULES = (sessions, transcripts, recordings, analyses, agents, knowledge, documents, endpoints, health)
+
 
 def make_app(parts: Parts) -> ASGIApp:
     """What uvicorn serves."""
@@ -30,7 +42,7 @@ def make_app(parts: Parts) -> ASGIApp:
     app.state.parts = parts
     app.state.metrics = Metrics(parts)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
-    for module in (sessions, health):
+    for module in MODULES:
         app.include_router(module.router)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

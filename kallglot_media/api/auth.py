@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -18,6 +19,19 @@ _REFUSALS = {
     "revoked": ("revoked_api_key", "the API key has been revoked; make another with `kallglot-media keys create`"),
     "expired": ("expired_api_key", "the API key has expired; make another with `kallglot-media keys create`"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who asked for a change, for the audit log: the id of an API key, and the request."""
+
+    actor: str
+    request_id: str
+
+
+def by(request: Request) -> By:
+    """Who is asking now, after `authenticate`."""
+    return By(request.state.key.id, request.state.request_id)
 
 
 async def authenticate(request: Request, scope: str | None) -> ApiKey:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pydantic_core
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from kallglot_media.api.errors import ApiError
 from kallglot_media.api.parts import parts_of
 
 DEEPEST = 32
+DISCARD_BYTES = 64 * 1024 * 1024
+DISCARD_S = 5.0
 _KB = 1024
 
 
@@ -25,15 +29,30 @@ class BodyRequest(Request):
             most = self.most_bytes or parts_of(self).settings.largest_body_kb * _KB
             declared = self.headers.get("content-length", "")
             if declared.isdecimal() and int(declared) > most:
+                await self._discard()
                 raise _too_large(most)
-            chunks, size = [], 0
+            chunks: list[bytes] = []
+            size = 0
             async for chunk in self.stream():
                 size += len(chunk)
                 if size > most:
+                    chunks.clear()
+                    await self._discard()
                     raise _too_large(most)
                 chunks.append(chunk)
             self._body = b"".join(chunks)
         return self._body
+
+    async def _discard(self) -> None:
+        """Let a client finish that sends too much: one that is cut off in the middle never reads why."""
+        size = 0
+        with suppress(TimeoutError, ClientDisconnect):
+            async with asyncio.timeout(DISCARD_S):
+                while size < DISCARD_BYTES:
+                    message = await self.receive()
+                    if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                        return
+                    size += len(message.get("body", b""))
 
     async def json(self) -> Any:
         """The body as JSON. Raises ApiError when it is none."""

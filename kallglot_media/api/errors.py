@@ -54,6 +54,7 @@ CODES = (
     "analysis_not_found",
     "document_not_found",
     "webhook_endpoint_not_found",
+    "webhook_delivery_not_found",
     "party_unavailable",
     "recording_not_ready",
     "not_found",
@@ -108,6 +109,12 @@ class ApiError(HTTPException):
 def not_found(kind: str, object_id: str) -> ApiError:
     """404 for an object: not_found("session", "sess_…")."""
     return ApiError(404, f"{kind}_not_found", f"there is no {kind.replace('_', ' ')} {object_id[:100]!r}", param="id")
+
+
+def no_such_base(base_id: str | None, param: str) -> ApiError:
+    """404 for a body that names a knowledge base that is not there."""
+    message = f"{param}: there is no knowledge base {(base_id or '')[:100]!r}; make one: POST /v1/knowledge_bases"
+    return ApiError(404, "knowledge_base_not_found", message, param=param)
 
 
 def invalid(param: str, message: str, *, status: int = 422, code: str = "invalid_field_value") -> ApiError:

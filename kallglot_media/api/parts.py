@@ -10,14 +10,17 @@ from typing import Protocol, cast
 
 from starlette.requests import Request
 
+from kallglot_media.api.exports import Exports
 from kallglot_media.api.rate_limit import RateLimit
 from kallglot_media.call.bus import Bus
 from kallglot_media.call.desk import Desk
 from kallglot_media.call.lobby import Lobby
 from kallglot_media.config.api import Api
 from kallglot_media.ids import Ids
+from kallglot_media.knowledge.embeddings import Embedder
 from kallglot_media.store.keyring import KeyRing
 from kallglot_media.store.store import Store
+from kallglot_media.webhooks.guard import Guard
 
 
 class Health(Protocol):
@@ -44,6 +47,9 @@ class Parts:
     stream_secret signs the tokens of streams
     data_dir      where recordings lie
     clock_s       a clock that never goes back, in seconds
+    guard         where webhooks may go
+    exports       recordings in other forms
+    embedder      finds knowledge by meaning; None: words alone are searched
     """
 
     settings: Api
@@ -59,6 +65,9 @@ class Parts:
     health: Health
     clock_s: Callable[[], float]
     requests: RateLimit
+    guard: Guard = field(default_factory=Guard)
+    exports: Exports = field(default_factory=Exports)
+    embedder: Embedder | None = None
     wrong_keys: RateLimit = field(default_factory=lambda: RateLimit(60))
 
 

@@ -161,6 +161,16 @@ class NewSession(Body):
     """With mode `help_chat_voice`."""
 
 
+class SessionChange(Body):
+    """PATCH /v1/sessions/{id}."""
+
+    metadata: Metadata | None = None
+    """The client's own: replaced as a whole; null takes it away."""
+
+    mode: Mode | None = None
+    """May be sent, but not changed: 409 `mode_immutable`."""
+
+
 class Dial(Body):
     """POST /v1/sessions/{id}/dial."""
 

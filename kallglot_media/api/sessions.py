@@ -20,10 +20,12 @@ from kallglot_media.api.session_bodies import (
     HangUp,
     Mode,
     NewSession,
+    SessionChange,
     SessionList,
     SessionObject,
     Transfer,
 )
+from kallglot_media.api.session_checks import check, missing
 from kallglot_media.call.desk import CannotServe, Wish
 from kallglot_media.call.dialling import DialFailed, PartyBusy
 from kallglot_media.call.leg import Leg, LegState
@@ -50,13 +52,13 @@ router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=ApiRout
     status_code=201,
     summary="Create a session",
     response_model=SessionObject,
-    responses=errors(400, 409, 422, 503),
+    responses=errors(400, 404, 409, 422, 503),
     openapi_extra=needs("sessions:write", idempotent=True),
 )
 async def create(body: NewSession, request: Request) -> Response:
     """A session that waits for its parties: a call to `sip:<id>@<this server>`, or a connection to `stream.url`."""
     parts = parts_of(request)
-    _check(body)
+    check(body)
     wanted = body.model_dump(mode="json", exclude_none=True, exclude={"metadata"})
     try:
         facts, rules = parts.desk.settle(wish_of(wanted))
@@ -79,6 +81,8 @@ async def create(body: NewSession, request: Request) -> Response:
         metadata=body.metadata or {},
     )
     session = await parts.store.write(_create, new)
+    if isinstance(session, ApiError):
+        raise session
     try:
         parts.lobby.create(session_id, facts, rules)
     except NoRoom as error:
@@ -87,27 +91,13 @@ async def create(body: NewSession, request: Request) -> Response:
     return answer(_whole(parts, request, session), 201)
 
 
-def _create(tx: Tx, new: sessions.NewSession) -> Session:
+def _create(tx: Tx, new: sessions.NewSession) -> Session | ApiError:
+    lacks = missing(tx, new.request)
+    if lacks is not None:
+        return lacks
     session = sessions.create(tx, new)
     tell_created(tx, session)
     return session
-
-
-def _check(body: NewSession) -> None:
-    """What the schema cannot say: which fields go together. Raises ApiError 422."""
-    routing, audio = body.routing, body.audio
-    if routing is not None:
-        ways = [name for name in ("phone_number", "connection_id", "type") if getattr(routing, name) is not None]
-        if len(ways) != 1:
-            there = " and ".join(ways) or "none of them"
-            raise invalid("routing", f"has {there}; write exactly one of phone_number, connection_id and type")
-        if routing.sip is not None and routing.type is None:
-            raise invalid("routing.sip", "does not go with " + ways[0] + '; write type: "sip"')
-    if audio is not None and audio.encoding == "mulaw" and audio.sample_rate != 8000:
-        raise invalid("audio.sample_rate", f"is {audio.sample_rate}; mulaw has 8000")
-    for field, mode in (("ai_agent", "ai_agent"), ("help_chat", "help_chat_voice")):
-        if getattr(body, field) is not None and body.mode != mode:
-            raise invalid(field, f'does not go with mode "{body.mode}"; remove it, or write mode: "{mode}"')
 
 
 def wish_of(wanted: Mapping[str, Any]) -> Wish:
@@ -160,6 +150,32 @@ async def read(session_id: str, request: Request) -> Response:
     """A session; while it has not ended, with a fresh token for its stream."""
     parts = parts_of(request)
     return answer(_whole(parts, request, await find(parts, session_id)))
+
+
+@router.patch(
+    "/{session_id}",
+    summary="Change a session's metadata",
+    response_model=SessionObject,
+    responses=errors(400, 404, 409),
+    openapi_extra=needs("sessions:write"),
+)
+async def change(session_id: str, body: SessionChange, request: Request) -> Response:
+    """Metadata is replaced as a whole, also after the session's end. The mode of a session cannot be changed."""
+    parts = parts_of(request)
+    session = await find(parts, session_id)
+    if body.mode is not None and body.mode != session.mode:
+        raise ApiError(
+            409,
+            "mode_immutable",
+            f"mode: is '{session.mode}' as long as session {session.id} lives; end it, create another, and reconnect",
+            param="mode",
+        )
+    if "metadata" in body.model_fields_set:
+        changed = await parts.store.write(sessions.set_metadata, session_id, body.metadata or {})
+        if changed is None:
+            raise not_found("session", session_id)
+        session = changed
+    return answer(_whole(parts, request, session))
 
 
 async def find(parts: Parts, session_id: str) -> Session:

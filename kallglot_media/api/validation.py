@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kallglot_media.api.errors import ApiError
@@ -46,6 +46,14 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+class Deleted(Answer):
+    """An object that is no more."""
+
+    id: str
+    object: str
+    deleted: Literal[True]
+
+
 def wrong(code: str, message: str) -> PydanticCustomError:
     """What a check of ours raises. message: what is there; what to write instead."""
     return PydanticCustomError("kallglot_api", "{message}", {"code": code, "message": message})
@@ -68,6 +76,18 @@ PhoneNumber = Annotated[str, Field(pattern=PHONE, examples=["+4930123456"])]
 
 Metadata = Annotated[dict[str, Any], Field(max_length=50, examples=[{"ticket": "4711"}])]
 """The client's own, echoed."""
+
+
+B = TypeVar("B", bound=Body)
+
+
+def checked(model: type[B], value: object) -> B:
+    """A body that an endpoint read by itself. Raises ApiError, as for any other body."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors(include_url=False)]
+        raise explain(RequestValidationError(found), model) from None
 
 
 def explain(error: RequestValidationError, body_model: type[BaseModel] | None = None) -> ApiError:

@@ -7,17 +7,15 @@ nobody knows of. What cannot be deleted stays, is counted, and is tried again.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, exists, func, select
 
 from kallglot_media.log import logger
-from kallglot_media.store import idempotency, tables
+from kallglot_media.store import files, idempotency, tables
 from kallglot_media.store.deliveries import PENDING
 from kallglot_media.store.errors import StoreUnavailable
 from kallglot_media.store.folders import WORDS
@@ -80,7 +78,7 @@ class Retention:
 
     async def _recordings(self, days: float | None) -> int:
         before_ms = None if days is None else self._before_ms(days)
-        return await self._with_files(_old_recordings, _delete_recordings, before_ms, self._remove_file)
+        return await self._with_files(_old_recordings, _delete_recordings, before_ms, self._remove_recording)
 
     async def _transcripts(self, days: float | None) -> int:
         if days is None:
@@ -122,25 +120,15 @@ class Retention:
                 removed.append(row_id)
         return removed
 
-    def _remove_file(self, name: str) -> None:
-        path = self._inside(name)
-        if path is not None:
-            path.unlink(missing_ok=True)
+    def _remove_recording(self, name: str) -> None:
+        files.remove_recording(self._data_dir, name)
 
     def _remove_words(self, session_id: str) -> None:
         for name in (*WORDS, _EVENTS_FILE):
-            self._remove_file(f"sessions/{session_id}/{name}")
+            files.remove_file(self._data_dir, f"sessions/{session_id}/{name}")
 
     def _remove_folder(self, session_id: str) -> None:
-        path = self._inside(f"sessions/{session_id}")
-        if path is not None:
-            with suppress(FileNotFoundError):
-                shutil.rmtree(path)
-
-    def _inside(self, name: str) -> Path | None:
-        """The file, None when `name` leads out of the data directory: then there is nothing of ours to delete."""
-        path = (self._data_dir / name).resolve()
-        return path if name and path.is_relative_to(self._data_dir.resolve()) and path != self._data_dir else None
+        files.remove_folder(self._data_dir, f"sessions/{session_id}")
 
     def _before_ms(self, days: float) -> int:
         return self._store.now_ms() - round(days * DAY_MS)

@@ -153,6 +153,12 @@ def set_languages(tx: Tx, session_id: str, source: str | None, target: str | Non
         tx.run(update(_t).where(_t.c.id == session_id).values(found))
 
 
+def set_metadata(tx: Tx, session_id: str, metadata: Mapping[str, Any]) -> Session | None:
+    """Replace the client's own. None when there is no such session."""
+    row = tx.first(update(_t).where(_t.c.id == session_id).values(metadata=dict(metadata)).returning(_t))
+    return None if row is None else _made(row)
+
+
 def count_open(tx: Tx) -> int:
     """How many sessions have not ended."""
     return int(tx.run(select(func.count()).select_from(_t).where(_t.c.status != ENDED)).scalar_one())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kallglot_media.api.session_checks import missing
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import Party
 from tests.support.api_world import ApiWorld, api_world
@@ -78,6 +79,39 @@ async def test_lists_are_newest_first_and_page_both_ways(api: ApiWorld) -> None:
     only = await api.call("GET", "/v1/sessions?status=ended&mode=bidirectional_translation")
     assert [one["id"] for one in only["data"]] == [ids[0]]
     assert only["url"] == "/v1/sessions"
+
+
+async def test_metadata_may_be_changed_and_the_mode_may_not(api: ApiWorld) -> None:
+    made = await api.session(metadata={"a": 1})
+    path = f"/v1/sessions/{made['id']}"
+    assert (await api.call("PATCH", path, {"metadata": {"b": 2}}))["metadata"] == {"b": 2}
+    assert (await api.call("PATCH", path, {"mode": made["mode"]}))["metadata"] == {"b": 2}
+    error = await api.refused(409, "PATCH", path, {"mode": "assistive_translation", "metadata": {}})
+    assert (error["code"], error["param"], "create another" in error["message"]) == ("mode_immutable", "mode", True)
+    assert (await api.call("PATCH", path, {"metadata": None}))["metadata"] == {}
+    assert (await api.refused(404, "PATCH", "/v1/sessions/sess_0", {}))["code"] == "session_not_found"
+    assert (await api.refused(400, "PATCH", path, {"status": "ended"}))["param"] == "status"
+
+
+async def test_what_a_new_session_names_has_to_be_there(api: ApiWorld) -> None:
+    agent = await api.call("POST", "/v1/agents", {"name": "A"})
+    base = await api.call("POST", "/v1/knowledge_bases", {"name": "B"})
+    good = {"knowledge_base_id": base["id"]}
+    lacks = {"knowledge_base_id": "kb_0"}
+    for wanted, code, param in (
+        ({"ai_agent": {"agent_id": "agt_0"}}, "ai_agent_not_found", "ai_agent.agent_id"),
+        ({"ai_agent": {"agent_id": agent["id"], **lacks}}, "knowledge_base_not_found", "ai_agent.knowledge_base_id"),
+        (
+            {"ai_agent": {**good, "overrides": lacks}},
+            "knowledge_base_not_found",
+            "ai_agent.overrides.knowledge_base_id",
+        ),
+        ({"help_chat": lacks}, "knowledge_base_not_found", "help_chat.knowledge_base_id"),
+    ):
+        error = await api.store.read(missing, wanted)
+        assert error is not None
+        assert (error.status_code, error.code, error.param) == (404, code, param)
+    assert await api.store.read(missing, {"ai_agent": {"agent_id": agent["id"], **good}, "help_chat": good}) is None
 
 
 # ── steered ──────────────────────────────────────────────────────────────────────

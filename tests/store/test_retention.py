@@ -55,6 +55,15 @@ async def test_without_rules_nothing_goes(store: Store, tmp_path: Path, clock: H
     assert await Retention(store, NEVER, tmp_path).sweep() == {}
 
 
+async def test_what_was_made_of_a_recording_goes_with_it(store: Store, tmp_path: Path, clock: HandClock) -> None:
+    folder = await conversation(store, tmp_path, "sess_1")
+    made_of_it = write(folder / "exports" / "mixed.mp3")
+    clock.go_on(days=11)
+    await Retention(store, RetentionSettings(recordings_days=10), tmp_path).sweep()
+    assert not made_of_it.exists()
+    assert (folder / "transcript.jsonl").exists()
+
+
 async def test_recordings_go_by_age_or_by_their_own_date(store: Store, tmp_path: Path, clock: HandClock) -> None:
     old_file, dated_file = write(tmp_path / "a.wav"), write(tmp_path / "b.wav")
     await recorded(store, "a.wav")

@@ -14,7 +14,9 @@ from typing import Any
 import httpx2
 import yaml
 
+from kallglot_media.analysis.runner import AnalysisRunner
 from kallglot_media.api.app import make_app
+from kallglot_media.api.exports import Exports
 from kallglot_media.api.parts import Parts
 from kallglot_media.api.rate_limit import RateLimit
 from kallglot_media.api.serve import ApiServer
@@ -23,14 +25,21 @@ from kallglot_media.call.lobby import Lobby
 from kallglot_media.call.registry import Registry, RegistryRules
 from kallglot_media.call.routing import Router
 from kallglot_media.config.load import Config, load_config
+from kallglot_media.knowledge.reader import DocumentReader
+from kallglot_media.ledger.analyses import tell_analysis
 from kallglot_media.ledger.entries import House
 from kallglot_media.ledger.ledger import Ledger
 from kallglot_media.random_ids import RandomIds
-from kallglot_media.store import keys, secrets
+from kallglot_media.store import keys, recordings, secrets, turns
 from kallglot_media.store.keyring import KeyRing
+from kallglot_media.store.recordings import NewRecording, Recording
 from kallglot_media.store.settings import StoreSettings, sqlite_url
 from kallglot_media.store.store import Store, open_store
+from kallglot_media.store.tx import Tx
+from kallglot_media.webhooks.guard import Guard
 from tests.support.call_world import TestWorld
+from tests.support.sessions import MadeUpCall
+from tests.support.talk import talk
 
 MODE = {
     "mode": "bidirectional_translation",
@@ -63,6 +72,7 @@ def write_config(folder: Path, **api: Any) -> Config:
         "data_dir": str(folder / "data"),
         "sip": {"trunks": [{"name": "carrier", "hosts": ["sip:192.0.2.99:5060"], "dial": {"allow": ["+49*"]}}]},
         "api": {"port": 0, "requests_per_minute": 0, **api},
+        "webhooks": {"allow_networks": ["127.0.0.0/8"]},
         "routes": "routes.yaml",
     }
     for name, value in (
@@ -112,6 +122,34 @@ class ApiWorld:
         body = {"mode": "bidirectional_translation", "source_language": "de", "target_language": "en", **fields}
         made: dict[str, Any] = await self.call("POST", "/v1/sessions", body)
         return made
+
+    async def say(self, session_id: str, script: str) -> None:
+        """Turns of a session, as `talk` reads them."""
+        await self.store.write(turns.add, *(replace(turn, session_id=session_id) for turn in talk(script)))
+
+    async def record(self, session_id: str, call: MadeUpCall | None = None) -> dict[str, Recording]:
+        """Sound files of a session, and their rows: channel → recording."""
+        folder = f"sessions/{session_id}"
+        (call or MadeUpCall()).write(self.parts.data_dir / folder)
+
+        def add(tx: Tx, channel: str) -> Recording:
+            row = recordings.add(tx, NewRecording(session_id, channel, f"{folder}/{channel}.wav"))
+            size = (self.parts.data_dir / folder / f"{channel}.wav").stat().st_size
+            done = recordings.ready(tx, row.id, duration_ms=26_000, size_bytes=size, sha256="0" * 64)
+            assert done is not None
+            return done
+
+        return {channel: await self.store.write(add, channel) for channel in ("customer", "agent")}
+
+    async def read_documents(self) -> None:
+        """What the server does in the background: read what was added."""
+        while await DocumentReader(self.store, self.parts.embedder).read_one():
+            pass
+
+    async def make_analyses(self) -> None:
+        """What the server does in the background: make what was asked for."""
+        while await AnalysisRunner(self.store, None, tell_analysis).make_one():
+            pass
 
     async def read_until(self, session_id: str, status: str) -> dict[str, Any]:
         """The session, as soon as it has this status; each look is a request, so the server goes on meanwhile."""
@@ -165,6 +203,8 @@ async def api_world(folder: Path, **api: Any) -> AsyncIterator[ApiWorld]:
             idle_s=settings.session_idle_s,
             rejoin_s=settings.stream.rejoin_s,
         )
+        exports = Exports()
+        stack.push_async_callback(exports.close)
         parts = Parts(
             settings=settings,
             store=store,
@@ -179,6 +219,8 @@ async def api_world(folder: Path, **api: Any) -> AsyncIterator[ApiWorld]:
             health=GoodHealth(),
             clock_s=asyncio.get_running_loop().time,
             requests=RateLimit(settings.requests_per_minute),
+            guard=Guard(config.server.webhooks.allow_networks),
+            exports=exports,
         )
         server = ApiServer(make_app(parts), settings)
         stack.push_async_callback(server.stop)
