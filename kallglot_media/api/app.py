@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
 from kallglot_media.api import (
@@ -28,6 +29,7 @@ from kallglot_media.api.errors import ApiError, mistake, of_http, unavailable
 from kallglot_media.api.frame import Frame
 from kallglot_media.api.health import Metrics
 from kallglot_media.api.parts import Parts
+from kallglot_media.api.stream.endpoint import connect
 from kallglot_media.api.validation import explain
 from kallglot_media.store.errors import StoreUnavailable
 
@@ -44,6 +46,7 @@ def make_app(parts: Parts) -> ASGIApp:
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     for module in MODULES:
         app.include_router(module.router)
+    app.router.routes.append(WebSocketRoute("/v1/sessions/{session_id}/connect", connect))
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(StoreUnavailable, _on_store_away)

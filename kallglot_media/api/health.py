@@ -97,11 +97,18 @@ class _Numbers:
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus_client for every scrape."""
         parts = self._parts
-        gauges = parts.health.gauges() | {"sessions_waiting": float(parts.lobby.waiting)}
+        gauges = parts.health.gauges() | {
+            "sessions_waiting": float(parts.lobby.waiting),
+            "stream_clients": float(parts.hall.connected),
+        }
         for name, value in sorted(gauges.items()):
             yield GaugeMetricFamily(f"kallglot_{name}", name.replace("_", " "), value=value)
         events = CounterMetricFamily("kallglot_events", "What was counted, by name", labels=["part", "name"])
-        for part, counters in (("call", parts.health.counters()), ("store", parts.store.counters)):
+        for part, counters in (
+            ("call", parts.health.counters()),
+            ("store", parts.store.counters),
+            ("stream", parts.hall.counters),
+        ):
             for name, count in sorted(counters.items()):
                 events.add_metric([part, str(name)], float(count))
         yield events

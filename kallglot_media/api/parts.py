@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from kallglot_media.api.exports import Exports
 from kallglot_media.api.rate_limit import RateLimit
+from kallglot_media.api.stream.hall import Hall
 from kallglot_media.call.bus import Bus
 from kallglot_media.call.desk import Desk
 from kallglot_media.call.lobby import Lobby
@@ -69,6 +70,7 @@ class Parts:
     exports: Exports = field(default_factory=Exports)
     embedder: Embedder | None = None
     wrong_keys: RateLimit = field(default_factory=lambda: RateLimit(60))
+    hall: Hall = field(default_factory=Hall)
 
 
 def parts_of(request: Request) -> Parts:

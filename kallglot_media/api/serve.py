@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from kallglot_media.api.stream.protocol import StreamProtocol
 from kallglot_media.config.api import Api, Tls
 from kallglot_media.errors import SetupError
 from kallglot_media.log import logger
@@ -39,7 +40,7 @@ class ApiServer:
                 lifespan="off",
                 loop="none",
                 http="httptools",
-                ws="websockets-sansio",
+                ws=StreamProtocol,
                 ws_max_size=_WS_MOST_BYTES,
                 ws_ping_interval=20.0,
                 ws_ping_timeout=20.0,

@@ -16,7 +16,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from kallglot_media.call.events import PartialTranscript, SessionEvent
 
@@ -72,14 +72,13 @@ class Mailbox(Generic[T]):
         self._next += 1
         self._wake()
 
-    def drop(self, rank: Rank) -> int:
+    def drop(self, rank: Rank, which: Callable[[T], bool] = lambda item: True) -> int:
         """Throw away what waits of one rank, as no longer wanted; how many. They do not count as dropped."""
-        places = self._places[rank]
-        count = len(places)
-        for place in places:
+        gone = [place for place in self._places[rank] if which(self._items[place][1])]
+        for place in gone:
             del self._items[place]
-        places.clear()
-        return count
+            self._places[rank].remove(place)
+        return len(gone)
 
     def take_nowait(self) -> T | None:
         """The oldest item, or None when nothing waits."""
@@ -108,11 +107,17 @@ class Mailbox(Generic[T]):
             self._waiter.set_result(None)
 
 
+class Taker(Protocol):
+    """A Mailbox, as those see it who put into it."""
+
+    def put(self, item: SessionEvent, rank: Rank = Rank.KEPT) -> None: ...
+
+
 class Bus:
     """The meeting point of sessions and those who watch them."""
 
     def __init__(self) -> None:
-        self._of_session: dict[str, list[Mailbox[SessionEvent]]] = {}
+        self._of_session: dict[str, list[Taker]] = {}
         self._of_all: list[Callable[[SessionEvent], None]] = []
 
     def publish(self, event: SessionEvent) -> None:
@@ -126,7 +131,7 @@ class Bus:
                 mailbox.put(event, rank)
 
     @contextmanager
-    def subscribe(self, session_id: str, mailbox: Mailbox[SessionEvent]) -> Iterator[None]:
+    def subscribe(self, session_id: str, mailbox: Taker) -> Iterator[None]:
         """Put one session's events into `mailbox` while the block lasts."""
         mailboxes = self._of_session.setdefault(session_id, [])
         mailboxes.append(mailbox)

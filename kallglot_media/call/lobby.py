@@ -206,6 +206,11 @@ class Lobby:
         except OSError as error:
             raise NoRoom(str(error)) from error
 
+    def vacate_stream(self, session_id: str, legs: Mapping[Party, StreamLeg]) -> None:
+        """A client stays, but does not carry these parties any more; their places are free."""
+        if (there := self._rooms.get(session_id)) is not None and there[0].session is not None:
+            there[0].vacate_stream(legs)
+
     def release_stream(
         self, session_id: str, legs: Mapping[Party, StreamLeg], *, over: tuple[EndReason, str] | None
     ) -> None:

@@ -285,6 +285,14 @@ class Room:
         for party in mine:
             self._rejoin[party] = self._loop.call_later(self.rules.rejoin_s, self._not_back, party, why)
 
+    def vacate_stream(self, legs: Mapping[Party, StreamLeg]) -> None:
+        """A client does not carry these parties any more, which is no reason for the session to end."""
+        assert self.session is not None
+        for party, leg in legs.items():
+            if self.session.legs.get(party) is leg:
+                self._carried.discard(party)
+                self.session.parties.drop(party, "its client only listens")
+
     def _not_back(self, party: Party, why: str) -> None:
         """Those who waited as long go with it: they had the same client."""
         assert self.session is not None

@@ -36,6 +36,7 @@ class Session:
 
     bridged  a Bridge runs it
     clients  those at the session's stream
+    started  whether the parties ever were connected
     """
 
     def __init__(self, world: World, session_id: str, facts: SessionFacts) -> None:
@@ -61,7 +62,7 @@ class Session:
         self.bridged = False
         self.clients = world.clients.of(session_id)
         self._segment = SegmentRules()
-        self._started = False
+        self.started = False
         self._media_closed: asyncio.Future[m.SessionClosed] = self._loop.create_future()
         self._media_dead = False
         self._journal = Journal(
@@ -337,7 +338,7 @@ class Session:
     def active(self) -> None:
         """Both sides are connected."""
         self._journal.update(status="active", started_at=now_text())
-        self._started = True
+        self.started = True
         self.event("session.started")
         self.world.bus.publish(e.SessionStarted(self.session_id))
 
@@ -402,7 +403,7 @@ class Session:
             self.log.drop("transcript not written", why=str(error), mend="make room: the next start finishes it")
         self.world.bus.publish(
             e.SessionEnded(
-                self.session_id, str(reason), detail, self._started, _ms(samples), closed.files if closed else ()
+                self.session_id, str(reason), detail, self.started, _ms(samples), closed.files if closed else ()
             )
         )
 

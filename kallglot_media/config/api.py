@@ -28,6 +28,9 @@ class Stream(Settings):
     rejoin_s: Annotated[float, Field(ge=0, le=3600)] = 30
     """A client whose connection broke may come back within this time; then the session ends."""
 
+    largest_frame_kb: Annotated[int, Field(ge=16, le=2048)] = 256
+    """A larger frame of a client closes its connection (4413)."""
+
 
 class Api(Settings):
     """The control API: REST and WebSocket."""

@@ -1,0 +1,29 @@
+"""uvicorn's WebSocket protocol with little room between our line in front of a client and the client.
+
+Left alone, the transport and the kernel take hundreds of kilobytes for a client that does not read: minutes of
+sound that nobody wants any more when it is read at last. With small buffers it waits in the client's Mailbox, which
+knows what can be missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+MOST_UNSENT_BYTES = 16 * 1024
+"""In the transport, and the same once more in the kernel: together some 3 s of one party's µ-law."""
+
+
+class StreamProtocol(WebSocketsSansIOProtocol):
+    """See the module."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection has been upgraded."""
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=MOST_UNSENT_BYTES)
+        connected = transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, AttributeError):  # not Linux
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MOST_UNSENT_BYTES)
