@@ -10,7 +10,7 @@ from kallglot_media.audio.pcm import Pcm16
 
 
 def sine(hz: float, rate_hz: int, samples: int) -> Pcm16:
-    return np.rint(8000 * np.sin(2 * np.pi * hz * np.arange(samples) / rate_hz)).astype(np.int16)
+    return np.asarray(np.rint(8000 * np.sin(2 * np.pi * hz * np.arange(samples) / rate_hz)), np.int16)
 
 
 def level(pcm: Pcm16) -> float:
