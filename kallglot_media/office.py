@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -31,7 +31,7 @@ from kallglot_media.ledger.entries import House
 from kallglot_media.ledger.ledger import Ledger, Teller
 from kallglot_media.log import logger
 from kallglot_media.media.fleet import MediaFleet
-from kallglot_media.media.messages import PlaneStats
+from kallglot_media.media.messages import LegClosed, LegStats, PlaneStats
 from kallglot_media.speech.pool import SpeechPool
 from kallglot_media.store import secrets
 from kallglot_media.store.keyring import KeyRing
@@ -131,6 +131,16 @@ class Office:
         if self._health is not None:
             self._health.plane = stats
 
+    def note_leg(self, event: LegStats | LegClosed) -> None:
+        """How one leg sounds now."""
+        if self._health is not None:
+            self._health.note_leg(event)
+
+    def forget_sessions(self, session_ids: Iterable[str]) -> None:
+        """Their media process is gone."""
+        if self._health is not None:
+            self._health.forget_sessions(session_ids)
+
     async def take_folder(self, session_id: str) -> None:
         """The store hears of what only the session's folder has: after a repair, or when too much waited for it."""
         await from_folder(self.store, self._data_dir / "sessions", session_id, Teller(self.house))
@@ -162,10 +172,31 @@ class ServerHealth:
         self, fleet: MediaFleet, pool: SpeechPool, registry: Registry, sip_counters: Callable[[], Counter[str]]
     ) -> None:
         self.plane: PlaneStats | None = None
+        self._legs: dict[str, LegStats] = {}
         self._fleet = fleet
         self._pool = pool
         self._registry = registry
         self._sip_counters = sip_counters
+
+    def note_leg(self, event: LegStats | LegClosed) -> None:
+        """A leg's statistics of now, or its last."""
+        if isinstance(event, LegStats):
+            self._legs[event.leg_id] = event
+        else:
+            self._legs.pop(event.leg_id, None)
+
+    def forget_sessions(self, session_ids: Iterable[str]) -> None:
+        """Their media process is gone: nobody will say that their legs are closed."""
+        gone = set(session_ids)
+        self._legs = {leg_id: stats for leg_id, stats in self._legs.items() if leg_id.partition("/")[0] not in gone}
+
+    def _sound(self) -> dict[str, float]:
+        """How the live legs sound: the worst tells more than the mean, which hides one bad trunk."""
+        legs = list(self._legs.values())
+        scores = [leg.mos for leg in legs if leg.mos is not None]
+        numbers = {"media_loss_ratio_max": max(leg.loss_ratio for leg in legs)} if legs else {}
+        numbers |= {"media_mos_min": min(scores), "media_mos_mean": sum(scores) / len(scores)} if scores else {}
+        return numbers
 
     def problems(self) -> dict[str, str]:
         """What keeps this server from taking calls now: part -> why."""
@@ -189,7 +220,7 @@ class ServerHealth:
             numbers |= {"media_legs": plane.legs, "media_ticks": plane.ticks, "media_ticks_skipped": plane.skipped}
             numbers["media_lateness_p99_seconds"] = plane.lateness_p99_ms / 1000
             numbers |= {f"media_ticks_late_{kind}": count for kind, count in plane.late_ticks.items()}
-        return numbers
+        return numbers | self._sound()
 
     def counters(self) -> Counter[str]:
         """What was counted since the start, by name."""

@@ -32,7 +32,7 @@ from kallglot_media.errors import SetupError
 from kallglot_media.log import logger
 from kallglot_media.media.fleet import Died, MediaFleet, processes_of
 from kallglot_media.media.link import MediaError
-from kallglot_media.media.messages import FromMedia, PlaneStats
+from kallglot_media.media.messages import FromMedia, LegClosed, LegStats, PlaneStats
 from kallglot_media.media.recorder import RepairFailed, repair_all
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.net.finder import Finder
@@ -279,6 +279,8 @@ class Server:
             log.debug("plane", legs=event.legs, skipped=event.skipped, lateness_p99_ms=event.lateness_p99_ms)
             self._office.note_plane(event)
             return
+        if isinstance(event, LegStats | LegClosed):
+            self._office.note_leg(event)
         self._registry.on_media(event)
 
     def _engine_changed(self, kind: EngineKind, works: bool) -> None:
@@ -291,6 +293,7 @@ class Server:
         """
         log.error("media process lost", sign="=", number=died.number, calls=len(died.sessions), why=died.why)
         self._shell.agent.draining = self._told_to_stop.is_set() or not self._fleet.alive
+        self._office.forget_sessions(died.sessions)
         self._registry.media_died(died.sessions)
 
     def _media_back(self, number: int) -> None:

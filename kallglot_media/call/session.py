@@ -323,6 +323,8 @@ class Session:
             speaker=self.parties.party_of(event.leg_id),
             jitter_ms=round(stats.jitter_ms, 2),
             loss_ratio=round(stats.loss_ratio, 4),
+            mos=stats.mos,
+            peer_mos=stats.peer_mos,
             counters={name: count for name, count in stats.counters.items() if count},
         )
         self._changed.notify()

@@ -17,6 +17,7 @@ from kallglot_media.media.coders import CODINGS, Hearing
 from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.guard import Guard
 from kallglot_media.media.messages import LegStats, RtpLost, SetRemote
+from kallglot_media.media.quality import UNHEARD, Quality, measure
 from kallglot_media.media.reports import Reports
 from kallglot_media.media.rows import LAWS, SILENCE
 from kallglot_media.media.settings import MediaSettings
@@ -279,7 +280,14 @@ class Leg:
         counters |= {f"dtmf_{name}": getattr(self.dtmf.stats, name) for name in _DTMF_COUNTERS}
         counters["latched"] = self.lock.latched
         counters["delay_ms"] = self.jitter.depth_ms
-        return LegStats(self.leg_id, counters, self.reports.jitter_ms, self.reports.loss_ratio)
+        quality = self.quality()
+        return LegStats(
+            self.leg_id, counters, self.reports.jitter_ms, self.reports.loss_ratio, quality.mos, quality.peer_mos
+        )
+
+    def quality(self) -> Quality:
+        """How it sounds, to us and to the peer."""
+        return UNHEARD if self.remote is None else measure(self.jitter, self.reports, self.remote.codec)
 
 
 def _kind_of(datagram: bytes) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.media.keys import DtlsPeer as DtlsPeer
+from kallglot_media.media.keys import SrtpKeys as SrtpKeys
 from kallglot_media.modes.plan import Party, Plan
 
 # ── control → media ──────────────────────────────────────────────────────────────
@@ -56,24 +58,6 @@ class StreamAudioIn:
 
     leg_id: str
     sound: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SrtpKeys:
-    """Master key and salt of each direction, never shown. suite: its name in SDP, e.g. "AES_CM_128_HMAC_SHA1_80"."""
-
-    suite: str
-    send_key: bytes = field(repr=False)
-    receive_key: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class DtlsPeer:
-    """With whom to shake hands: the fingerprint of its certificate, "AB:CD:…" by "sha-256", and who begins."""
-
-    hash_name: str
-    fingerprint: str
-    we_begin: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,12 +336,14 @@ class RtpLost:
 
 @dataclass(frozen=True, slots=True)
 class LegStats:
-    """Counters of one leg by name, and gauges: see docs/media.md for each."""
+    """Counters of one leg by name, and gauges: see docs/media.md for each. mos: None while nothing can be said."""
 
     leg_id: str
     counters: dict[str, int]
     jitter_ms: float
     loss_ratio: float
+    mos: float | None = None
+    peer_mos: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

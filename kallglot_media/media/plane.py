@@ -372,6 +372,7 @@ class MediaPlane:
             rtp_timestamp=int(rows.timestamp[leg.slot]) * leg.reports.clock_hz // RATE_HZ & 0xFFFFFFFF,
             packets=sent,
             octets=sent * FRAME_SAMPLES,
+            metrics=leg.quality().metrics,
         )
 
     def _report(self, leg: Leg, datagram: bytes) -> None:

@@ -20,6 +20,7 @@ from kallglot_media.rtp.rtcp import (
     parse_compound,
     round_trip_s,
 )
+from kallglot_media.rtp.xr import ExtendedReport, VoipMetrics
 
 INTERVAL_S = 5.0
 """Between reports on average; each is half to one and a half times this away. Section 6.2 and 6.3.1."""
@@ -39,7 +40,10 @@ class Reports:
         self._due_s = 0.0
         self._dice = ssrc
         self._sent_before = 0
+        self._sent = 0
         self._peer: Counter[str] = Counter()
+        self.round_trip_ms = 0.0  # 0: not known
+        self.peer_metrics: VoipMetrics | None = None  # how the peer hears us, in its own words
         self.clock_hz = RATE_HZ  # of the RTP timestamps both ways
 
     # ── what the peer sends ──────────────────────────────────────────────────────
@@ -68,6 +72,16 @@ class Reports:
             return 0.0
         return max(0, source.lost) / source.expected
 
+    @property
+    def source_ssrc(self) -> int | None:
+        """Whose sound this is."""
+        return None if self._source is None else self._source.ssrc
+
+    @property
+    def peer_loss_ratio(self) -> float | None:
+        """Of what we sent, what the peer missed, by its reports; None before the first."""
+        return self._peer["peer_lost"] / self._sent if "peer_lost" in self._peer and self._sent else None
+
     def counters(self) -> dict[str, int]:
         """rtp_in, sources, and by name what the peer's RTCP says; absent until it said it."""
         return {"rtp_in": self._received, "sources": self._sources, **self._peer}
@@ -88,6 +102,9 @@ class Reports:
             if isinstance(packet, SenderReport | ReceiverReport):
                 for block in packet.reports:
                     self._read(block, wall_s)
+            elif isinstance(packet, ExtendedReport):
+                mine = [metrics for metrics in packet.voip if metrics.ssrc == self.ssrc]
+                self.peer_metrics = mine[0] if mine else self.peer_metrics
             elif isinstance(packet, Goodbye):
                 self._peer["rtcp_bye"] += 1
 
@@ -99,7 +116,8 @@ class Reports:
         self._peer["peer_jitter_ms"] = 1000 * block.jitter_ticks // self.clock_hz
         round_trip = round_trip_s(ntp_time(wall_s), block.last_sr, block.delay_since_sr)
         if round_trip is not None:
-            self._peer["round_trip_ms"] = round(1000 * round_trip)
+            self.round_trip_ms = 1000 * round_trip
+            self._peer["round_trip_ms"] = round(self.round_trip_ms)
 
     # ── RTCP out ─────────────────────────────────────────────────────────────────
 
@@ -109,16 +127,29 @@ class Reports:
             self._due_s = now_s + INTERVAL_S / 2 * self._factor()
         return now_s >= self._due_s
 
-    def report(self, now_s: float, *, wall_s: float, rtp_timestamp: int, packets: int, octets: int) -> bytes:
-        """An SR when we sent RTP since the last report, else an RR. packets, octets: sent so far, without headers."""
+    def report(
+        self,
+        now_s: float,
+        *,
+        wall_s: float,
+        rtp_timestamp: int,
+        packets: int,
+        octets: int,
+        metrics: VoipMetrics | None = None,
+    ) -> bytes:
+        """An SR when we sent RTP since the last report, else an RR. packets, octets: sent so far, without headers.
+
+        metrics  how we hear the peer, as an extended report
+        """
         self._due_s = now_s + INTERVAL_S * self._factor()
         blocks = self._blocks(now_s)
-        sent, self._sent_before = packets - self._sent_before, packets
+        sent, self._sent_before, self._sent = packets - self._sent_before, packets, packets
         head: SenderReport | ReceiverReport = ReceiverReport(self.ssrc, blocks)
         if sent:
             wrapped = (packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
             head = SenderReport(self.ssrc, ntp_time(wall_s), rtp_timestamp, *wrapped, blocks)
-        return build_compound((head, self._name))
+        more = () if metrics is None else (ExtendedReport(self.ssrc, (metrics,)),)
+        return build_compound((head, self._name, *more))
 
     def bye(self, now_s: float) -> bytes:
         """The leg ends. Section 6.6."""

@@ -25,6 +25,7 @@ from bisect import insort
 from dataclasses import dataclass
 
 from kallglot_media.rtp.packet import RtpPacket, unwrap
+from kallglot_media.rtp.quality import Bursts
 from kallglot_media.rtp.reserve import FRAME_MS, JitterRules, Reserve
 
 __all__ = ["JitterBuffer", "JitterRules", "JitterStats"]
@@ -62,6 +63,7 @@ class JitterBuffer:
     def __init__(self, rules: JitterRules | None = None, rate_hz: int = 8000) -> None:
         self.rules = rules or JitterRules()
         self.stats = JitterStats()
+        self.bursts = Bursts()
         self.pieces: list[tuple[int, bytes]] = []
         self._frame = rate_hz * FRAME_MS // 1000  # ticks = bytes in a frame
         self._ticks_per_ms = rate_hz // 1000
@@ -357,7 +359,10 @@ class JitterBuffer:
         missing = sequence - self._last_sequence - 1
         if missing > 0:
             gone = set(range(max(self._last_sequence + 1, sequence - _FAR_BEHIND), sequence)) - self._passed_by
-            self.stats.lost += max(0, missing - sum(self._last_sequence < n < sequence for n in self._passed_by))
+            lost = max(0, missing - sum(self._last_sequence < n < sequence for n in self._passed_by))
+            if lost:
+                self.stats.lost += lost
+                self.bursts.missing(sequence - lost, lost)
             self._missing = {n for n in self._missing if n > sequence - _FAR_BEHIND} | gone
             self._passed_by = {n for n in self._passed_by if n > sequence}
         if sequence > self._last_sequence:

@@ -1,7 +1,7 @@
-"""RTCP: sender and receiver reports, source descriptions and goodbyes. RFC 3550 section 6.
+"""RTCP: sender and receiver reports, source descriptions, goodbyes (RFC 3550 section 6); extended reports (RFC 3611).
 
  0                   1                   2                   3
-|V=2|P|    RC   |   PT 200..204 |   length in words, minus one  |
+|V=2|P|    RC   |   PT 200..207 |   length in words, minus one  |
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kallglot_media.rtp.xr import ExtendedReport, build_voip, parse_voip_blocks
+
 _HEADER = struct.Struct("!BBH")
 _WORD = struct.Struct("!I")
 _SENDER = struct.Struct("!QIII")
 _BLOCK = struct.Struct("!IIIIII")
-_SR, _RR, _SDES, _BYE = 200, 201, 202, 203
+_SR, _RR, _SDES, _BYE, _XR = 200, 201, 202, 203, 207
 _MOST = 31  # reports, chunks or sources: the count has 5 bits
 _CNAME = 1
 _NTP_EPOCH_S = 2_208_988_800  # 1900 to 1970
@@ -78,7 +80,7 @@ class Goodbye:
     reason: str = ""
 
 
-RtcpPacket = SenderReport | ReceiverReport | Description | Goodbye
+RtcpPacket = SenderReport | ReceiverReport | Description | Goodbye | ExtendedReport
 
 
 def ntp_time(unix_s: float) -> int:
@@ -123,6 +125,8 @@ def _build(packet: RtcpPacket) -> bytes:
         items = b"".join(_build_item(kind, text) for kind, text in ((_CNAME, packet.cname), *packet.items))
         chunk = _WORD.pack(packet.ssrc) + items + b"\x00"  # "terminated by one or more null octets", to a word
         return _wrap(_SDES, 1, chunk + bytes(-len(chunk) % 4))
+    if isinstance(packet, ExtendedReport):
+        return _wrap(_XR, 0, _WORD.pack(packet.ssrc) + b"".join(map(build_voip, packet.voip)))
     reason = packet.reason.encode()[:255]
     text = bytes([len(reason)]) + reason if reason else b""
     sources = b"".join(_WORD.pack(ssrc) for ssrc in packet.ssrcs)
@@ -208,7 +212,17 @@ def _parse_one(packet_type: int, count: int, body: bytes) -> list[RtcpPacket]:
     if packet_type == _BYE:
         _want(body, 4 * count, "BYE", count)
         return [Goodbye(tuple(_word(body, 4 * i) for i in range(count)), _parse_reason(body[4 * count :]))]
+    if packet_type == _XR:
+        return [_parse_extended(body)]
     return []
+
+
+def _parse_extended(body: bytes) -> ExtendedReport:
+    _want(body, 4, "XR", 0)
+    try:
+        return ExtendedReport(_word(body, 0), parse_voip_blocks(body[4:]))
+    except ValueError as error:
+        raise RtcpError(str(error)) from None
 
 
 def _want(body: bytes, size: int, name: str, count: int) -> None:

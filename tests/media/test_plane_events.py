@@ -20,6 +20,7 @@ from kallglot_media.media.messages import (
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.modes.plan import BRIDGED, Party
 from kallglot_media.rtp.dtmf import DtmfSender
+from kallglot_media.rtp.quality import BurstMetrics
 from kallglot_media.rtp.rtcp import (
     Description,
     ReceiverReport,
@@ -29,6 +30,7 @@ from kallglot_media.rtp.rtcp import (
     middle_of_ntp,
     parse_compound,
 )
+from kallglot_media.rtp.xr import ExtendedReport, VoipMetrics
 from tests.support.studio import DTMF_TYPE, FRAME, SILENCE, Pcm16, Peer, Studio, exact, tone
 
 C, A = Party.CUSTOMER, Party.AGENT
@@ -206,7 +208,10 @@ def test_reports_go_out_and_are_read() -> None:
             compounds.append((n, parse_compound(datagram)))
     times = [n for n, _ in compounds]
     assert 1 <= len(times) <= 5
-    sent_at, (report, name) = compounds[-1]
+    sent_at, (report, name, extended) = compounds[-1]
+    assert isinstance(extended, ExtendedReport)
+    [metrics] = extended.voip
+    assert (metrics.ssrc, metrics.loss_ratio, metrics.r_factor) == (peer.ssrc, 0.0, 91)
     assert isinstance(report, SenderReport)
     assert isinstance(name, Description)
     assert report.ssrc == peer.received[0].ssrc
@@ -224,6 +229,36 @@ def test_reports_go_out_and_are_read() -> None:
     told = counters(studio)
     assert (told["peer_lost"], told["peer_jitter_ms"], told["round_trip_ms"]) == (3, 20, 40)
     assert (told["rtcp_in"], told["rtcp_malformed"], told["rtcp_source"]) == (1, 1, 1)
+
+
+def test_a_leg_says_how_it_sounds_to_both_its_ends() -> None:
+    studio, peer = one_leg()
+    studio.say({"c": tone(500)})
+    clean = studio.take(LegStats)[-1]
+    assert isinstance(clean, LegStats)
+    assert clean.mos == pytest.approx(4.37, abs=0.02)
+    assert clean.peer_mos is None, "it has not said anything yet"
+    for n in range(500):
+        studio.step({"c": SILENCE} if n % 10 else None)
+        if n % 10 == 0:
+            peer.skip()
+    ssrc = peer.received[0].ssrc
+    losses = ReceiverReport(peer.ssrc, (ReportBlock(ssrc, 0, 50, 0, 0),))
+    studio.plane.receive_rtcp(peer.slot, build_compound((losses, Description(peer.ssrc, "p"))), peer.address, 0.0)
+    for _ in range(260):
+        studio.step({"c": SILENCE})
+    lossy = studio.take(LegStats)[-1]
+    assert isinstance(lossy, LegStats)
+    assert lossy.mos is not None
+    assert lossy.peer_mos is not None
+    assert lossy.mos < 4.1
+    assert lossy.peer_mos < 4.2
+    told = VoipMetrics(ssrc, 0, 0, BurstMetrics(0, 0, 0, 0), 0, 0, 80, 3.3, 3.0, 20, 40, 200)
+    data = build_compound((losses, Description(peer.ssrc, "p"), ExtendedReport(peer.ssrc, (told,))))
+    studio.plane.receive_rtcp(peer.slot, data, peer.address, 0.0)
+    studio.apply(CloseLeg("c"))
+    [closed] = [event for event in studio.plane.take_events() if isinstance(event, LegClosed)]
+    assert closed.stats.peer_mos == 3.3, "the peer's own word goes before what we make of its losses"
 
 
 # ── whom to believe ──────────────────────────────────────────────────────────────
