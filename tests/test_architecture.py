@@ -31,7 +31,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "speech": frozenset({"audio", "log"}),
     # what both control and the commands need
     "config": frozenset(
-        {"audio.segment", "audio.pcm", "audio.wav", "media.messages", "media.settings", "modes.plan"}
+        {"audio.segment", "audio.pcm", "audio.wav", "media.messages", "media.settings", "modes.plan", "modes.policy"}
         | {"sip.guard", "sip.passwords", "sip.settings", "speech.settings", "store.settings"}
     ),
     # what outlives a call

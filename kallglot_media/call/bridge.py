@@ -25,6 +25,7 @@ from kallglot_media.config.announcements import Announcements
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import Gains
 from kallglot_media.modes.plan import SILENT, Party, Plan, Words
+from kallglot_media.modes.policy import TURN_BY_TURN, Policy
 from kallglot_media.sip.events import CallFailed, CallProgress
 from kallglot_media.sip.redirect import targets_of
 from kallglot_media.sip.settings import Credentials
@@ -51,6 +52,7 @@ class BridgeRules:
     max_forwards  for the agent's INVITE: one less than the customer's had, so that a loop through
                   us ends (RFC 7092 section 3 asks this of back-to-back agents)
     languages     party -> language spoken and heard
+    policy        when words are passed on
     headers       more of them, on the agent's INVITE
     hold          what one hears while the other holds
     then          who is called when the agent cannot be had, one after the other
@@ -72,6 +74,7 @@ class BridgeRules:
     voices: Mapping[str, str | None]
     announcements: Announcements
     headers: SipHeaders = ()
+    policy: Policy = TURN_BY_TURN
     hold: HoldRules = SILENCE
     then: tuple[AgentTarget, ...] = ()
     allow: Allow = nobody
@@ -250,7 +253,7 @@ class Bridge:
         holding.watch(agent)
         Transferring(self._session, self._rules.allow, holding.watch).watch(agent)
         Subtitles(self._session, self._rules.subtitles).watch()
-        self._session.interpret(self._directions(), self._rules.segment)
+        self._session.interpret(self._directions(), self._rules.segment, self._rules.policy)
         self._session.active()
 
     def _directions(self) -> list[Direction]:

@@ -142,6 +142,10 @@ class Bus:
             if not mailboxes:
                 self._of_session.pop(session_id, None)
 
+    def is_watched(self, session_id: str) -> bool:
+        """Whether anybody has subscribed to this session."""
+        return session_id in self._of_session
+
     def listen(self, tell: Callable[[SessionEvent], None]) -> None:
         """Call `tell` with every event of every session, at once; it must neither wait nor raise."""
         self._of_all.append(tell)

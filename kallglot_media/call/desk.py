@@ -22,6 +22,7 @@ from kallglot_media.config.mode import PLANS, Mode
 from kallglot_media.config.trunks import Trunk
 from kallglot_media.media.messages import Gains
 from kallglot_media.modes.plan import Party, Plan
+from kallglot_media.modes.policy import TURN_BY_TURN
 from kallglot_media.sip.events import IncomingCall
 
 
@@ -208,4 +209,5 @@ class Desk:
             idle_s=self._idle_s,
             rejoin_s=self._rejoin_s,
             audio=wish.audio,
+            policy=mode.policy if mode else TURN_BY_TURN,
         )

@@ -1,8 +1,9 @@
-"""From an utterance to made speech in the other party's ear: one Interpreter per talker.
+"""From somebody's words to made speech in the other party's ear: one Interpreter per talker.
 
-hear() takes utterances as the media plane cuts them; a line of four waits in front of the
-engines, and when it is full the oldest is given up and said so. run() works the line off
-in order. When an engine fails, the talker's own voice is let through until it works again.
+hear() takes utterances as the media plane cuts them, grow() what is said meanwhile, of which
+stable clauses may be passed on before the utterance is over (policy.py). A line of four waits in
+front of the engines, and when it is full the oldest is given up and said so. run() works the line
+off in order. When an engine fails, the talker's own voice is let through until it works again.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
 
 from kallglot_media.audio.resample import resample
 from kallglot_media.call.clauses import speakable
+from kallglot_media.call.floor import Floor
+from kallglot_media.call.glimpses import Glimpses
+from kallglot_media.call.listening import Clause, Heard, Rest
 from kallglot_media.call.spoken import SpokenLanguages
+from kallglot_media.call.stretches import ends_sentence
 from kallglot_media.call.turn import TranslatedText, Turn, TurnTimings
-from kallglot_media.media.messages import PlayoutStarted, Utterance
+from kallglot_media.media.messages import PlayoutStarted, SpeechGrew, Utterance
 from kallglot_media.modes.plan import Party
+from kallglot_media.modes.policy import TURN_BY_TURN, Policy
 from kallglot_media.speech.types import (
     RECOGNIZER_RATE_HZ,
-    Pcm16,
+    Context,
     SpeechEngines,
     SpeechError,
     Transcript,
@@ -71,36 +76,22 @@ class Deadlines:
     synthesize_s: float
 
 
-class Floor(Protocol):
-    """The session as an interpreter sees it."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A place in line: the rest of an utterance, or a clause of one that goes on."""
 
-    def next_sequence(self) -> int:
-        """A number for a new turn, counted over all parties of the session."""
-        ...
+    what: Rest | Clause
+    heard_s: float
 
-    def turn_done(self, turn: Turn) -> None:
-        """Keep a final turn."""
-        ...
 
-    def turn_played(self, sequence: int, first_sample_ms: int, timings: TurnTimings) -> None:
-        """A turn's translation is heard."""
-        ...
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """Words on their way. Times on the session's clock."""
 
-    def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:
-        """Note what happened."""
-        ...
-
-    def play(self, listener: Party, play_id: str, pcm: Pcm16, rate_hz: int) -> None:
-        """Put made speech into the listener's playout."""
-        ...
-
-    def let_through(self, talker: Party, on: bool) -> None:
-        """Let the talker's own voice be heard at full level, or stop doing so."""
-        ...
-
-    def became_idle(self) -> None:
-        """An interpreter has nothing left in line."""
-        ...
+    transcript: Transcript
+    start_ms: int
+    end_ms: int
+    progress: _Progress
 
 
 @dataclass(slots=True)
@@ -128,13 +119,16 @@ class Interpreter:
         now_s: Callable[[], float],
         deadlines: Deadlines,
         longest_line: int = LONGEST_LINE,
+        policy: Policy = TURN_BY_TURN,
     ) -> None:
         self.direction = direction
+        self._glimpses = Glimpses(policy, engines, self._language, floor.partials_wanted, self._on_heard)
+        self._context: tuple[str, Context] | None = None  # target language, and the sentence that goes on
         self._engines = engines
         self._floor = floor
         self._now_s = now_s
         self._deadlines = deadlines
-        self._line: deque[tuple[Utterance, float]] = deque()
+        self._line: deque[_Said] = deque()
         self._wake = asyncio.Event()
         self._longest_line = longest_line
         self._closing = False
@@ -144,13 +138,32 @@ class Interpreter:
 
     # ── what comes in ────────────────────────────────────────────────────────────
 
+    def grow(self, piece: SpeechGrew) -> None:
+        """This direction's talker goes on speaking; never waits."""
+        self._glimpses.grow(piece)
+
     def hear(self, utterance: Utterance) -> None:
         """Take an utterance of this direction's talker; never waits."""
+        rest = self._glimpses.rest_of(utterance)
+        if rest is not None:
+            self._join_line(rest)
+
+    def _on_heard(self, heard: Heard) -> None:
+        """A glimpse understood something."""
+        if heard.clause is not None:
+            self._join_line(heard.clause)
+        if heard.text:
+            self._floor.partial(self.direction.talker, heard.text, heard.stable, heard.language, heard.start_ms)
+
+    def _join_line(self, what: Rest | Clause) -> None:
         if len(self._line) >= self._longest_line:
-            lost, _ = self._line.popleft()
-            self._note_dropped(lost)
-        self._line.append((utterance, self._now_s()))
+            self._note_dropped(self._line.popleft())
+        self._line.append(_Said(what, self._now_s()))
         self._wake.set()
+
+    def _language(self) -> str | None:
+        """What the talker speaks, as far as it is known."""
+        return self.direction.source
 
     def playout_started(self, started: PlayoutStarted) -> None:
         """The first sample of a play of ours is on the wire: the turn's timings are complete."""
@@ -179,6 +192,7 @@ class Interpreter:
     def close(self) -> None:
         """The call is over: what waits in line is still written down, but no longer spoken."""
         self._closing = True
+        self._glimpses.close()
         self._wake.set()
 
     @property
@@ -186,13 +200,16 @@ class Interpreter:
         """Nothing waits and nothing is being made over."""
         return not self._line and not self._working
 
+    async def glimpse(self) -> None:
+        """Recognise what is being said while it is said; returns after close()."""
+        await self._glimpses.run()
+
     async def run(self) -> None:
         """Work the line off; returns after close(), when it is empty."""
         while True:
             while self._line:
                 self._working = True
-                utterance, heard_s = self._line.popleft()
-                await self._interpret(utterance, heard_s)
+                await self._interpret(self._line.popleft())
             self._working = False
             self._floor.became_idle()
             if self._closing:
@@ -200,20 +217,27 @@ class Interpreter:
             self._wake.clear()
             await self._wake.wait()
 
-    # ── one utterance ────────────────────────────────────────────────────────────
+    # ── one utterance, or a clause of one ────────────────────────────────────────
 
-    async def _interpret(self, utterance: Utterance, heard_s: float) -> None:
+    async def _interpret(self, said: _Said) -> None:
         try:
-            made_over = await self._make_over(utterance, heard_s)
+            spoken = await self._words_of(said)
+            made_over = spoken is not None and await self._make_over(spoken, said.what)
         except SpeechError as error:
-            self._fall_back(utterance, type(error).__name__, str(error))
+            self._fall_back(said.what, type(error).__name__, str(error))
             return
         if made_over:
             self._recovered()
 
-    async def _make_over(self, utterance: Utterance, heard_s: float) -> bool:
-        """Recognise, translate, keep the turn, speak. False when there was nothing to make over."""
-        transcript = await self._recognise(utterance)
+    async def _words_of(self, said: _Said) -> _Spoken | None:
+        """A turn's words; None when nothing was said."""
+        what = said.what
+        if isinstance(what, Clause):
+            progress = _Progress(self._floor.next_sequence(), what.end_sample, what.rate_hz, said.heard_s)
+            progress.text_s = self._now_s()
+            return _Spoken(what.transcript, what.start_ms, what.end_ms, progress)
+        utterance = what.utterance
+        transcript = what.transcript or await self._recognise(utterance)
         if not transcript.text:
             self._floor.event(
                 "utterance.empty",
@@ -221,28 +245,35 @@ class Interpreter:
                 speaker=self.direction.talker,
                 ended_by=utterance.ended_by,
             )
-            return False
-        text_s = self._now_s()
+            return None
         progress = _Progress(
-            self._floor.next_sequence(), utterance.speech_end_sample, utterance.rate_hz, heard_s, text_s
+            self._floor.next_sequence(), utterance.speech_end_sample, utterance.rate_hz, said.heard_s, self._now_s()
         )
+        # The first word's start is where speech starts; without words it is where the sound starts.
+        start_ms = 1000 * utterance.first_sample // utterance.rate_hz
+        if transcript.words:
+            start_ms += transcript.words[0].start_ms
+        end_ms = 1000 * utterance.speech_end_sample // utterance.rate_hz
+        return _Spoken(transcript, min(start_ms, end_ms), end_ms, progress)
+
+    async def _make_over(self, spoken: _Spoken, what: Rest | Clause) -> bool:
+        """Translate, keep the turn, speak. False when there was nothing to make over."""
+        transcript, progress = spoken.transcript, spoken.progress
         if self.direction.spoken is not None:
             self.direction.spoken.heard(self.direction.talker, transcript.language)
         target = self.direction.target_for(transcript.language)
         if transcript.language == target:
-            self._keep(progress.sequence, utterance, transcript, None)
-            self._fall_back(utterance, "same_language", f"{self.direction.talker} already speaks {target}")
+            self._keep(spoken, None)
+            self._fall_back(what, "same_language", f"{self.direction.talker} already speaks {target}")
             return False
         try:
-            translation = await self._engines.translate(
-                transcript.text, transcript.language, target, deadline_s=self._deadlines.translate_s
-            )
+            translation = await self._translate(transcript, target)
         except SpeechError:
-            self._keep(progress.sequence, utterance, transcript, None)
+            self._keep(spoken, None)
             raise
         progress.words_s = self._now_s()
         progress.engine_ms = transcript.engine_ms + translation.engine_ms
-        self._keep(progress.sequence, utterance, transcript, translation)
+        self._keep(spoken, translation)
         if not self._closing and self.direction.aloud:
             await self._speak(translation, progress)
         return True
@@ -251,9 +282,24 @@ class Interpreter:
         pcm = np.frombuffer(utterance.pcm, dtype=np.int16)
         return await self._engines.transcribe(
             resample(pcm, utterance.rate_hz, RECOGNIZER_RATE_HZ),
-            self.direction.source,
+            self._language(),
             deadline_s=self._deadlines.transcribe_s,
         )
+
+    async def _translate(self, transcript: Transcript, target: str) -> Translation:
+        """With the beginning of its sentence, when that was passed on before."""
+        before = self._context[1] if self._context is not None and self._context[0] == target else None
+        self._context = None
+        translation = await self._engines.translate(
+            transcript.text, transcript.language, target, deadline_s=self._deadlines.translate_s, after=before
+        )
+        if not ends_sentence(transcript.text):
+            began = before or Context("", "")
+            self._context = (
+                target,
+                Context(f"{began.source} {transcript.text}".strip(), f"{began.target} {translation.text}".strip()),
+            )
+        return translation
 
     async def _speak(self, translation: Translation, progress: _Progress) -> None:
         """Make the words piece by piece: the first plays while the next is being made."""
@@ -271,40 +317,34 @@ class Interpreter:
                 self._playing[play_id] = progress
             self._floor.play(self.direction.listener, play_id, speech.pcm, speech.rate_hz)
 
-    def _keep(
-        self, sequence: int, utterance: Utterance, transcript: Transcript, translation: Translation | None
-    ) -> None:
-        # The first word's start is where speech starts; without words it is where the sound starts.
-        start_ms = 1000 * utterance.first_sample // utterance.rate_hz
-        if transcript.words:
-            start_ms += transcript.words[0].start_ms
-        end_ms = 1000 * utterance.speech_end_sample // utterance.rate_hz
+    def _keep(self, spoken: _Spoken, translation: Translation | None) -> None:
+        transcript = spoken.transcript
         self._floor.turn_done(
             Turn(
-                sequence=sequence,
+                sequence=spoken.progress.sequence,
                 speaker=str(self.direction.talker),
                 language=transcript.language,
                 text=transcript.text,
                 translation=TranslatedText(translation.target, translation.text) if translation else None,
-                start_ms=min(start_ms, end_ms),
-                end_ms=end_ms,
+                start_ms=spoken.start_ms,
+                end_ms=spoken.end_ms,
                 confidence=transcript.confidence,
             )
         )
 
     # ── when it does not work ────────────────────────────────────────────────────
 
-    def _fall_back(self, utterance: Utterance, reason: str, why: str) -> None:
+    def _fall_back(self, what: Rest | Clause, reason: str, why: str) -> None:
         """Let the talker be heard as they are: this utterance now, the next ones live."""
-        self._floor.event(
-            "interpreter.through", utterance.speech_end_sample, speaker=self.direction.talker, reason=reason, why=why
-        )
+        self._floor.event("interpreter.through", _end_of(what), speaker=self.direction.talker, reason=reason, why=why)
         if self._through or self._closing or not self.direction.aloud:
             return  # it was already heard live
         self._through = True
         self._floor.let_through(self.direction.talker, True)
-        pcm = np.frombuffer(utterance.pcm, dtype=np.int16)
-        self._floor.play(self.direction.listener, f"through.{utterance.first_sample}", pcm, utterance.rate_hz)
+        if isinstance(what, Rest):
+            utterance = what.utterance
+            pcm = np.frombuffer(utterance.pcm, dtype=np.int16)
+            self._floor.play(self.direction.listener, f"through.{utterance.first_sample}", pcm, utterance.rate_hz)
 
     def _recovered(self) -> None:
         if self._through:
@@ -312,11 +352,20 @@ class Interpreter:
             self._floor.let_through(self.direction.talker, False)
             self._floor.event("interpreter.back", speaker=self.direction.talker)
 
-    def _note_dropped(self, lost: Utterance) -> None:
+    def _note_dropped(self, lost: _Said) -> None:
+        what = lost.what
+        first_ms = (
+            what.start_ms if isinstance(what, Clause) else 1000 * what.utterance.first_sample // what.utterance.rate_hz
+        )
         self._floor.event(
             "utterance.dropped",
-            lost.speech_end_sample,
+            _end_of(what),
             speaker=self.direction.talker,
-            first_ms=1000 * lost.first_sample // lost.rate_hz,
+            first_ms=first_ms,
             why=f"{self._longest_line} utterances wait for the engines; its sound is in the recording",
         )
+
+
+def _end_of(what: Rest | Clause) -> int:
+    """The sample at which the speech in it ends."""
+    return what.end_sample if isinstance(what, Clause) else what.utterance.speech_end_sample

@@ -11,10 +11,12 @@ import errno
 import json
 import os
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from kallglot_media.call.turn import Turn, TurnTimings, transcript_json, transcript_text
+from kallglot_media.media.messages import RecordedFile
 
 SESSION_FILE = "session.json"
 EVENTS_FILE = "events.jsonl"
@@ -131,6 +133,20 @@ class Journal:
             write_transcript(self.folder, str(self.session["session_id"]), list(self.turns.values()), duration_ms)
         self.session.update(fields)
         write_json(self.folder / SESSION_FILE, self.session)
+
+
+def file_facts(files: Iterable[RecordedFile]) -> list[dict[str, Any]]:
+    """What session.json says of the recordings."""
+    return [
+        {
+            "party": str(file.party),
+            "path": Path(file.path).name,
+            "samples": file.samples,
+            "rate_hz": file.rate_hz,
+            "sha256": file.sha256,
+        }
+        for file in files
+    ]
 
 
 def write_transcript(folder: Path, session_id: str, turns: list[Turn], duration_ms: int) -> None:

@@ -27,6 +27,7 @@ from kallglot_media.call.world import EndReason
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import Gains
 from kallglot_media.modes.plan import SILENT, Party, Plan, Words
+from kallglot_media.modes.policy import TURN_BY_TURN, Policy
 from kallglot_media.sip.events import EndedBy, IncomingCall
 from kallglot_media.sip.settings import Credentials
 
@@ -44,6 +45,7 @@ class RoomRules:
     number     the called number whose next call is this session's, or None
     caller     From: of the calls that we make
     headers    put on every call that we make
+    policy     when words are passed on
     idle_s     after so long with nobody connected the session ends
     rejoin_s   a WebSocket that broke may come back within this time
     audio      how sound is coded on the WebSocket
@@ -63,6 +65,7 @@ class RoomRules:
     idle_s: float
     rejoin_s: float
     audio: StreamAudio = TELEPHONE
+    policy: Policy = TURN_BY_TURN
 
     @property
     def seats(self) -> tuple[Party, ...]:
@@ -146,7 +149,7 @@ class Room:
         for party in PARTIES:
             self.session.tone(party, None)
         self.session.set_plan(self.rules.plan, self.rules.gains)
-        self.session.interpret(self._directions(), self.rules.segment)
+        self.session.interpret(self._directions(), self.rules.segment, self.rules.policy)
         self.session.active()
 
     def _directions(self) -> list[Direction]:

@@ -111,6 +111,7 @@ class Router:
             plan=mode.plan,
             gains=mode.gains.message(),
             segment=mode.segment.message(),
+            policy=mode.policy,
             languages=languages,
             voices={language: config.voice(mode, language) for language in languages.values()},
             announcements=mode.announcements,

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call import events as e
 from kallglot_media.call.changed import Changed
 from kallglot_media.call.interpreter import Direction, Interpreter
-from kallglot_media.call.journal import Journal
+from kallglot_media.call.journal import Journal, file_facts
 from kallglot_media.call.leg import Leg, LegState
+from kallglot_media.call.listening import told_meanwhile
 from kallglot_media.call.parties import AnyLeg, Parties
 from kallglot_media.call.turn import Turn, TurnTimings
 from kallglot_media.call.world import EndReason, SessionFacts, World, now_text
 from kallglot_media.log import CallLog
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import SILENT, Party, Plan
+from kallglot_media.modes.policy import TURN_BY_TURN, Policy
 from kallglot_media.speech.types import Pcm16, Speech
 
 RATE_HZ = 8000
@@ -150,9 +151,9 @@ class Session:
 
     # ── interpreting ─────────────────────────────────────────────────────────────
 
-    def interpret(self, directions: Sequence[Direction], rules: SegmentRules) -> None:
+    def interpret(self, directions: Sequence[Direction], rules: SegmentRules, policy: Policy = TURN_BY_TURN) -> None:
         """Start making words over, and cutting the talkers' voices into utterances."""
-        self._segment = rules
+        self._segment = told_meanwhile(rules, policy)
         for direction in directions:
             interpreter = Interpreter(
                 direction,
@@ -161,9 +162,11 @@ class Session:
                 self._loop.time,
                 self.world.deadlines,
                 self.world.longest_line,
+                policy,
             )
             self._interpreters[direction.talker] = interpreter
             self.own(interpreter.run(), f"interpreter {direction.talker}")
+            self.own(interpreter.glimpse(), f"glimpses {direction.talker}")
             self.listen_to(direction.talker)
 
     def listen_to(self, party: Party) -> None:
@@ -227,6 +230,12 @@ class Session:
         )
         self._changed.notify()
 
+    def partial(self, talker: Party, text: str, stable: str, language: str, start_ms: int) -> None:
+        self.world.bus.publish(e.PartialTranscript(self.session_id, talker, text, language, stable, start_ms))
+
+    def partials_wanted(self) -> bool:
+        return self.world.bus.is_watched(self.session_id)
+
     def play(self, listener: Party, play_id: str, pcm: Pcm16, rate_hz: int) -> None:
         leg = self.legs.get(listener)
         if leg is None or leg.ended.done() or self._media_dead or not len(pcm):
@@ -268,6 +277,9 @@ class Session:
         """Take one of the media plane's events about this session."""
         if isinstance(event, m.StreamAudioOut | m.StreamCleared):
             self.parties.on_stream(event)
+        elif isinstance(event, m.SpeechGrew):
+            if (interpreter := self._interpreters.get(self.parties.party_of(event.leg_id))) is not None:
+                interpreter.grow(event)
         elif isinstance(event, m.Utterance):
             self._on_utterance(event)
         elif isinstance(event, m.PlayoutStarted):
@@ -381,16 +393,6 @@ class Session:
     def _write_end(self, reason: EndReason, detail: str, closed: m.SessionClosed | None) -> None:
         self.event("session.ended", reason=reason, detail=detail)
         samples = closed.samples if closed else self.now_ms() * RATE_HZ // 1000
-        files = [
-            {
-                "party": str(file.party),
-                "path": Path(file.path).name,
-                "samples": file.samples,
-                "rate_hz": file.rate_hz,
-                "sha256": file.sha256,
-            }
-            for file in (closed.files if closed else ())
-        ]
         try:
             self._journal.close(
                 duration_ms=round(1000 * samples / RATE_HZ),
@@ -399,7 +401,7 @@ class Session:
                 end_reason=str(reason),
                 end_detail=detail,
                 samples=samples,
-                files=files,
+                files=file_facts(closed.files if closed else ()),
             )
         except OSError as error:
             self.log.drop("transcript not written", why=str(error), mend="make room: the next start finishes it")

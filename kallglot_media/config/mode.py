@@ -13,11 +13,13 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.audio.wav import WavError, read_wav
 from kallglot_media.config.account import Account
 from kallglot_media.config.announcements import Announcements
+from kallglot_media.config.clauses import Clauses
 from kallglot_media.config.patterns import covers
 from kallglot_media.config.trunks import Pattern
 from kallglot_media.config.types import ConfigPath, Language, LevelDb, Settings, SipUri, bad
 from kallglot_media.media import messages
 from kallglot_media.modes.plan import ASSISTIVE_TRANSLATION, BIDIRECTIONAL_TRANSLATION, Party, Plan
+from kallglot_media.modes.policy import TURN_BY_TURN, Interpret, Policy
 
 MODES = ("bidirectional_translation", "assistive_translation", "ai_agent", "help_chat_voice")
 PLANS: Mapping[str, Plan] = {
@@ -249,6 +251,12 @@ class Mode(Settings):
     segment: Segment = Segment()
     """How speech is cut into utterances."""
 
+    interpret: Interpret = TURN_BY_TURN.interpret
+    """`turn`: somebody is translated when they have finished; `clause`: clause by clause, while they go on speaking."""
+
+    clauses: Clauses = Clauses()
+    """How soon words are passed on."""
+
     transfer: Transfer = Transfer()
     """Whom the agent's side may send the customer to."""
 
@@ -292,6 +300,11 @@ class Mode(Settings):
         """Whom this mode may call: place in the file, target."""
         then = ((("agent", "then", index), one) for index, one in enumerate(self.agent.then))
         return ((("agent",), self.agent), *then)
+
+    @property
+    def policy(self) -> Policy:
+        """How words are made over."""
+        return self.clauses.policy(self.interpret)
 
     def language_of(self, party: Party) -> str:
         """What this party speaks and hears."""

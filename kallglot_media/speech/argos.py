@@ -44,11 +44,22 @@ class ArgosTranslator:
         """What was loaded: for the log, doctor and metrics."""
         return {"pairs": sorted(f"{source}-{target}" for source, target in self._packages)}
 
-    def translate(self, text: str, source: str, target: str) -> Translation:
-        """`text` in another language, through English when no package goes straight."""
+    def translate(
+        self, text: str, source: str, target: str, before_source: str = "", before_target: str = ""
+    ) -> Translation:
+        """`text` in another language, through English when no package goes straight.
+
+        before_*  the beginning of the same sentence, and what it was translated to: the translation goes on from
+                  there and does not repeat it. Through English it is left out: what it was there is not known.
+        """
         started_s = time.perf_counter()
+        way = self._way(source, target)
         parts = sentences(text)
-        for package in self._way(source, target):
+        if parts and before_target and len(way) == 1:
+            went_on = way[0].go_on(before_source, before_target, parts[0], self._beam)
+            parts = [went_on, *(way[0].translate(parts[1:], self._beam) if parts[1:] else [])]
+            way = []
+        for package in way:
             if parts:
                 parts = package.translate(parts, self._beam)
         return Translation(" ".join(parts), source, target, (time.perf_counter() - started_s) * 1000)
@@ -88,9 +99,13 @@ class _Package:
         return cls(translator, pieces, about.get("target_prefix", ""))
 
     def translate(self, texts: list[str], beam: int) -> list[str]:
-        """Each sentence translated; where the best hypothesis loses a number, one that keeps it is preferred."""
+        """Each sentence translated; where the best hypothesis loses a number, one that keeps it is preferred.
+
+        A clause whose sentence goes on is given a full stop: to a model that was trained on sentences anything
+        else means that there is more to say, and it says it.
+        """
         results = self.model.translate_batch(
-            [self.pieces.encode(text, out_type=str) for text in texts],
+            [self.pieces.encode(_as_sentence(text), out_type=str) for text in texts],
             target_prefix=[[self.prefix]] * len(texts) if self.prefix else None,
             beam_size=beam,
             num_hypotheses=beam,
@@ -98,9 +113,45 @@ class _Package:
             replace_unknowns=True,
         )
         return [
-            best_with_numbers(text, [self._text(pieces) for pieces in result.hypotheses])
+            self._best(text, [self._text(pieces) for pieces in result.hypotheses])
             for text, result in zip(texts, results, strict=True)
         ]
+
+    def _best(self, text: str, hypotheses: list[str]) -> str:
+        """The best one that does not stutter; if all do, what the model says when it may not."""
+        fluent = [one for one in hypotheses if not stutters(text, one)]
+        if not fluent:
+            (result,) = self.model.translate_batch(
+                [self.pieces.encode(_as_sentence(text), out_type=str)],
+                target_prefix=[[self.prefix]] if self.prefix else None,
+                no_repeat_ngram_size=2,
+                max_decoding_length=2 * len(text.split()) + 8,
+                replace_unknowns=True,
+            )
+            fluent = [self._text(result.hypotheses[0])]
+        return _ended_like(text, best_with_numbers(text, fluent))
+
+    def go_on(self, before_source: str, before_target: str, text: str, beam: int) -> str:
+        """The rest of a sentence whose beginning was translated before: decoding starts behind those words.
+
+        A model that takes the sentence for finished, or says the same again, translates `text` by itself.
+        """
+        begun = [
+            *([self.prefix] if self.prefix else []),
+            *self.pieces.encode(before_target.rstrip(" .,;:"), out_type=str),
+        ]
+        (result,) = self.model.translate_batch(
+            [self.pieces.encode(f"{before_source} {text}", out_type=str)],
+            target_prefix=[begun],
+            beam_size=beam,
+            num_hypotheses=beam,
+            length_penalty=LENGTH_PENALTY,
+            replace_unknowns=True,
+        )
+        rests = [self._text(pieces[len(begun) :]).lstrip(" ,;:.") for pieces in result.hypotheses]
+        rests = [one for one in rests if any(letter.isalnum() for letter in one) and not stutters(text, one)]
+        found = best_with_numbers(text, rests or [""])
+        return _ended_like(text, found) if found and found not in before_target else self.translate([text], beam)[0]
 
     def _text(self, pieces: list[str]) -> str:
         if self.prefix and pieces[:1] == [self.prefix]:
@@ -116,6 +167,43 @@ def best_with_numbers(source: str, hypotheses: list[str]) -> str:
     """
     wanted = Counter(_NUMBER.findall(source))
     return next((one for one in hypotheses if Counter(_NUMBER.findall(one)) == wanted), hypotheses[0])
+
+
+def stutters(source: str, text: str) -> bool:
+    """Whether a translation says up to four words, or a part of one, twice in a row where its source does not.
+
+    stutters("Ich komme,", "I come, I come.") and not stutters("nein nein", "no no")
+    """
+    said_twice = _repeated(source)
+    return any(size not in said_twice for size in _repeated(text))
+
+
+def _repeated(text: str) -> set[int]:
+    """How many words the runs have that are said twice in a row; 0 stands for parts of a word."""
+    words = re.findall(r"\w+", text.casefold())
+    found = {
+        size
+        for size in range(1, 5)
+        for at in range(len(words) - 2 * size + 1)
+        if words[at : at + size] == words[at + size : at + 2 * size]
+    }
+    return found | ({0} if re.search(r"(\w{3,})(?:-?\1){2}", text.casefold()) else set())
+
+
+def _is_sentence(text: str) -> bool:
+    return text.rstrip("\"'»”)").endswith((".", "!", "?", "…"))
+
+
+def _as_sentence(text: str) -> str:
+    return text if _is_sentence(text) else text.rstrip(" ,;:-") + "."
+
+
+def _ended_like(source: str, text: str) -> str:
+    """Without the full stop that was only put there for the model; with the comma that the source has."""
+    if _is_sentence(source):
+        return text
+    mark = source[-1:] if source[-1:] in (",", ";", ":") else ""
+    return text.rstrip(" .,;:") + mark
 
 
 def _folder_files(folder: Path) -> dict[str, bytes]:

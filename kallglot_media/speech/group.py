@@ -59,7 +59,7 @@ class EngineStatus:
     workers     how many should run; ready of them can work; busy of those do
     in_line     jobs that wait
     counters    done, failed (the engine raised), died and hung (at work), lost (workers, at work, idle or starting),
-                timeouts (the caller's deadline), refused (line full)
+                timeouts (the caller's deadline), refused (line full), partials_late and partials_refused likewise
     facts       what the worker told of its model when it was loaded
     last_error  why the last worker was lost or did not start
     pids        of the workers that are ready
@@ -138,23 +138,26 @@ class EngineGroup:
             await self._end(child, grace_s=LEAVE_WITHIN_S)
         self._fail_all_in_line(EngineFailed(f"the {self._kind} was stopped"))
 
-    async def ask(self, arguments: list[Any], deadline_s: float) -> Answer:
-        """Wait in line, let a worker do it, return its answer. Raises SpeechError, at `deadline_s` at the latest."""
+    async def ask(self, arguments: list[Any], deadline_s: float, *, can_wait: bool = False) -> Answer:
+        """Wait in line, let a worker do it, return its answer. Raises SpeechError, at `deadline_s` at the latest.
+
+        can_wait: everything else goes first.
+        """
         if self._out_of_order():
             raise self._not_running()
         loop = asyncio.get_running_loop()
         job = _Job(arguments, loop.time() + deadline_s, loop.create_future())
         try:
-            place = self._line.join(job, job.due_s)
+            place = self._line.join(job, job.due_s, can_wait=can_wait)
         except EngineBusy:
-            self._state.counters["refused"] += 1
+            self._state.counters["partials_refused" if can_wait else "refused"] += 1
             raise
         self._wake_one()
         try:
             async with asyncio.timeout_at(job.due_s):
                 return await job.answer
         except TimeoutError:
-            self._state.counters["timeouts"] += 1
+            self._state.counters["partials_late" if can_wait else "timeouts"] += 1
             raise EngineTimeout(f"the {self._kind} did not answer within {deadline_s:.1f} s") from None
         finally:
             self._line.leave(place)

@@ -1,4 +1,4 @@
-"""The line in front of one kind of engine: bounded, the earliest deadline first. No clock, no task."""
+"""The line in front of one kind of engine: bounded, the earliest deadline first, what can wait last."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 @dataclass(order=True, slots=True)
 class _Place(Generic[T]):
+    can_wait: bool
     due_s: float
     arrival: int
     item: T = field(compare=False)
@@ -21,7 +22,7 @@ class _Place(Generic[T]):
 
 
 class Line(Generic[T]):
-    """Items wait in order of `due_s`; equal ones in order of arrival.
+    """Items wait in order of `due_s`; equal ones in order of arrival; those that can wait behind all others.
 
     line = Line("recognizer", longest=2)
     line.join("b", due_s=9.0); line.join("a", due_s=5.0)
@@ -38,14 +39,17 @@ class Line(Generic[T]):
     def __len__(self) -> int:
         return self._waiting
 
-    def join(self, item: T, due_s: float) -> _Place[T]:
-        """Take a place; raises EngineBusy when the line is as long as it may be."""
-        if self._waiting >= self._longest:
+    def join(self, item: T, due_s: float, *, can_wait: bool = False) -> _Place[T]:
+        """Take a place; raises EngineBusy when the line is as long as it may be.
+
+        can_wait: nothing is lost if its turn never comes; half of the line is not for such ones.
+        """
+        if self._waiting >= (self._longest // 2 if can_wait else self._longest):
             raise EngineBusy(
                 f"{self._waiting} jobs wait for the {self._name}; "
                 f"raise speech.{self._name}.workers or take fewer calls at once"
             )
-        place = _Place(due_s, next(self._arrivals), item)
+        place = _Place(can_wait, due_s, next(self._arrivals), item)
         heapq.heappush(self._heap, place)
         self._waiting += 1
         return place

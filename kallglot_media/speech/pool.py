@@ -19,7 +19,7 @@ from kallglot_media.speech.group import Answer, EngineGroup, EngineStatus
 from kallglot_media.speech.model_check import check
 from kallglot_media.speech.models import Installed, Model, find_models
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
-from kallglot_media.speech.types import EngineFailed, Pcm16, Speech, Transcript, Translation
+from kallglot_media.speech.types import Context, EngineFailed, Pcm16, Speech, Transcript, Translation
 
 OnChange = Callable[[EngineKind, bool], None]
 
@@ -70,14 +70,20 @@ class SpeechPool:
         """End every worker. Jobs under way fail with EngineFailed."""
         await asyncio.gather(*(group.stop() for group in self._groups.values()))
 
-    async def transcribe(self, pcm: Pcm16, language: str | None, *, deadline_s: float) -> Transcript:
-        """The words in `pcm` (16 kHz mono)."""
-        answer = await self._ask(EngineKind.RECOGNIZER, [wire.pack_pcm(pcm), language], deadline_s)
+    async def transcribe(
+        self, pcm: Pcm16, language: str | None, *, deadline_s: float, partial: bool = False
+    ) -> Transcript:
+        """The words in `pcm` (16 kHz mono). partial: everything else goes first."""
+        arguments = [wire.pack_pcm(pcm), language]
+        answer = await self._ask(EngineKind.RECOGNIZER, arguments, deadline_s, can_wait=partial)
         return wire.unpack_transcript(answer)
 
-    async def translate(self, text: str, source: str, target: str, *, deadline_s: float) -> Translation:
-        """`text` in another language."""
-        answer = await self._ask(EngineKind.TRANSLATOR, [text, source, target], deadline_s)
+    async def translate(
+        self, text: str, source: str, target: str, *, deadline_s: float, after: Context | None = None
+    ) -> Translation:
+        """`text` in another language, going on where `after` ends."""
+        before = [after.source, after.target] if after is not None else []
+        answer = await self._ask(EngineKind.TRANSLATOR, [text, source, target, *before], deadline_s)
         return wire.unpack_translation(answer)
 
     async def synthesize(self, text: str, language: str, voice: str | None, *, deadline_s: float) -> Speech:
@@ -89,11 +95,13 @@ class SpeechPool:
         """How each kind is doing."""
         return {kind: group.status() for kind, group in self._groups.items()}
 
-    async def _ask(self, kind: EngineKind, arguments: list[Any], deadline_s: float) -> Answer:
+    async def _ask(
+        self, kind: EngineKind, arguments: list[Any], deadline_s: float, *, can_wait: bool = False
+    ) -> Answer:
         group = self._groups.get(kind)
         if group is None:
             raise EngineFailed(f"no {kind} was started")
-        return await group.ask(arguments, deadline_s)
+        return await group.ask(arguments, deadline_s, can_wait=can_wait)
 
     async def _start_groups(self) -> None:
         started = await asyncio.gather(*(group.start() for group in self._groups.values()), return_exceptions=True)

@@ -47,6 +47,14 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """The beginning of a sentence that goes on: its words, and what they were translated to and spoken as."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Translation:
     """text in language `target`, made from text in `source`. engine_ms: without waiting in line."""
 
@@ -119,8 +127,16 @@ class SpeechEngines(Protocol):
     Every method raises SpeechError (a subclass) and never takes longer than `deadline_s`.
     """
 
-    async def transcribe(self, pcm: Pcm16, language: str | None, *, deadline_s: float) -> Transcript: ...
+    async def transcribe(
+        self, pcm: Pcm16, language: str | None, *, deadline_s: float, partial: bool = False
+    ) -> Transcript:
+        """partial: of somebody who still speaks; gives way to everything else, and may be refused."""
+        ...
 
-    async def translate(self, text: str, source: str, target: str, *, deadline_s: float) -> Translation: ...
+    async def translate(
+        self, text: str, source: str, target: str, *, deadline_s: float, after: Context | None = None
+    ) -> Translation:
+        """after: what came before in the same sentence; the translation goes on from there, without repeating it."""
+        ...
 
     async def synthesize(self, text: str, language: str, voice: str | None, *, deadline_s: float) -> Speech: ...

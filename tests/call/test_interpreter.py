@@ -7,9 +7,10 @@ import pytest
 
 from kallglot_media.call.interpreter import Deadlines, Direction, Interpreter
 from kallglot_media.call.turn import Turn, TurnTimings
-from kallglot_media.media.messages import PlayoutStarted
+from kallglot_media.media.messages import PlayoutStarted, SpeechGrew
 from kallglot_media.modes.plan import Party
-from kallglot_media.speech.types import Pcm16
+from kallglot_media.modes.policy import TURN_BY_TURN, Policy
+from kallglot_media.speech.types import Context, Pcm16
 from tests.support.call_world import FakeEngines, utterance
 
 CUSTOMER_TO_AGENT = Direction(Party.CUSTOMER, Party.AGENT, "de", "en", voices={"en": "amy"})
@@ -22,6 +23,7 @@ class FakeFloor:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.through: list[tuple[Party, bool]] = []
         self.timings: list[tuple[int, int, TurnTimings]] = []
+        self.partials: list[tuple[str, str]] = []
         self.idle = asyncio.Event()
 
     def next_sequence(self) -> int:
@@ -32,6 +34,12 @@ class FakeFloor:
 
     def turn_played(self, sequence: int, first_sample_ms: int, timings: TurnTimings) -> None:
         self.timings.append((sequence, first_sample_ms, timings))
+
+    def partial(self, talker: Party, text: str, stable: str, language: str, start_ms: int) -> None:
+        self.partials.append((text, stable))
+
+    def partials_wanted(self) -> bool:
+        return True
 
     def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:
         self.events.append((kind, fields))
@@ -49,7 +57,7 @@ class FakeFloor:
 class Scene:
     """An interpreter, its floor and a clock that stands still unless told."""
 
-    def __init__(self, direction: Direction = CUSTOMER_TO_AGENT) -> None:
+    def __init__(self, direction: Direction = CUSTOMER_TO_AGENT, policy: Policy = TURN_BY_TURN) -> None:
         self.engines = FakeEngines(
             heard={
                 4000: ("Guten Tag.", "de"),
@@ -61,7 +69,7 @@ class Scene:
         self.floor = FakeFloor()
         self.clock_s = 100.0
         self.interpreter = Interpreter(
-            direction, self.engines, self.floor, lambda: self.clock_s, Deadlines(1.0, 1.0, 1.0)
+            direction, self.engines, self.floor, lambda: self.clock_s, Deadlines(1.0, 1.0, 1.0), policy=policy
         )
 
     async def hear_all(self, *lengths: int) -> None:
@@ -181,3 +189,72 @@ async def test_someone_who_already_speaks_the_listeners_language_is_let_through(
     await scene.hear_all(4480)
     assert scene.floor.through == [(Party.CUSTOMER, True)]
     assert scene.floor.turns[0].translation is None
+
+
+# ── while somebody speaks ────────────────────────────────────────────────────────
+
+
+class Talking(Scene):
+    """Somebody speaks, and the recogniser understands `hypotheses`, by the length of the sound in samples."""
+
+    def __init__(self, policy: Policy, hypotheses: dict[int, str]) -> None:
+        super().__init__(policy=policy)
+        self.engines.heard |= {samples: (text, "de") for samples, text in hypotheses.items()}
+        self.tasks = [
+            asyncio.create_task(self.interpreter.run()),
+            asyncio.create_task(self.interpreter.glimpse()),
+        ]
+
+    async def grow(self, first_sample: int, samples: int) -> None:
+        pcm = b"\1\0" * samples
+        self.interpreter.grow(SpeechGrew("sess_1/customer", pcm, 8000, first_sample, first_sample + samples, False))
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self.interpreter.close()
+        await asyncio.gather(*self.tasks)
+
+
+async def test_subtitles_come_while_somebody_speaks() -> None:
+    talking = Talking(TURN_BY_TURN, {4000: "Guten Tag.", 8000: "Guten Tag. Ich habe"})
+    await talking.grow(8000, 4000)
+    await talking.grow(12_000, 4000)
+    assert talking.floor.partials == [("Guten Tag.", ""), ("Guten Tag. Ich habe", "Guten Tag.")]
+    assert talking.floor.turns == []
+    await talking.close()
+
+
+async def test_a_clause_is_spoken_before_its_speaker_has_finished() -> None:
+    talking = Talking(Policy(interpret="clause"), {4000: "Guten Tag. Ich", 8000: "Guten Tag. Ich habe"})
+    await talking.grow(8000, 4000)
+    await talking.grow(12_000, 4000)
+    assert [turn.text for turn in talking.floor.turns] == ["Guten Tag."]
+    assert [play_id for _, play_id, _ in talking.floor.plays] == ["1.0"]
+    await talking.close()
+
+
+async def test_a_sentence_that_goes_on_is_translated_with_its_beginning() -> None:
+    long = "ich habe am Mittwoch etwas bestellt,"
+    talking = Talking(Policy(interpret="clause"), {4000: f"{long} das", 8000: f"{long} das nicht"})
+    await talking.grow(8000, 4000)
+    await talking.grow(12_000, 4000)
+    talking.engines.heard |= dict.fromkeys(range(20000), ("das nicht kam.", "de"))
+    talking.floor.idle.clear()
+    talking.interpreter.hear(utterance(Party.CUSTOMER, 12_000, speech_end_sample=20_000))
+    await talking.floor.idle.wait()
+    assert talking.engines.befores == [None, Context(long, f"<en>{long}")]
+    await talking.close()
+
+
+async def test_engines_that_have_no_time_for_glimpses_cost_nothing_else() -> None:
+    talking = Talking(TURN_BY_TURN, {})
+    talking.engines.broken = {"transcribe"}
+    await talking.grow(8000, 4000)
+    talking.engines.broken = set()
+    assert talking.floor.through == []
+    talking.floor.idle.clear()
+    talking.interpreter.hear(utterance(Party.CUSTOMER, 4000))
+    await talking.floor.idle.wait()
+    assert [turn.text for turn in talking.floor.turns] == ["Guten Tag."]
+    await talking.close()

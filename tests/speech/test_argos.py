@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kallglot_media.speech.argos import ArgosTranslator, best_with_numbers
+from kallglot_media.speech.argos import ArgosTranslator, best_with_numbers, stutters
 from kallglot_media.speech.models import Installed, Model
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.types import Translator, UnknownPair
@@ -84,3 +84,34 @@ def test_a_long_text_comes_back_whole(translator: Translator) -> None:
 )
 def test_a_hypothesis_that_keeps_the_numbers_is_preferred(source: str, hypotheses: list[str], best: str) -> None:
     assert best_with_numbers(source, hypotheses) == best
+
+
+def test_a_sentence_that_goes_on_is_translated_from_where_it_was_left(starter: Installed) -> None:
+    translator = ArgosTranslator(starter.packages(), SpeechSettings())
+    began = translator.translate("Ich möchte meine Waschmaschine ändern,", "de", "en").text
+    alone = translator.translate("weil sie nicht funktioniert.", "de", "en").text
+    went_on = translator.translate(
+        "weil sie nicht funktioniert.", "de", "en", "Ich möchte meine Waschmaschine ändern,", began
+    ).text
+    assert went_on.startswith("because"), "the conjunction only makes sense behind its beginning"
+    assert not alone.startswith("because")
+    assert began not in went_on
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "expected"),
+    [
+        ("Ich komme,", "I come, I come.", True),
+        ("Ihre E-Mail", "Ihre E-Mail-Mail-Mail-Adresse", True),
+        ("nein nein, das nicht", "no no, not that", False),
+        ("eins eins acht", "one one eight", False),
+        ("Guten Tag.", "Good morning.", False),
+    ],
+)
+def test_saying_the_same_twice_is_noticed(source: str, text: str, expected: bool) -> None:
+    assert stutters(source, text) is expected
+
+
+def test_a_clause_gets_no_full_stop_and_does_not_stutter(translator: Translator) -> None:
+    assert translator.translate("Guten Tag, mein Name ist", "de", "en").text == "Hello, my name is"
+    assert translator.translate("Ich habe am Mittwoch bestellt,", "de", "en").text == "I ordered on Wednesday,"

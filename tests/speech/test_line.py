@@ -54,3 +54,19 @@ def test_everybody_who_stays_is_called_once_in_order(people: list[tuple[float, b
 def test_restarts_wait_longer_and_longer_up_to_a_limit() -> None:
     assert [pause_before_restart_s(failures) for failures in (0, 1, 2, 3, 4)] == [0.0, 0.0, 0.5, 1.0, 2.0]
     assert pause_before_restart_s(1000) == LONGEST_PAUSE_S
+
+
+def test_what_can_wait_goes_last_whatever_its_deadline() -> None:
+    line: Line[str] = Line("recognizer", longest=4)
+    line.join("partial", due_s=1.0, can_wait=True)
+    line.join("final", due_s=9.0)
+    assert [line.next(), line.next()] == ["final", "partial"]
+
+
+def test_half_of_the_line_is_not_for_what_can_wait() -> None:
+    line: Line[str] = Line("recognizer", longest=4)
+    line.join("a", due_s=1.0)
+    line.join("b", due_s=1.0)
+    with pytest.raises(EngineBusy):
+        line.join("partial", due_s=1.0, can_wait=True)
+    line.join("c", due_s=1.0)

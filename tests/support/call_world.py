@@ -24,7 +24,7 @@ from kallglot_media.sdp.types import MediaAbility
 from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy
 from kallglot_media.sip.headers import Headers
 from kallglot_media.sip.message import Response
-from kallglot_media.speech.types import EngineFailed, Pcm16, Speech, Transcript, Translation, Word
+from kallglot_media.speech.types import Context, EngineFailed, Pcm16, Speech, Transcript, Translation, Word
 
 RATE_HZ = 8000
 PHONE_SDP = make_offer(MediaAbility("192.0.2.20", 4000))
@@ -183,20 +183,27 @@ class FakeEngines:
     heard: dict[int, tuple[str, str]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    befores: list[Context | None] = field(default_factory=list)
+    """What each translation was to go on from."""
     gate: asyncio.Event | None = None
     """When set, recognition waits for it."""
 
-    async def transcribe(self, pcm: Pcm16, language: str | None, *, deadline_s: float) -> Transcript:
+    async def transcribe(
+        self, pcm: Pcm16, language: str | None, *, deadline_s: float, partial: bool = False
+    ) -> Transcript:
         if self.gate is not None:
             await self.gate.wait()
         self._may_fail("transcribe")
         text, spoken = self.heard[len(pcm) // 2]
-        words = (Word("x", 240, 600, 0.9),) if text else ()
+        words = tuple(Word(one, 240 + 100 * n, 330 + 100 * n, 0.9) for n, one in enumerate(text.split()))
         return Transcript(text, language or spoken, 1.0, 0.9, 0.0, words, engine_ms=10.0)
 
-    async def translate(self, text: str, source: str, target: str, *, deadline_s: float) -> Translation:
+    async def translate(
+        self, text: str, source: str, target: str, *, deadline_s: float, after: Context | None = None
+    ) -> Translation:
         self._may_fail("translate")
         self.asked.append(("translate", text, source, target))
+        self.befores.append(after)
         return Translation(f"<{target}>{text}", source, target, engine_ms=3.0)
 
     async def synthesize(self, text: str, language: str, voice: str | None, *, deadline_s: float) -> Speech:

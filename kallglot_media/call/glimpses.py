@@ -1,0 +1,85 @@
+"""Recognising what is being said while it is said: at most one glimpse of one talker is with the engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from kallglot_media.audio.resample import resample
+from kallglot_media.call.listening import Heard, Listening, Rest
+from kallglot_media.media.messages import SpeechGrew, Utterance
+from kallglot_media.modes.policy import Policy
+from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, SpeechEngines, SpeechError
+
+GLIMPSE_DEADLINE_S = 2.0
+"""Later than this there is a newer one to be had."""
+
+
+class Glimpses:
+    """run() asks the engines for as long as the call lasts; what is understood goes to `tell`.
+
+    language  which one is spoken, None when that is not known yet
+    wanted    whether anybody takes partial transcripts now
+    missed    how many the engines had no time for
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        engines: SpeechEngines,
+        language: Callable[[], str | None],
+        wanted: Callable[[], bool],
+        tell: Callable[[Heard], None],
+    ) -> None:
+        self._policy = policy
+        self._engines = engines
+        self._language = language
+        self._wanted = wanted
+        self._tell = tell
+        self._listening = Listening(policy)
+        self._news = asyncio.Event()
+        self._closed = False
+        self.missed = 0
+
+    def grow(self, piece: SpeechGrew) -> None:
+        """Somebody goes on speaking; never waits."""
+        if self._policy.interpret == "turn" and self._policy.partials == "watched" and not self._wanted():
+            return
+        self._listening.grow(piece)
+        self._news.set()
+
+    def rest_of(self, utterance: Utterance) -> Rest | None:
+        """What of a finished utterance was not passed on; None: nothing."""
+        return self._listening.rest_of(utterance)
+
+    def close(self) -> None:
+        """The call is over: no more glimpses."""
+        self._closed = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """One glimpse after the other; sound that comes meanwhile is in the next."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._closed:
+                return
+            await self._look()
+
+    async def _look(self) -> None:
+        snapshot = self._listening.sound()
+        if snapshot is None:
+            return
+        try:
+            transcript = await self._engines.transcribe(
+                resample(snapshot.pcm, snapshot.rate_hz, RECOGNIZER_RATE_HZ),
+                self._language(),
+                deadline_s=GLIMPSE_DEADLINE_S,
+                partial=True,
+            )
+        except SpeechError:
+            self.missed += 1  # the utterance as a whole is still to come, and says what is wrong
+            return
+        heard = self._listening.heard(snapshot, transcript)
+        if heard is not None:
+            self._tell(heard)

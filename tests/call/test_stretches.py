@@ -1,0 +1,78 @@
+"""Where one may stop and translate."""
+
+import pytest
+
+from kallglot_media.call.stretches import complete_words
+from kallglot_media.modes.policy import Policy
+from kallglot_media.speech.types import Word
+
+CLAUSE = Policy(interpret="clause")
+TURN = Policy(interpret="turn")
+
+
+def words(text: str, *, gaps: dict[int, int] | None = None) -> list[Word]:
+    """300 ms a word; gaps: index of a word -> silence behind it in ms."""
+    made, at_ms = [], 0
+    for n, one in enumerate(text.split()):
+        made.append(Word(one, at_ms, at_ms + 280, 0.9))
+        at_ms += 280 + (gaps or {}).get(n, 20)
+    return made
+
+
+def passed_on(
+    text: str, stable: int, policy: Policy = CLAUSE, *, paused: bool = False, gaps: dict[int, int] | None = None
+) -> str:
+    said = words(text, gaps=gaps)
+    count = complete_words(said, stable, policy, "de", paused=paused)
+    return " ".join(word.text for word in said[:count])
+
+
+def test_a_sentence_is_passed_on_as_soon_as_the_next_begins() -> None:
+    assert passed_on("Guten Tag. Ich habe", 2) == "Guten Tag."
+    assert passed_on("Guten Tag.", 2) == "", "it may go on: Guten Tag Herr Braun"
+
+
+def test_a_comma_ends_a_clause_that_is_long_enough() -> None:
+    assert passed_on("Ich habe gestern etwas bestellt, aber es", 6) == "Ich habe gestern etwas bestellt,"
+    assert passed_on("Ja, aber es ist", 4) == ""
+
+
+def test_a_conjunction_begins_a_clause_after_more_words() -> None:
+    text = "ich habe am Mittwoch etwas bestellt weil es"
+    assert passed_on(text, 7) == "ich habe am Mittwoch etwas bestellt"
+    assert passed_on("der Hund und die Katze", 4) == ""
+
+
+def test_a_pause_between_words_ends_a_clause() -> None:
+    assert passed_on("die Nummer ist eins sieben acht", 5, gaps={3: 400}) == "die Nummer ist eins"
+
+
+def test_words_that_are_not_stable_are_never_passed_on() -> None:
+    assert passed_on("Guten Tag. Ich habe eine Frage. Wo", 3) == "Guten Tag."
+
+
+def test_silence_behind_the_last_word_passes_on_what_there_is() -> None:
+    assert passed_on("Guten Tag.", 2, paused=True) == "Guten Tag."
+    assert passed_on("ich habe", 2, paused=True) == "", "two words are no clause"
+
+
+def test_a_clause_without_an_end_is_passed_on_when_it_has_waited_long_enough() -> None:
+    text = " ".join(f"wort{n}" for n in range(20))
+    assert passed_on(text, 12) == ""
+    assert len(passed_on(text, 18).split()) == 17
+
+
+@pytest.mark.parametrize(
+    ("text", "paused", "passes"),
+    [
+        ("Guten Tag. Ich habe eine Frage.", True, True),
+        ("Guten Tag. Ich habe eine Frage.", False, False),
+        ("Guten Tag. Ich habe eine", True, False),
+    ],
+)
+def test_by_turns_only_a_whole_sentence_before_a_pause_is_passed_on(text: str, paused: bool, passes: bool) -> None:
+    assert passed_on(text, len(text.split()), TURN, paused=paused) == (text if passes else "")
+
+
+def test_by_turns_a_pause_of_zero_waits_for_the_end_of_the_utterance() -> None:
+    assert passed_on("Guten Tag.", 2, Policy(pause_ms=0), paused=True) == ""
