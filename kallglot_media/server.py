@@ -23,6 +23,7 @@ from kallglot_media.call.leg import Leg, MediaHome
 from kallglot_media.call.phones import Phones
 from kallglot_media.call.registry import Registry, RegistryRules
 from kallglot_media.call.routing import Router, announcements_of
+from kallglot_media.call.terms import TermsOf
 from kallglot_media.call.trunks import Trunks
 from kallglot_media.call.world import World, now_text
 from kallglot_media.config.listen import Listen as ListenSettings
@@ -214,6 +215,7 @@ class Server:
         transports = dict.fromkeys(listen.transport for listen in sip.listen)
         resolver = Resolver(transports=tuple(transports))
         signalling = ShellSignalling(self._shell, Finder(resolver, self._trunks, phones))
+        terms = TermsOf(self._trunks, phones, self._loop.time)
         self._keeper = TrunkKeeper(self._shell, resolver, self._trunks, self._ids, phones)
 
         def world(bind: Callable[[str, Leg], None]) -> World:
@@ -223,7 +225,9 @@ class Server:
                 engines=self._pool,
                 announcer=self._announcer,
                 ids=self._ids,
-                home=MediaHome(server.media_host, server.media_advertised_host, server.media.codecs, server.media.srtp),
+                home=MediaHome(
+                    server.media_host, server.media_advertised_host, server.media.codecs, server.media.srtp, terms
+                ),
                 sessions_dir=self._sessions_dir,
                 deadlines=Deadlines(
                     server.speech.recognizer.deadline_s,

@@ -14,6 +14,7 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.leg_state import LegEnd as LegEnd
 from kallglot_media.call.leg_state import LegState as LegState
 from kallglot_media.call.leg_state import MediaHome as MediaHome
+from kallglot_media.call.leg_state import MediaTerms
 from kallglot_media.call.ports import Media, Signalling, SipHeaders
 from kallglot_media.media.messages import CloseLeg, DtlsPeer, Listen, OpenLeg, SetRemote, SrtpKeys
 from kallglot_media.modes.plan import Party
@@ -29,6 +30,7 @@ from kallglot_media.sip.events import (
     MediaOffered,
     OfferAnswered,
     OfferFailed,
+    Peer,
     ProgressConfirmed,
     SipEvent,
     TransferAsked,
@@ -93,6 +95,7 @@ class Leg:
         self._bind = bind
         self._sdp = SdpSession(sdp_id)
         self._ability: MediaAbility | None = None
+        self._terms = MediaTerms()
         self._offer_in_200 = False
         self._replaced: set[str] = set()
 
@@ -141,7 +144,8 @@ class Leg:
     def _our_ability(self) -> MediaAbility:
         if self._ability is None:
             raise RuntimeError(f"leg {self.leg_id} has no RTP port; open() it first")
-        return replace(self._ability, receive=False) if self.held else self._ability
+        ability = self._terms.applied(self._ability)
+        return replace(ability, receive=False) if self.held else ability
 
     # ── hold ─────────────────────────────────────────────────────────────────────
 
@@ -169,9 +173,10 @@ class Leg:
 
     # ── a call that came to us ───────────────────────────────────────────────────
 
-    def take_call(self, sip_call: str) -> None:
+    def take_call(self, sip_call: str, source: Peer) -> None:
         """Bind to an incoming call, so that its events arrive here."""
         self.sip_call = sip_call
+        self._terms = self._home.terms.caller(source)
         self._bind(sip_call, self)
         self._become(LegState.EARLY)
 
@@ -201,17 +206,18 @@ class Leg:
         """Our final response is out: the call never was one."""
         self._end(LegEnd(EndedBy.LOCAL, status, reason))
 
-    def take_over(self, sip_call: str, offer: bytes | None, sdp_id: int) -> bytes:
+    def take_over(self, sip_call: str, source: Peer, offer: bytes | None, sdp_id: int) -> bytes:
         """Another call takes the place of ours, in mid-conversation (Replaces, RFC 3891); the SDP for our 200.
 
         The RTP port stays. What is still heard of the old call concerns nobody. Raises as take_offer() does.
         """
         old_sdp, self._sdp = self._sdp, SdpSession(sdp_id)
+        old_terms, self._terms = self._terms, self._home.terms.caller(source)
         self.held, self._offer_in_200 = False, False
         try:
             body = self.take_offer(offer)
         except (SdpError, NotAcceptable):
-            self._sdp = old_sdp
+            self._sdp, self._terms = old_sdp, old_terms
             raise
         if self.sip_call is not None:
             self._replaced.add(self.sip_call)
@@ -229,6 +235,7 @@ class Leg:
         self, to: str, from_: str, *, headers: SipHeaders = (), credentials: Credentials | None = None
     ) -> None:
         """Send the INVITE; `outcome` says what came of it. Raises DialError."""
+        self._terms = self._home.terms.destination(to)
         body = self._sdp.offer(self._our_ability())
         self.sip_call = await self._signalling.dial(
             to=to, from_=from_, sdp=body, headers=headers, credentials=credentials

@@ -127,7 +127,7 @@ class Registry:
             self.refuse(incoming, 481, "nothing to replace")
             return
         try:
-            answer = leg.take_over(incoming.call, incoming.offer, self.world.ids.rtp_timestamp())
+            answer = leg.take_over(incoming.call, incoming.source, incoming.offer, self.world.ids.rtp_timestamp())
         except SdpError as error:
             self.refuse(incoming, 400, "sdp", (("Warning", f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'),))
             return
@@ -190,7 +190,7 @@ class Registry:
         """Whether the offer can be answered at all, before a port and a folder are spent on it."""
         assert incoming.offer is not None
         try:
-            make_answer(incoming.offer, self.world.home.probe())
+            make_answer(incoming.offer, self.world.home.probe(incoming.source))
         except SdpError as error:
             warning = f'399 kallglot "{str(error).replace(chr(34), chr(39))}"'
             self.refuse(incoming, 400, "sdp", (("Warning", warning),), detail=str(error))
@@ -246,7 +246,7 @@ class Registry:
     async def _play_out(self, session: Session, incoming: IncomingCall, destination: Destination) -> Outcome:
         session.open()
         leg = session.new_leg(Party.CUSTOMER)
-        leg.take_call(incoming.call)
+        leg.take_call(incoming.call, incoming.source)
         try:
             await leg.open()
             answer = leg.take_offer(incoming.offer)

@@ -191,7 +191,7 @@ class Room:
         session = self.enter()
         before = session.legs.get(party)
         leg = session.new_leg(party)
-        leg.take_call(incoming.call)
+        leg.take_call(incoming.call, incoming.source)
         try:
             await leg.open()
         except MediaError:

@@ -15,6 +15,7 @@ from kallglot_media.call.ports import DialError, SipHeaders
 from kallglot_media.config.trunks import Trunk as TrunkConfig
 from kallglot_media.config.trunks import host_of, literal
 from kallglot_media.config.types import IpNetwork
+from kallglot_media.sdp.types import Srtp
 from kallglot_media.sip.events import IncomingCall
 from kallglot_media.sip.identity import ANONYMOUS, Caller, OutgoingIdentity, Tell, caller_of, outgoing
 from kallglot_media.sip.message import Request
@@ -58,6 +59,8 @@ class TrunkLine:
         self.domain = config.domain_or_host
         self.credentials = config.account.credentials() if config.account else None
         self.trusted = config.caller_id.trust
+        self.codecs = config.codecs
+        self.srtp = None if config.srtp is None else Srtp(config.srtp)
         numbers = config.numbers
         self.numbers = NumberPlan(
             numbers.country_code,
@@ -97,7 +100,7 @@ class TrunkLine:
 
     def introduce(self, from_: str, number: str) -> tuple[str, SipHeaders]:
         """From and more for a call of ours; nothing is added to a From that is this trunk's already."""
-        caller = NameAddr.parse(from_)
+        caller = NameAddr.of(from_)
         if caller.uri.host in (self.domain, ANONYMOUS.uri.host):
             return from_, ()
         shown, headers = outgoing(Caller(NameAddr(caller.display, caller.uri)), None, number, self.identity)
@@ -139,6 +142,10 @@ class Trunks:
         """The trunk that what comes from this address comes over."""
         address = ipaddress.ip_address(host)
         return next((line for line in self.lines.values() if line.is_from(address)), None)
+
+    def of_address(self, to: str) -> TrunkLine | None:
+        """The trunk that `trunk:NAME/NUMBER` names; None for other addresses, and for a name that there is not."""
+        return self.lines.get(to.removeprefix(SCHEME).partition("/")[0]) if to.startswith(SCHEME) else None
 
     # ── calls that come in ──────────────────────────────────────────────────────
 

@@ -15,12 +15,14 @@ from kallglot_media.config.sip import Sip
 from kallglot_media.config.store import ModelEndpoint, Retention, Store, Webhooks
 from kallglot_media.config.types import (
     BindHost,
+    Codec,
     ConfigPath,
     ExternalHost,
     Language,
     Port,
     Settings,
     bad,
+    once_each,
 )
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.speech.settings import SpeechSettings
@@ -63,9 +65,6 @@ class Jitter(Settings):
         return value
 
 
-Codec = Literal["opus", "G722", "PCMU", "PCMA"]
-
-
 class Media(Settings):
     """Sound."""
 
@@ -91,18 +90,17 @@ class Media(Settings):
     """Send RTP to where the peer's RTP comes from when that is not where its SDP said (NAT)."""
 
     codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = ("opus", "G722", "PCMU", "PCMA")
-    """What is offered, best first. Of what a peer offers, the first that is listed here is taken."""
+    """What is offered, best first. Of what a peer offers, its first one that is listed here is taken; trunks may
+    have `codecs` of their own."""
 
     srtp: Literal["off", "optional", "required"] = "optional"
-    """Encrypted sound. `optional`: when the peer can; `required`: calls without it are refused with 488."""
+    """Encrypted sound. `optional`: taken when the peer offers keys, offered where the signalling is encrypted (TLS,
+    WebSocket), since who reads the keys hears the call; `required`: calls without it are refused with 488."""
 
     @field_validator("codecs")
     @classmethod
     def _codec_once(cls, codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
-        for index, codec in enumerate(codecs):
-            if codec in codecs[:index]:
-                raise bad(f"is '{codec}' again", "write each codec once", at=f"{index}")
-        return codecs
+        return once_each(codecs)
 
     @field_validator("ports")
     @classmethod

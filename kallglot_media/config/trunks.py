@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from kallglot_media.config.account import Account
 from kallglot_media.config.patterns import covers
-from kallglot_media.config.types import Cidr, ExternalHost, Settings, SipUri, bad
+from kallglot_media.config.types import Cidr, Codec, ExternalHost, Settings, SipUri, bad, once_each
 
 Pattern = Annotated[str, Field(min_length=1, max_length=64)]
 SipName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._+-]+$")]
@@ -111,6 +111,13 @@ class Trunk(Settings):
     caller_id: CallerId = CallerId()
     """What is believed and told about callers."""
 
+    codecs: Annotated[tuple[Codec, ...] | None, Field(min_length=1, examples=[["PCMA", "PCMU"]])] = None
+    """What it is offered, best first; of what it offers, the first that is listed here is taken. Left out:
+    `media.codecs`, and of what it offers the first that is spoken here."""
+
+    srtp: Literal["off", "optional", "required"] | None = None
+    """Encrypted sound on this trunk; left out: as `media.srtp` says."""
+
     max_calls: Annotated[int | None, Field(ge=1, le=5000, examples=[30])] = None
     """Calls at the same time, in both directions; the next one in gets 503."""
 
@@ -122,6 +129,11 @@ class Trunk(Settings):
 
     dial: Dialling = Dialling()
     """Which numbers may be called over it."""
+
+    @field_validator("codecs")
+    @classmethod
+    def _codec_once(cls, codecs: tuple[Codec, ...] | None) -> tuple[Codec, ...] | None:
+        return codecs if codecs is None else once_each(codecs)
 
     @field_validator("registration")
     @classmethod

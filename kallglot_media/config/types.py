@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -130,6 +130,17 @@ def _level(value: object) -> object:
         raise bad(f"is {value!r}, not a level", "write a number of dB from -60 to 0, or off")
     return None if value == "off" else value
 
+
+def once_each(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """Raises when a codec is listed twice."""
+    for index, codec in enumerate(codecs):
+        if codec in codecs[:index]:
+            raise bad(f"is '{codec}' again", "write each codec once", at=f"{index}")
+    return codecs
+
+
+Codec = Literal["opus", "G722", "PCMU", "PCMA"]
+"""A codec's name in SDP."""
 
 ConfigPath = Annotated[Path, PlainValidator(_path), WithJsonSchema({"type": "string"})]
 """A file or folder; when relative, it starts at the folder of the file it is written in."""

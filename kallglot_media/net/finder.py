@@ -51,7 +51,7 @@ class Finder:
             peers = await self._resolve_all([Uri.parse(host) for host in way.hosts])
             return Found(way.to, way.from_, [Target(peer) for peer in peers], way.headers, way.credentials, way.trunk)
         try:
-            uri = NameAddr.parse(to).uri
+            uri = NameAddr.of(to).uri
         except SipError as error:
             raise DialError(480, f"{to}: {error}") from error
         bindings = self._phones.contacts(uri, now_s) if self._phones is not None else None

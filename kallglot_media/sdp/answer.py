@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kallglot_media.sdp.offer import audio_lines, offered_encodings, refused_lines, write_session
 from kallglot_media.sdp.parse import parse_sdp
@@ -28,7 +28,7 @@ def make_answer(offer: bytes, ability: MediaAbility) -> tuple[bytes, Agreed]:
     """The answer to `offer` and what it comes to.
 
     The first audio line that we can do is taken, with the first codec of the
-    offerer's order that we speak; every other m-line is answered with port 0.
+    offerer's order that we speak, unless ability.follows_peer is False; every other m-line is answered with port 0.
     Raises SdpError for bytes that are not SDP, NotAcceptable when no line can be done.
     """
     description = parse_sdp(offer)
@@ -51,7 +51,7 @@ def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0) -
         raise NotAcceptable(304, "the answer turned our audio line down")
     offered = offered_encodings(ability)
     host = _reachable_host(line, ability, "answer")
-    picked, codec = _pick(line, ability, "answer")
+    picked, codec = _pick(line, replace(ability, follows_peer=True), "answer")
     ours = next(encoding for encoding in offered if encoding.is_codec(codec))
     security = read_security(line, description.attributes, ability)
     dtmf = _pick_dtmf(line.encodings, codec) if ability.dtmf_payload_type is not None else None
@@ -159,12 +159,11 @@ def _reachable_host(line: MediaLine, ability: MediaAbility, what: str) -> str:
 
 
 def _pick(line: MediaLine, ability: MediaAbility, what: str) -> tuple[Encoding, Codec]:
-    """The first encoding in the peer's order that we speak, whatever number it has."""
+    """The first encoding in the peer's order that we speak, or in ours, whatever number it has."""
     spoken = ability.spoken()
-    for encoding in line.encodings:
-        for codec in spoken:
-            if encoding.is_codec(codec):
-                return encoding, codec
+    fitting = [(encoding, codec) for encoding in line.encodings for codec in spoken if encoding.is_codec(codec)]
+    if fitting:
+        return fitting[0] if ability.follows_peer else min(fitting, key=lambda pair: spoken.index(pair[1]))
     theirs = ", ".join(str(encoding) for encoding in line.encodings if encoding.name.lower() != TELEPHONE_EVENT)
     raise NotAcceptable(305, f"{what} has {theirs or 'no codec'}; we speak {', '.join(map(str, spoken))}")
 

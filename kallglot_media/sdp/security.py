@@ -56,14 +56,14 @@ def offer_security(ability: MediaAbility, protocol: str) -> tuple[str, ...]:
     """The attributes of our own offer."""
     if protocol.upper() in DTLS:
         return (f"a=fingerprint:{ability.fingerprint}", "a=setup:actpass")
-    return () if ability.srtp is Srtp.OFF else tuple(f"a=crypto:{crypto}" for crypto in ability.crypto)
+    return tuple(f"a=crypto:{crypto}" for crypto in ability.crypto) if ability.offers_keys else ()
 
 
 def read_security(line: MediaLine, session: Attributes, ability: MediaAbility) -> Security:
     """What the answer to our offer comes to. Raises NotAcceptable."""
     if line.protocol.upper() in DTLS:
         return Security(dtls=dtls_peer(line.attributes, session, they_answer=True))
-    return Security(keys=None if ability.srtp is Srtp.OFF else _read_keys(line, ability))
+    return Security(keys=_read_keys(line, ability) if ability.offers_keys else None)
 
 
 def _read_keys(line: MediaLine, ability: MediaAbility) -> SrtpKeys | None:

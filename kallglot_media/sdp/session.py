@@ -29,6 +29,7 @@ class SdpSession:
         self._dtmf_payload_type: int | None = None
         self._protocol: str | None = None  # of the audio line, once it is agreed
         self._rtcp_mux = False
+        self._keyed = False  # SRTP with keys in SDP is agreed
         self._offered: MediaAbility | None = None
         self._answered: Agreed | None = None
 
@@ -36,6 +37,8 @@ class SdpSession:
         """Our offer, first or again: lines that were refused before stay, with port 0."""
         if ability.dtmf_payload_type is not None and self._dtmf_payload_type is not None:
             ability = replace(ability, dtmf_payload_type=self._dtmf_payload_type)
+        if self._keyed:
+            ability = replace(ability, offer_keys=True)
         sections = [refused_lines(line) for line in self._lines] or [[]]
         sections[self._audio_index] = offered_lines(ability, protocol=self._protocol, rtcp_mux=self._rtcp_mux)
         self._offered, self._answered = ability, None
@@ -50,6 +53,7 @@ class SdpSession:
         self._dtmf_payload_type = answer.agreed.dtmf_receive_payload_type
         self._protocol = description.media[answer.audio_index].protocol
         self._rtcp_mux = answer.agreed.rtcp_mux
+        self._keyed = answer.agreed.keys is not None
         self._offered, self._answered = replace(ability, codecs=(answer.agreed.codec,)), answer.agreed
         return self._write(ability, answer.sections), answer.agreed
 
@@ -59,6 +63,7 @@ class SdpSession:
         if self._offered is None:
             raise RuntimeError("read_answer without an offer of ours before it")
         agreed = read_answer(self._offered, answer, audio_index=self._audio_index)
+        self._keyed = agreed.keys is not None
         if self._answered is None:
             return agreed
         ours = self._answered

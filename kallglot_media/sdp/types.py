@@ -203,6 +203,8 @@ class MediaAbility:
 
     host               the address that peers are told, IPv4 or IPv6 literal
     codecs             names from CODECS, best first
+    follows_peer       of an offer the peer's first codec that we speak is taken (RFC 3264 6.1), else our first
+    offer_keys         False: SRTP that is optional is agreed to, not offered
     dtmf_payload_type  the number of telephone-event in our offers; None: not offered, not agreed to
     ptime_ms           what we like to receive
     send, receive      False to hold that direction
@@ -223,6 +225,13 @@ class MediaAbility:
     srtp: Srtp = Srtp.OFF
     crypto: tuple[Crypto, ...] = ()
     fingerprint: str | None = None
+    follows_peer: bool = True
+    offer_keys: bool = True
+
+    @property
+    def offers_keys(self) -> bool:
+        """Whether our own offers have keys in them."""
+        return self.srtp is Srtp.REQUIRED or (self.srtp is Srtp.OPTIONAL and self.offer_keys)
 
     def spoken(self) -> tuple[Codec, ...]:
         """The codecs of this ability; KeyError names one that is not in CODECS (our mistake, not a peer's)."""

@@ -123,8 +123,8 @@ class SipAgent(CallVerbs):
         headers      more headers; Max-Forwards replaces ours, which a bridged call must have lowered
         Raises ValueError for addresses that are not SIP, or a transport without an address of ours.
         """
-        remote = NameAddr.parse(to)
-        local = NameAddr.parse(from_).with_tag(self._ids.tag())
+        remote = NameAddr.of(to)
+        local = NameAddr.of(from_).with_tag(self._ids.tag())
         uri = Uri.parse(request_uri) if request_uri is not None else remote.uri
         fields = Headers(
             [

@@ -139,6 +139,15 @@ class NameAddr:
         """`"Bob" <sip:bob@b.example>;tag=1` or `sip:bob@b.example;tag=1`. Raises SipError."""
         return _parse_address_again(text) if len(text) <= REMEMBERED_CHARACTERS else _parse_address(text)
 
+    @classmethod
+    def of(cls, text: str) -> NameAddr:
+        """An address as people write it: `parse`, but parameters of a bare URI are the URI's own. Raises SipError.
+
+        In a header they would be the header's (section 20: "sip:b@h;transport=tcp" without angle brackets), and a
+        call to a phone on TCP would go out over UDP.
+        """
+        return cls.parse(text) if "<" in text else cls(None, Uri.parse(text.strip(LWS)))
+
     def __str__(self) -> str:
         address = f"<{self.uri}>{format_params(self.params)}"
         if self.display is None:

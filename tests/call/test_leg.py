@@ -18,6 +18,7 @@ from kallglot_media.sip.events import (
     MediaOffered,
     OfferAnswered,
     OfferFailed,
+    Peer,
     ProgressConfirmed,
 )
 from kallglot_media.sip.headers import Headers
@@ -31,7 +32,7 @@ REINVITE = Request("INVITE", Uri.parse("sip:support@192.0.2.10"), Headers())
 async def a_leg(folder: Path) -> tuple[TestWorld, Leg]:
     world = TestWorld(folder)
     leg = world.session().new_leg(Party.CUSTOMER)
-    leg.take_call("customer-call")
+    leg.take_call("customer-call", Peer("udp", "192.0.2.20", 5060))
     await leg.open()
     return world, leg
 
@@ -210,10 +211,10 @@ async def test_another_call_takes_the_place_of_ours(tmp_path: Path) -> None:
     leg.take_offer(PHONE_SDP)
     leg.answered_by_us()
     with pytest.raises(SdpError):
-        leg.take_over("broken-call", b"rubbish", 8)
+        leg.take_over("broken-call", Peer("udp", "192.0.2.21", 5060), b"rubbish", 8)
     assert leg.sip_call == "customer-call"
     new = make_offer(MediaAbility("192.0.2.77", 7000))
-    assert b"m=audio 20002" in leg.take_over("new-call", new, 9)
+    assert b"m=audio 20002" in leg.take_over("new-call", Peer("udp", "192.0.2.21", 5060), new, 9)
     assert (world.calls["new-call"], leg.sip_call) == (leg, "new-call")
     leg.on_sip(hung_up("customer-call"))
     assert not leg.ended.done()

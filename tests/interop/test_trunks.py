@@ -36,7 +36,7 @@ def provider(port: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.more_peers
-@pytest.mark.feature("kamailio", "log on with digest, calls come in over the registration")
+@pytest.mark.feature("Kamailio", "log on with digest, calls come in over the registration")
 def test_a_call_finds_us_through_our_registration_and_keeps_its_record_route(tmp_path: Path) -> None:
     said = babble(3.0, seed=11)
     with (
@@ -65,7 +65,7 @@ def test_a_call_finds_us_through_our_registration_and_keeps_its_record_route(tmp
 
 
 @pytest.mark.more_peers
-@pytest.mark.feature("kamailio", "calls out over a trunk: 407, caller id, failover")
+@pytest.mark.feature("Kamailio", "calls out over a trunk: 407, caller id, failover")
 def test_an_agent_is_called_over_the_trunk_with_digest_and_identity(tmp_path: Path) -> None:
     dead = f"sip:{HOST}:{free_port()}"
     with Kamailio(tmp_path / "k", config="registrar") as kamailio:
@@ -89,7 +89,7 @@ def test_an_agent_is_called_over_the_trunk_with_digest_and_identity(tmp_path: Pa
 
 
 @pytest.mark.more_peers
-@pytest.mark.feature("kamailio", "OPTIONS qualify: down and up again")
+@pytest.mark.feature("Kamailio", "OPTIONS qualify: down and up again")
 def test_a_provider_that_goes_away_is_noticed_and_found_again(tmp_path: Path) -> None:
     port = free_port()
     trunk = provider(port)

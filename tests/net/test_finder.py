@@ -77,6 +77,13 @@ async def test_an_address_is_resolved() -> None:
     assert found.trunk is None
 
 
+@pytest.mark.parametrize("to", ["sip:bob@192.0.2.7:5080;transport=tcp", "<sip:bob@192.0.2.7:5080;transport=tcp>"])
+async def test_the_transport_of_an_address_is_used_with_and_without_brackets(to: str) -> None:
+    """A bare URI in a header would lose it to the header: the call would go out over UDP."""
+    found = await finder().find(to, "<sip:a@b>", 0.0)
+    assert [target.peer for target in found.targets] == [Peer("tcp", "192.0.2.7", 5080)]
+
+
 @pytest.mark.parametrize(("to", "wrong"), [("sip:bob@nowhere.example", "no such name"), ("bob", "not a URI")])
 async def test_what_cannot_be_found_says_why(to: str, wrong: str) -> None:
     with pytest.raises(DialError, match=wrong):

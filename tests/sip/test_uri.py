@@ -193,3 +193,12 @@ def test_a_tag_is_set_where_it_stands_or_added() -> None:
     assert str(NameAddr.parse("<sip:a@h>;x=1").with_tag("t")) == "<sip:a@h>;x=1;tag=t"
     assert str(NameAddr.parse("<sip:a@h>;tag=1;x=1").with_tag("t")) == "<sip:a@h>;tag=t;x=1"
     assert NameAddr.parse('<sip:a@h>;text="a;b"').param("text") == "a;b"
+
+
+def test_parameters_of_a_bare_address_are_the_uris_when_a_person_wrote_it_and_the_headers_in_a_header() -> None:
+    text = "sip:bob@b.example;transport=tcp"
+    assert NameAddr.of(text).uri.param("transport") == "tcp"
+    assert NameAddr.of(f'"Bob" <{text}>;x=y').uri.param("transport") == "tcp"
+    assert NameAddr.parse(text).uri.param("transport") is None
+    with pytest.raises(SipError):
+        NameAddr.of("bob")

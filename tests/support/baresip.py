@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from tests.support.certificates import Pair
 from tests.support.processes import HOST, Child, Late, free_port, need, until
-from tests.support.waves import Pcm16, read_mono, silence, write_wav
+from tests.support.waves import RATE_HZ, Pcm16, read_mono, silence, to_rate, write_wav
 
 Event = Mapping[str, Any]
 
@@ -43,7 +44,7 @@ rtp_stats yes
 net_interface {host}
 module_path {modules}
 module g711.so
-module aufile.so
+{more}module aufile.so
 module aubridge.so
 module sndfile.so
 module_tmp uuid.so
@@ -57,6 +58,20 @@ ringback_disabled yes
 menu_bell no
 statmode_default off
 """
+
+
+def _more(codecs: str, mediaenc: str, rate_hz: int, tls: tuple[Pair, Path] | None) -> list[str]:
+    """Lines that only some phones need."""
+    wanted = {"opus.so": "opus/" in codecs, "g722.so": "G722/" in codecs}
+    wanted |= {"srtp.so": bool(mediaenc), "dtls_srtp.so": mediaenc == "dtls_srtp"}
+    lines = [f"module {name}\n" for name, is_wanted in wanted.items() if is_wanted]
+    if rate_hz != RATE_HZ:
+        lines += [f"{what}_srate {rate_hz}\n{what}_channels 1\n" for what in ("ausrc", "auplay")]
+    if tls is not None:
+        lines += [f"sip_certificate {tls[0].both}\n", f"sip_cafile {tls[1]}\n"]
+    return lines
+
+
 _MODULES = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
 
@@ -77,6 +92,9 @@ class Baresip:
     port       where it takes calls, when that had to be known before; else a free one
     account    more of baresip's account line, e.g. ";auth_user=bob;auth_pass=secret;regint=60"
     registrar  host:port of the address it has there; empty: its own address, without logging on anywhere
+    mediaenc   "srtp-mand" (keys in SDP or no call) or "dtls_srtp"; empty: plain RTP
+    rate_hz    of its sound card: 16000 for G722/16000/1, 48000 for opus/48000/2, which bring modules of their own
+    tls        its certificate, and the CAs that it believes: wanted by transport="tls" and by dtls_srtp
     """
 
     def __init__(
@@ -86,18 +104,22 @@ class Baresip:
         *,
         microphone: Pcm16 | None = None,
         codecs: str = "PCMU/8000/1,PCMA/8000/1",
-        transport: Literal["udp", "tcp"] = "udp",
+        transport: Literal["udp", "tcp", "tls"] = "udp",
         answer: Literal["auto", "manual"] = "auto",
         account: str = "",
         port: int | None = None,
         registrar: str = "",
+        mediaenc: str = "",
+        rate_hz: int = RATE_HZ,
+        tls: tuple[Pair, Path] | None = None,
     ) -> None:
         program = need("baresip", "baresip-core")
         self.user, self.transport, self.folder = user, transport, folder
         self.sip_port, self.control_port, rtp_port = port or free_port(), free_port(), free_port()
         self.ear = folder / "ear"
         self.ear.mkdir(parents=True)
-        wav = write_wav(folder / "microphone.wav", silence(120.0) if microphone is None else microphone)
+        said = silence(120.0) if microphone is None else microphone
+        wav = write_wav(folder / "microphone.wav", to_rate(said, RATE_HZ, rate_hz), rate_hz)
         modules = next((path for path in _MODULES if Path(path).is_dir()), _MODULES[0])
         (folder / "config").write_text(
             _CONFIG.format(
@@ -109,12 +131,14 @@ class Baresip:
                 microphone=wav,
                 ear=self.ear,
                 modules=modules,
+                more="".join(_more(codecs, mediaenc, rate_hz, tls)),
             )
         )
         (folder / "contacts").write_text("")
         (folder / "accounts").write_text(
             f"<sip:{user}@{registrar or f'{HOST}:{self.sip_port}'};transport={transport}>"
-            f"{'' if registrar else ';regint=0'};answermode={answer};ptime=20;audio_codecs={codecs}{account}\n"
+            f"{'' if registrar else ';regint=0'};answermode={answer};ptime=20;audio_codecs={codecs}"
+            f"{f';mediaenc={mediaenc}' if mediaenc else ''}{account}\n"
         )
         self.child = Child([program, "-f", str(folder.resolve()), "-v", "-s"], folder / "baresip.log")
         try:
@@ -128,7 +152,9 @@ class Baresip:
     @property
     def uri(self) -> str:
         """Where to call it."""
-        return f"sip:{self.user}@{HOST}:{self.sip_port}" + (";transport=tcp" if self.transport == "tcp" else "")
+        return f"sip:{self.user}@{HOST}:{self.sip_port}" + (
+            "" if self.transport == "udp" else f";transport={self.transport}"
+        )
 
     # ── hands ────────────────────────────────────────────────────────────────────
 

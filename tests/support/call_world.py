@@ -21,7 +21,7 @@ from kallglot_media.media.link import MediaError
 from kallglot_media.modes.plan import Party
 from kallglot_media.sdp.offer import make_offer
 from kallglot_media.sdp.types import MediaAbility
-from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy
+from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Peer
 from kallglot_media.sip.headers import Headers
 from kallglot_media.sip.message import Response
 from kallglot_media.speech.types import Context, EngineFailed, Pcm16, Speech, Transcript, Translation, Word
@@ -251,7 +251,7 @@ class TestWorld:
     async def customer(self, session: Session) -> tuple[Leg, bytes]:
         """The customer's leg, ringing, and the SDP of our answer."""
         leg = session.new_leg(Party.CUSTOMER)
-        leg.take_call("customer-call")
+        leg.take_call("customer-call", Peer("udp", "192.0.2.20", 5060))
         await leg.open()
         return leg, leg.take_offer(PHONE_SDP)
 

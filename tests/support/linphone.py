@@ -41,29 +41,32 @@ prefer_basic_chat_room=1
 enabled=0
 capture=0
 display=0
-[audio_codec_0]
-mime=PCMU
-rate=8000
-channels=1
-enabled=1
-[audio_codec_1]
-mime=PCMA
-rate=8000
-channels=1
-enabled=1
 """
+
+_CODECS = (("opus", 48000, 2), ("PCMU", 8000, 1), ("PCMA", 8000, 1), ("G722", 8000, 1), ("GSM", 8000, 1))
+_MORE_CODECS = (("speex", 16000, 1), ("speex", 8000, 1), ("speex", 32000, 1), ("BV16", 8000, 1), ("L16", 44100, 2))
 
 
 class Linphone:
-    """One running linphonec that says `microphone` and keeps what it hears."""
+    """One running linphonec that says `microphone` and keeps what it hears.
 
-    def __init__(self, folder: Path, user: str, *, microphone: Pcm16, auto_answer: bool = False) -> None:
+    codec  the only one that it offers; it adds those that its file does not name, so that all must be named
+    """
+
+    def __init__(
+        self, folder: Path, user: str, *, microphone: Pcm16, codec: str = "PCMU", auto_answer: bool = False
+    ) -> None:
         program = need("linphonec", "linphone-cli")
         self.user, self.sip_port = user, free_port()
         for name in (".config", ".local/share/linphone"):
             (folder / name).mkdir(parents=True)
         config = folder / "linphonerc"
-        config.write_text(_CONFIG.format(host=HOST, user=user, sip_port=self.sip_port, rtp_port=free_port()))
+        codecs = "".join(
+            f"[audio_codec_{number}]\nmime={name}\nrate={rate_hz}\nchannels={channels}\nenabled={int(name == codec)}\n"
+            for number, (name, rate_hz, channels) in enumerate((*_CODECS, *_MORE_CODECS))
+        )
+        text = _CONFIG.format(host=HOST, user=user, sip_port=self.sip_port, rtp_port=free_port())
+        config.write_text(text + codecs)
         self._ear = folder / "ear.wav"
         home = {
             "HOME": str(folder),

@@ -61,9 +61,14 @@ def _can_bind(kind: int, port: int) -> bool:
 def bound(port: int) -> bool:
     """Whether some process has this UDP port, or listens on this TCP port, by /proc/net."""
     mark = f":{port:04X}"
-    udp = Path("/proc/net/udp").read_text()
-    tcp = (line for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line)
-    return any(line.split()[1].endswith(mark) for line in [*udp.splitlines()[1:], *tcp])
+    udp = [line for name in ("udp", "udp6") for line in _table(name)]
+    tcp = [line for name in ("tcp", "tcp6") for line in _table(name) if " 0A " in line]
+    return any(line.split()[1].endswith(mark) for line in [*udp, *tcp])
+
+
+def _table(name: str) -> list[str]:
+    path = Path("/proc/net") / name
+    return path.read_text().splitlines()[1:] if path.exists() else []
 
 
 def until(what: str, ready: Callable[[], object], timeout_s: float, *, every_s: float = 0.05) -> None:

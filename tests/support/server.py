@@ -190,7 +190,7 @@ class Server:
 
     def uri(self, user: str, transport: str = "udp") -> str:
         """What a phone dials."""
-        return f"sip:{user}@{self.address}" + (";transport=tcp" if transport == "tcp" else "")
+        return f"sip:{user}@{self.address}" + ("" if transport == "udp" else f";transport={transport}")
 
     def options(self, timeout_s: float = 0.5) -> int:
         """The status it answers an OPTIONS with over UDP, or 0."""

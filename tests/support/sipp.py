@@ -52,6 +52,7 @@ class Sipp:
     rate       new calls per second; at_once: how many may be up together
     hold_ms    the length of the scenario's plain <pause/>
     port       where it listens, when that had to be known before; else a free one
+    host       where it listens, signalling and sound
     lost       percentage of its own messages that SIPp drops in each direction
     """
 
@@ -71,6 +72,7 @@ class Sipp:
         extra: Sequence[str] = (),
         port: int | None = None,
         timeout_s: int = 60,
+        host: str = HOST,
         **fill: str,
     ) -> None:
         program = need("sipp", "sip-tester")
@@ -79,7 +81,7 @@ class Sipp:
         self._stem = f"{scenario}-{self.port}"
         path = folder / f"{self._stem}.xml"
         path.write_text(_filled((SCENARIOS / f"{scenario}.xml").read_text(), fill))
-        command = [program, remote, "-sf", str(path), "-s", service, "-i", HOST, "-p", str(self.port), "-mi", HOST]
+        command = [program, remote, "-sf", str(path), "-s", service, "-i", host, "-p", str(self.port), "-mi", host]
         command += ["-mp", str(self.media_port), "-m", str(calls), "-r", str(rate), "-l", str(at_once)]
         command += ["-d", str(hold_ms), "-t", transport, "-nostdin", "-timeout", str(timeout_s), "-timeout_error"]
         command += ["-trace_stat", "-fd", "1", "-stf", str(self._file("csv"))]
