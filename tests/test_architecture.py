@@ -55,8 +55,10 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         | {"media.fleet", "media.messages", "speech.pool"}
     ),
     "reload": frozenset({"config", "log"}),
+    "wiring": frozenset({"net", "call", "config", "media.settings", "sip", "rtp.jitter", "log"}),
     "server": frozenset(
         {
+            "wiring",
             "reload",
             "office",
             "net",
