@@ -434,7 +434,9 @@ async def test_a_client_gone_without_a_close_that_does_not_come_back_ends_the_se
 async def test_an_idle_client_is_closed_and_its_session_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kallglot_media.api.stream.endpoint.LOOK_S", 0.01)
     async with api_world(tmp_path) as api:
-        object.__setattr__(api.parts.settings.stream, "idle_s", 0.3)
+        settings = api.parts.settings
+        soon_idle = settings.model_copy(update={"stream": settings.stream.model_copy(update={"idle_s": 0.3})})
+        object.__setattr__(api.parts, "settings", soon_idle)  # the settings themselves allow no such haste
         session = await api.session()
         async with client_of(session) as client, client_of(session, query="listen=true") as listener:
             assert await client.until_closed() == 4408

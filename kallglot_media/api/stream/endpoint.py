@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kallglot_media.api.parts import Parts
 from kallglot_media.api.stream import events
-from kallglot_media.api.stream.client import Client, HungUpByCarrier
+from kallglot_media.api.stream.client import Client, HungUpByCarrier, Told
 from kallglot_media.api.stream.framing import BadMessage
 from kallglot_media.api.stream.hall import HallFull
 from kallglot_media.api.stream.native import Native
@@ -128,7 +128,7 @@ class Connection:
         self._client.carry(legs) if legs else self._client.listen_only(self._claim)
         client, clients = self._client, self._lobby.clients(self._session_id)
         with self._parts.bus.subscribe(self._session_id, client.mailbox), clients.attached(client.wants):
-            self._greet()
+            self._greeting = self._greet()
             self._log.into("stream", carries=list(map(str, client.legs)), framing=type(client.framing).__name__)
             farewell = Farewell(None, "the server stops")
             try:
@@ -186,23 +186,24 @@ class Connection:
         except (StreamTaken, NoRoom, NoSuchSession) as error:
             raise BadMessage("party_unavailable", f"speaker: this client can only listen: {error}", "speaker") from None
 
-    def _greet(self) -> None:
+    def _greet(self) -> list[Told]:
+        """session.ready, and the finals that it missed; not through its mailbox, which may not hold them all."""
         facts, session = self._lobby.facts(self._session_id), self._lobby.session(self._session_id)
         audio = self._lobby.audio(self._session_id)
-        self._client.tell(
-            "session.ready",
-            session_id=self._session_id,
-            status="active" if session is not None and session.started else "created",
-            mode=facts.mode,
-            source_language=facts.source_language,
-            target_language=facts.target_language,
-            speakers=list(map(str, self._client.legs)),
-            connected=[] if session is None else _connected(session),
-            audio={"encoding": audio.encoding, "sample_rate_hz": audio.rate_hz},
-        )
-        if session is not None and self._opening.after is not None:
-            for turn in session.turns_after(self._opening.after):
-                self._client.tell("transcript.final", **events.turn(turn))
+        ready = {
+            "session_id": self._session_id,
+            "status": "active" if session is not None and session.started else "created",
+            "mode": facts.mode,
+            "source_language": facts.source_language,
+            "target_language": facts.target_language,
+            "speakers": list(map(str, self._client.legs)),
+            "connected": [] if session is None else _connected(session),
+            "audio": {"encoding": audio.encoding, "sample_rate_hz": audio.rate_hz},
+        }
+        after, missed = self._opening.after, []
+        if session is not None and after is not None:
+            missed = [Told("transcript.final", events.turn(turn)) for turn in session.turns_after(after)]
+        return [Told("session.ready", ready), *missed]
 
     # ── while it is there ────────────────────────────────────────────────────────
 
@@ -276,6 +277,9 @@ class Connection:
 
     async def _write(self) -> Farewell:
         client, send = self._client, self._ws.send_text
+        for told in self._greeting:
+            for frame in client.frames(told):
+                await send(frame)
         while (item := await client.mailbox.take()) is not None:
             for frame in client.frames(item):
                 await send(frame)
