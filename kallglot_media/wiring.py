@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-from kallglot_media.call.interpreter import Deadlines
+from kallglot_media.call.direction import Deadlines
 from kallglot_media.call.leg import MediaHome
 from kallglot_media.call.leg_state import Terms
 from kallglot_media.call.phones import Phones

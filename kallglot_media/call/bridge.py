@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.direction import Direction
 from kallglot_media.call.holding import SILENCE, Holding, HoldRules
-from kallglot_media.call.interpreter import Direction
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.ports import DialError, SipHeaders
 from kallglot_media.call.session import Session

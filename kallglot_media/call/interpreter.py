@@ -11,20 +11,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from kallglot_media.audio.resample import resample
-from kallglot_media.call.clauses import speakable
+from kallglot_media.call.direction import Deadlines, Direction
+from kallglot_media.call.fillers import without_fillers
 from kallglot_media.call.floor import Floor
 from kallglot_media.call.glimpses import Glimpses
 from kallglot_media.call.listening import Clause, Heard, Rest
-from kallglot_media.call.spoken import SpokenLanguages
+from kallglot_media.call.speaking import Progress, Speaking
 from kallglot_media.call.stretches import ends_sentence
-from kallglot_media.call.turn import TranslatedText, Turn, TurnTimings
+from kallglot_media.call.turn import TranslatedText, Turn
 from kallglot_media.media.messages import PlayoutStarted, SpeechGrew, Utterance
-from kallglot_media.modes.plan import Party
 from kallglot_media.modes.policy import TURN_BY_TURN, Policy
 from kallglot_media.speech.types import (
     RECOGNIZER_RATE_HZ,
@@ -37,43 +37,6 @@ from kallglot_media.speech.types import (
 
 LONGEST_LINE = 4
 """Utterances of one talker that may wait for the engines."""
-
-
-@dataclass(frozen=True, slots=True)
-class Direction:
-    """Whose words become whose, and in which languages.
-
-    source  the talker's language; None: found out from each utterance, out of `target` and its other
-    target  what the listener hears; None: what `spoken` says the listener speaks
-    pair    with source None: the two languages, each translated into the other
-    voices  language -> voice name; a missing language gets its default voice
-    aloud   False: the translation is written down, not spoken
-    """
-
-    talker: Party
-    listener: Party
-    source: str | None
-    target: str | None
-    pair: tuple[str, str] | None = None
-    voices: dict[str, str | None] = field(default_factory=dict)
-    spoken: SpokenLanguages | None = None
-    aloud: bool = True
-
-    def target_for(self, language: str) -> str:
-        """What to translate `language` into; `language` itself when the listener's is not known yet."""
-        if self.pair is None:
-            found = self.spoken.of(self.listener) if self.spoken else None
-            return self.target or found or language
-        return self.pair[1] if language == self.pair[0] else self.pair[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long each engine may take for one utterance, waiting in line included, in seconds."""
-
-    transcribe_s: float
-    translate_s: float
-    synthesize_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +54,7 @@ class _Spoken:
     transcript: Transcript
     start_ms: int
     end_ms: int
-    progress: _Progress
-
-
-@dataclass(slots=True)
-class _Progress:
-    """The clock readings of one turn on its way, in seconds of the loop's clock."""
-
-    sequence: int
-    speech_end_sample: int
-    rate_hz: int
-    heard_s: float
-    text_s: float = 0.0
-    words_s: float = 0.0
-    sound_s: float = 0.0
-    engine_ms: float = 0.0
+    progress: Progress
 
 
 class Interpreter:
@@ -122,7 +71,8 @@ class Interpreter:
         policy: Policy = TURN_BY_TURN,
     ) -> None:
         self.direction = direction
-        self._glimpses = Glimpses(policy, engines, self._language, floor.partials_wanted, self._on_heard)
+        self._glimpses = Glimpses(policy, engines, self._language, floor.partials_wanted, self.on_heard)
+        self._speaking = Speaking(direction, engines, floor, now_s, deadlines.synthesize_s)
         self._context: tuple[str, Context] | None = None  # target language, and the sentence that goes on
         self._engines = engines
         self._floor = floor
@@ -134,7 +84,6 @@ class Interpreter:
         self._closing = False
         self._working = False
         self._through = False
-        self._playing: dict[str, _Progress] = {}
 
     # ── what comes in ────────────────────────────────────────────────────────────
 
@@ -148,7 +97,7 @@ class Interpreter:
         if rest is not None:
             self._join_line(rest)
 
-    def _on_heard(self, heard: Heard) -> None:
+    def on_heard(self, heard: Heard) -> None:
         """A glimpse understood something."""
         if heard.clause is not None:
             self._join_line(heard.clause)
@@ -166,28 +115,12 @@ class Interpreter:
         return self.direction.source
 
     def playout_started(self, started: PlayoutStarted) -> None:
-        """The first sample of a play of ours is on the wire: the turn's timings are complete."""
-        progress = self._playing.pop(started.play_id, None)
-        if progress is None:
-            return
-        # Counted in samples the whole is exact, so it is the end-pointing that is found by subtraction.
-        total_ms = 1000 * (started.at_sample - progress.speech_end_sample) / progress.rate_hz
-        now_s = self._now_s()
-        timings = TurnTimings(
-            endpoint_ms=max(0.0, total_ms - 1000 * (now_s - progress.heard_s)),
-            recognize_ms=1000 * (progress.text_s - progress.heard_s),
-            translate_ms=1000 * (progress.words_s - progress.text_s),
-            synthesize_ms=1000 * (progress.sound_s - progress.words_s),
-            playout_wait_ms=1000 * (now_s - progress.sound_s),
-            speech_end_to_first_sample_ms=total_ms,
-            engine_ms=progress.engine_ms,
-        )
-        first_sample_ms = round(1000 * started.at_sample / progress.rate_hz)
-        self._floor.turn_played(progress.sequence, first_sample_ms, timings)
+        """The first sample of a play of ours is on the wire."""
+        self._speaking.playout_started(started)
 
     def playout_finished(self, play_id: str) -> None:
-        """A play is over; if it was cleared before it started, it has no timings."""
-        self._playing.pop(play_id, None)
+        """A play is over, heard or thrown away."""
+        self._speaking.playout_finished(play_id)
 
     def close(self) -> None:
         """The call is over: what waits in line is still written down, but no longer spoken."""
@@ -209,13 +142,24 @@ class Interpreter:
         while True:
             while self._line:
                 self._working = True
-                await self._interpret(self._line.popleft())
+                await self._interpret(self._next())
             self._working = False
             self._floor.became_idle()
             if self._closing:
                 return
             self._wake.clear()
             await self._wake.wait()
+
+    def _next(self) -> _Said:
+        """The first in line; clauses that wait behind each other are made over as one, which is faster and better."""
+        said = self._line.popleft()
+        while isinstance(said.what, Clause) and self._line and isinstance(following := self._line[0].what, Clause):
+            merged = said.what.merged(following)
+            if merged is None:
+                break
+            self._line.popleft()
+            said = _Said(merged, said.heard_s)
+        return said
 
     # ── one utterance, or a clause of one ────────────────────────────────────────
 
@@ -233,7 +177,7 @@ class Interpreter:
         """A turn's words; None when nothing was said."""
         what = said.what
         if isinstance(what, Clause):
-            progress = _Progress(self._floor.next_sequence(), what.end_sample, what.rate_hz, said.heard_s)
+            progress = Progress(self._floor.next_sequence(), what.end_sample, what.rate_hz, said.heard_s)
             progress.text_s = self._now_s()
             return _Spoken(what.transcript, what.start_ms, what.end_ms, progress)
         utterance = what.utterance
@@ -246,7 +190,7 @@ class Interpreter:
                 ended_by=utterance.ended_by,
             )
             return None
-        progress = _Progress(
+        progress = Progress(
             self._floor.next_sequence(), utterance.speech_end_sample, utterance.rate_hz, said.heard_s, self._now_s()
         )
         # The first word's start is where speech starts; without words it is where the sound starts.
@@ -275,7 +219,7 @@ class Interpreter:
         progress.engine_ms = transcript.engine_ms + translation.engine_ms
         self._keep(spoken, translation)
         if not self._closing and self.direction.aloud:
-            await self._speak(translation, progress)
+            await self._speaking.speak(translation, progress, lambda: self._closing)
         return True
 
     async def _recognise(self, utterance: Utterance) -> Transcript:
@@ -290,8 +234,11 @@ class Interpreter:
         """With the beginning of its sentence, when that was passed on before."""
         before = self._context[1] if self._context is not None and self._context[0] == target else None
         self._context = None
+        text = transcript.text
+        if self._speaking.is_far_behind:
+            text = without_fillers(text, transcript.language)
         translation = await self._engines.translate(
-            transcript.text, transcript.language, target, deadline_s=self._deadlines.translate_s, after=before
+            text, transcript.language, target, deadline_s=self._deadlines.translate_s, after=before
         )
         if not ends_sentence(transcript.text):
             began = before or Context("", "")
@@ -300,22 +247,6 @@ class Interpreter:
                 Context(f"{began.source} {transcript.text}".strip(), f"{began.target} {translation.text}".strip()),
             )
         return translation
-
-    async def _speak(self, translation: Translation, progress: _Progress) -> None:
-        """Make the words piece by piece: the first plays while the next is being made."""
-        voice = self.direction.voices.get(translation.target)
-        for index, piece in enumerate(speakable(translation.text)):
-            speech = await self._engines.synthesize(
-                piece, translation.target, voice, deadline_s=self._deadlines.synthesize_s
-            )
-            if self._closing:
-                return
-            play_id = f"{progress.sequence}.{index}"
-            if index == 0:
-                progress.sound_s = self._now_s()
-                progress.engine_ms += speech.engine_ms
-                self._playing[play_id] = progress
-            self._floor.play(self.direction.listener, play_id, speech.pcm, speech.rate_hz)
 
     def _keep(self, spoken: _Spoken, translation: Translation | None) -> None:
         transcript = spoken.transcript

@@ -25,6 +25,9 @@ from kallglot_media.speech.types import Transcript, Word
 LEAST_REST_MS = 160
 """Less speech than this behind a clause is its own end, not a word."""
 
+MOST_MERGED_WORDS = 30
+"""Clauses that wait are merged up to this."""
+
 _FRAME_MS = 20
 _LOOK_ROUND_MS = 160
 """Word times are about as exact as this: the cut goes to the quietest place so near."""
@@ -54,6 +57,20 @@ class Clause:
     end_ms: int
     end_sample: int
     rate_hz: int
+
+    def merged(self, following: Clause) -> Clause | None:
+        """Both in one; None when they are not in one language, or would be too long to be spoken in one go."""
+        one, other = self.transcript, following.transcript
+        if one.language != other.language or len(one.words) + len(other.words) > MOST_MERGED_WORDS:
+            return None
+        said = replace(
+            one,
+            text=f"{one.text} {other.text}",
+            words=(*one.words, *other.words),
+            confidence=min(one.confidence, other.confidence),
+            engine_ms=one.engine_ms + other.engine_ms,
+        )
+        return Clause(said, self.start_ms, following.end_ms, following.end_sample, self.rate_hz)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.bridge import LAST_WORDS_S, Bridge, BridgeRules
 from kallglot_media.call.dialling import PartyBusy, other, transfer_party
-from kallglot_media.call.interpreter import Direction
+from kallglot_media.call.direction import Direction
 from kallglot_media.call.leg import Leg
 from kallglot_media.call.parties import AnyLeg
 from kallglot_media.call.ports import SipHeaders

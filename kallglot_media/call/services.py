@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kallglot_media.audio.segment import SegmentRules
-from kallglot_media.call.interpreter import Direction
+from kallglot_media.call.direction import Direction
 from kallglot_media.call.leg import Leg
 from kallglot_media.call.session import Session
 from kallglot_media.call.world import EndReason

@@ -13,7 +13,8 @@ from typing import Any
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call import events as e
 from kallglot_media.call.changed import Changed
-from kallglot_media.call.interpreter import Direction, Interpreter
+from kallglot_media.call.direction import Direction
+from kallglot_media.call.interpreter import Interpreter
 from kallglot_media.call.journal import Journal, file_facts
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.listening import told_meanwhile

@@ -18,6 +18,8 @@ class TurnTimings:
     playout_wait     → the first made sample on the wire; queueing behind earlier made speech is here
     speech_end_to_first_sample  all of it, counted in samples of the session's clock
     engine           what the three models themselves took for the first clause
+    backlog          what the listener had still to hear of earlier turns when this one was made
+    speed            how fast its beginning is spoken, 1.0 being the voice's own pace
     """
 
     endpoint_ms: float
@@ -27,10 +29,12 @@ class TurnTimings:
     playout_wait_ms: float
     speech_end_to_first_sample_ms: float
     engine_ms: float
+    backlog_ms: float = 0.0
+    speed: float = 1.0
 
     def to_json(self) -> dict[str, float]:
-        """The same, rounded to 0.1 ms, for events.jsonl and transcript.json."""
-        return {name: round(getattr(self, name), 1) for name in self.__slots__}
+        """The same, rounded to 0.1 ms (speed to 0.001), for events.jsonl and transcript.json."""
+        return {name: round(getattr(self, name), 3 if name == "speed" else 1) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)

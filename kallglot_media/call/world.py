@@ -11,7 +11,7 @@ from pathlib import Path
 from kallglot_media.call.announcer import Announcer
 from kallglot_media.call.bus import Bus
 from kallglot_media.call.clients import ClientBook
-from kallglot_media.call.interpreter import Deadlines
+from kallglot_media.call.direction import Deadlines
 from kallglot_media.call.leg import Leg, MediaHome
 from kallglot_media.call.ports import Media, Signalling
 from kallglot_media.ids import Ids

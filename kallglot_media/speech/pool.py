@@ -86,9 +86,11 @@ class SpeechPool:
         answer = await self._ask(EngineKind.TRANSLATOR, [text, source, target, *before], deadline_s)
         return wire.unpack_translation(answer)
 
-    async def synthesize(self, text: str, language: str, voice: str | None, *, deadline_s: float) -> Speech:
-        """`text` spoken."""
-        answer = await self._ask(EngineKind.SYNTHESIZER, [text, language, voice], deadline_s)
+    async def synthesize(
+        self, text: str, language: str, voice: str | None, *, deadline_s: float, speed: float = 1.0
+    ) -> Speech:
+        """`text` spoken, faster than the voice's own pace with a speed above 1.0."""
+        answer = await self._ask(EngineKind.SYNTHESIZER, [text, language, voice, speed], deadline_s)
         return wire.unpack_speech(answer)
 
     def status(self) -> dict[EngineKind, EngineStatus]:

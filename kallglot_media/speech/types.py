@@ -139,4 +139,8 @@ class SpeechEngines(Protocol):
         """after: what came before in the same sentence; the translation goes on from there, without repeating it."""
         ...
 
-    async def synthesize(self, text: str, language: str, voice: str | None, *, deadline_s: float) -> Speech: ...
+    async def synthesize(
+        self, text: str, language: str, voice: str | None, *, deadline_s: float, speed: float = 1.0
+    ) -> Speech:
+        """speed: how fast, 1.0 being the voice's own pace; above it pauses are shortened, too."""
+        ...

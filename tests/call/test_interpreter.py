@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from kallglot_media.call.interpreter import Deadlines, Direction, Interpreter
+from kallglot_media.call.direction import Deadlines, Direction
+from kallglot_media.call.interpreter import Interpreter
+from kallglot_media.call.listening import Clause, Heard
 from kallglot_media.call.turn import Turn, TurnTimings
 from kallglot_media.media.messages import PlayoutStarted, SpeechGrew
 from kallglot_media.modes.plan import Party
 from kallglot_media.modes.policy import TURN_BY_TURN, Policy
-from kallglot_media.speech.types import Context, Pcm16
+from kallglot_media.speech.types import Context, Pcm16, Transcript
 from tests.support.call_world import FakeEngines, utterance
 
 CUSTOMER_TO_AGENT = Direction(Party.CUSTOMER, Party.AGENT, "de", "en", voices={"en": "amy"})
@@ -257,4 +259,43 @@ async def test_engines_that_have_no_time_for_glimpses_cost_nothing_else() -> Non
     talking.interpreter.hear(utterance(Party.CUSTOMER, 4000))
     await talking.floor.idle.wait()
     assert [turn.text for turn in talking.floor.turns] == ["Guten Tag."]
+    await talking.close()
+
+
+# ── catching up ──────────────────────────────────────────────────────────────────
+
+
+async def test_who_is_behind_speaks_faster_and_says_so() -> None:
+    scene = Scene()
+    scene.engines.speech_s = 5.0
+    await scene.hear_all(4000, 4000, 4000)
+    assert scene.engines.speeds == pytest.approx([1.0, 1.08, 1.16])
+    assert [fields["speed"] for kind, fields in scene.floor.events if kind == "lag"] == [1.08, 1.16]
+    scene.interpreter.playout_started(PlayoutStarted("sess_1/agent", "3.0", at_sample=90_000))
+    ((_, _, timings),) = scene.floor.timings
+    assert [timings.backlog_ms, timings.speed] == pytest.approx([10_000, 1.16])
+
+
+async def test_who_is_hopelessly_behind_writes_down_what_is_not_spoken() -> None:
+    scene = Scene()
+    scene.engines.speech_s = 25.0
+    await scene.hear_all(4000, 4000)
+    assert [play_id for _, play_id, _ in scene.floor.plays] == ["1.0"]
+    assert len(scene.floor.turns) == 2
+    assert scene.kinds()[-1] == "interpreter.skipped"
+
+
+async def test_clauses_that_wait_are_made_over_as_one() -> None:
+    talking = Talking(Policy(interpret="clause"), {})
+    clause = Clause(Transcript("Guten Tag.", "de", 1.0, 0.9, 0.0, (), 5.0), 0, 500, 4000, 8000)
+    following = Clause(Transcript("Und ja.", "de", 1.0, 0.8, 0.0, (), 5.0), 500, 900, 7200, 8000)
+    english = Clause(Transcript("Hello.", "en", 1.0, 0.8, 0.0, (), 5.0), 900, 1200, 9600, 8000)
+    for each in (clause, following, english):
+        talking.interpreter.on_heard(Heard("", "", 0, each.transcript.language, each))
+    talking.floor.idle.clear()
+    await talking.floor.idle.wait()
+    assert [(turn.text, turn.start_ms, turn.end_ms) for turn in talking.floor.turns] == [
+        ("Guten Tag. Und ja.", 0, 900),
+        ("Hello.", 900, 1200),
+    ]
     await talking.close()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kallglot_media.call.announcer import Announcer
-from kallglot_media.call.interpreter import Deadlines
+from kallglot_media.call.direction import Deadlines
 from kallglot_media.call.leg import Leg, MediaHome
 from kallglot_media.call.ports import DialError
 from kallglot_media.call.session import Session
@@ -185,6 +185,9 @@ class FakeEngines:
     asked: list[tuple[str, ...]] = field(default_factory=list)
     befores: list[Context | None] = field(default_factory=list)
     """What each translation was to go on from."""
+    speeds: list[float] = field(default_factory=list)
+    speech_s: float = 0.1
+    """How long each piece of made speech is."""
     gate: asyncio.Event | None = None
     """When set, recognition waits for it."""
 
@@ -206,10 +209,13 @@ class FakeEngines:
         self.befores.append(after)
         return Translation(f"<{target}>{text}", source, target, engine_ms=3.0)
 
-    async def synthesize(self, text: str, language: str, voice: str | None, *, deadline_s: float) -> Speech:
+    async def synthesize(
+        self, text: str, language: str, voice: str | None, *, deadline_s: float, speed: float = 1.0
+    ) -> Speech:
         self._may_fail("synthesize")
         self.asked.append(("synthesize", text, language, voice or ""))
-        return Speech(np.full(800, 1000, dtype=np.int16), RATE_HZ, engine_ms=2.0)
+        self.speeds.append(speed)
+        return Speech(np.full(int(self.speech_s * RATE_HZ), 1000, dtype=np.int16), RATE_HZ, engine_ms=2.0)
 
     def _may_fail(self, name: str) -> None:
         if name in self.broken:
