@@ -108,6 +108,7 @@ def media_settings(config: Config) -> MediaSettings:
         jitter=JitterRules(media.jitter.min_ms, media.jitter.target_ms, media.jitter.max_ms),
         rtp_timeout_s=media.rtp_timeout_s,
         allow_latch=media.allow_latch,
+        own_voice_guard=media.own_voice_guard,
     )
 
 

@@ -89,6 +89,9 @@ class Media(Settings):
     allow_latch: bool = _MEDIA.allow_latch
     """Send RTP to where the peer's RTP comes from when that is not where its SDP said (NAT)."""
 
+    own_voice_guard: bool = _MEDIA.own_voice_guard
+    """What a party was told and what comes back of it as an echo neither breaks in nor is translated."""
+
     codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = ("opus", "G722", "PCMU", "PCMA")
     """What is offered, best first. Of what a peer offers, its first one that is listed here is taken; trunks may
     have `codecs` of their own."""

@@ -13,11 +13,13 @@ from functools import partial
 import _webrtcvad  # what webrtcvad.Vad calls after checks that cost as much as a fifth of the detection
 import webrtcvad
 
+from kallglot_media.audio.own_voice import OwnVoice
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.segment import Segmenter, SegmentEvent, SegmentRules
 from kallglot_media.media.rows import PAST_FRAMES, RATE_HZ
 
 _FRAME_MS = 20
+_COMPARE_TICKS = 2  # comparing takes as long as all else that a leg needs; half of it is enough
 _CALM_FRAMES = 25  # the detector's own hang-over and the evidence for a start are over by then
 
 
@@ -38,6 +40,19 @@ class Cutter:
         self._may_sleep = self._lead_frames < PAST_FRAMES
         self._calm_frames = 0
         self._last_tick = 0
+        self._own_voice = OwnVoice()
+        self._compared_tick = -_COMPARE_TICKS
+        self._is_own = False
+
+    def is_own_voice(self, tick: int, heard: Callable[[], Pcm16], told: Callable[[], Pcm16]) -> bool:
+        """Whether what sounds like speech is what the leg was told, coming back. Looked at every other tick.
+
+        heard, told  give the sound that `OwnVoice.is_it` wants
+        """
+        if tick - self._compared_tick >= _COMPARE_TICKS:
+            self._compared_tick = tick
+            self._is_own = self._own_voice.is_it(heard(), told())
+        return self._is_own
 
     def push(
         self, frame: Pcm16, is_speech: bool, first_sample: int, level_dbfs: float, tick: int

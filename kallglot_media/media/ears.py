@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from kallglot_media.audio.conceal import Concealer, history_samples
+from kallglot_media.audio.condition import clipped_samples
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.noise import comfort_noise
-from kallglot_media.audio.pcm import Pcm16
+from kallglot_media.audio.own_voice import LOOK_MS, halve
+from kallglot_media.audio.pcm import FRAME_MS, Pcm16
 from kallglot_media.audio.segment import Ended, Grew, SegmentEvent, Started
 from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.leg import MOST_MADE_UP_FRAMES, Leg
@@ -16,14 +20,17 @@ from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, SILENCE, Rows
 
 _QUIET_DBFS = -50.0  # softer: the jitter buffer may drop or add a frame unheard
 _LOOK_BACK_FRAMES = -(-history_samples(RATE_HZ) // FRAME_SAMPLES)
+_LOOK_FRAMES = LOOK_MS // FRAME_MS
 _FRAME_BYTES = 2 * FRAME_SAMPLES
 
 
 class Ears:
     """Pops, decodes, conceals and cuts, for all legs at once where that is possible."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, *, own_voice_guard: bool = True) -> None:
+        """own_voice_guard: what a leg was told and what comes back of it is no speech."""
         self._rows = rows
+        self._guards = own_voice_guard
         self._hearing: list[Leg] = []
         self._listening: list[Leg] = []
         self._deaf: list[int] = []
@@ -91,10 +98,21 @@ class Ears:
                 self._wake(leg, cutter, tick)
             start = slot * _FRAME_BYTES
             is_speech = level >= cutter.floor_dbfs and cutter.detect(sound[start : start + _FRAME_BYTES], FRAME_SAMPLES)
+            if is_speech and self._guards and self._is_own_voice(leg, cutter, tick):
+                is_speech = False
+                leg.counters["own_voice"] += 1
             cut = cutter.push(heard[slot], is_speech, leg.session.position(tick), level, tick)
             if cut:
                 events += [event for piece in cut for event in as_messages(leg, piece)]
         return events
+
+    def _is_own_voice(self, leg: Leg, cutter: Cutter, tick: int) -> bool:
+        rows, slot = self._rows, leg.slot
+        return cutter.is_own_voice(
+            tick,
+            lambda: halve(np.append(rows.last_frames(slot, tick, _LOOK_FRAMES - 1), rows.heard[slot])),
+            lambda: rows.told_before(slot, tick),
+        )
 
     def _wake(self, leg: Leg, cutter: Cutter, tick: int) -> None:
         """What was not looked at while all was quiet may be an utterance's lead-in."""
@@ -144,6 +162,7 @@ def as_messages(leg: Leg, piece: SegmentEvent) -> list[FromMedia]:
     if isinstance(piece, Started):
         return [SpeechStarted(leg.leg_id, piece.at_sample)]
     if isinstance(piece, Ended):
+        leg.counters["clipped"] += clipped_samples(piece.pcm)
         pcm = piece.pcm.astype("<i2").tobytes()
         return [Utterance(leg.leg_id, pcm, RATE_HZ, piece.first_sample, piece.speech_end_sample, piece.ended_by)]
     if isinstance(piece, Grew):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ SILENCE_DEADLINE_S = 10.0
 
 _LONGEST_LINE_BYTES = 64 * 1024 * 1024
 _READ_BYTES = 256 * 1024
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # threads that help with a product of small matrices hold up the tick
 
 
 class MediaError(Exception):
@@ -71,7 +73,12 @@ class MediaLink:
         command = ["-m", "kallglot_media.media.process", "--socket", str(theirs.fileno())]
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *command, "--settings", self.settings.to_json(), pass_fds=[theirs.fileno()]
+                sys.executable,
+                *command,
+                "--settings",
+                self.settings.to_json(),
+                pass_fds=[theirs.fileno()],
+                env=os.environ | _ONE_THREAD,
             )
         reader, self._writer = await asyncio.open_connection(sock=ours)
         self._stopping = False

@@ -78,7 +78,7 @@ class MediaPlane:
         self._ids = ids
         self._epoch_s = epoch_s
         self._rows = Rows()
-        self._ears = Ears(self._rows)
+        self._ears = Ears(self._rows, own_voice_guard=settings.own_voice_guard)
         self._outgoing = Outgoing(self._rows)
         self._mouths = Mouths(self._rows)
         self._mixer = Mixer()
@@ -320,6 +320,7 @@ class MediaPlane:
         self._mixer.mix(heard, rows.playing, said)
         self._tracks.tick(heard, rows.made)
         packets = self._outgoing.send(said)
+        rows.keep_told(tick)
         if self._outgoing.has_changed:
             self._arrange()
         if self._streaming:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kallglot_media.audio import g711
+from kallglot_media.audio.own_voice import PLAYED_MS, halve
 
 RATE_HZ = 8000
 FRAME_SAMPLES = 160
@@ -28,6 +29,9 @@ _VERSION_2 = 0x80
 _MARKER = 0x80
 PAST_FRAMES = 16
 """Frames kept of each leg: concealment looks back on 3, an utterance on its lead-in."""
+
+PLAYED_FRAMES = PLAYED_MS // 20
+"""Frames kept of what each leg was told, at 4 kHz: its echo may come back as late as that."""
 
 LAWS = ("PCMU", "PCMA")
 SILENCE = tuple(bytes([g711.SILENCE[law]]) * FRAME_SAMPLES for law in LAWS)
@@ -53,6 +57,7 @@ class Rows:
         self._used = {0}
         self.heard = np.zeros((0, FRAME_SAMPLES), np.int16)
         self.past = np.zeros((PAST_FRAMES, 0, FRAME_SAMPLES), np.int16)
+        self.told = np.zeros((PLAYED_FRAMES, 0, FRAME_SAMPLES // 2), np.int16)
         self.made = np.zeros((0, FRAME_SAMPLES), np.int16)
         self.playing = np.zeros(0, np.bool_)
         self.sequence = np.zeros(0, np.int64)
@@ -80,7 +85,7 @@ class Rows:
 
     def give_back(self, row: int) -> None:
         """Silence a row and free it."""
-        self.heard[row] = self.made[row] = self.past[:, row] = 0
+        self.heard[row] = self.made[row] = self.past[:, row] = self.told[:, row] = 0
         self.playing[row] = False
         self.set_law(row, 0)
         self._marked = [marked for marked in self._marked if marked != row]
@@ -120,9 +125,19 @@ class Rows:
         frames: npt.NDArray[np.int16] = self.past[np.arange(tick + 1 - count, tick + 1) % PAST_FRAMES, row]
         return frames
 
+    def keep_told(self, tick: int) -> None:
+        """What was said to the legs in this tick, for `told_before`; after `encode`."""
+        self.told[tick % PLAYED_FRAMES, : self.high] = halve(self.spoken)
+
+    def told_before(self, row: int, tick: int) -> npt.NDArray[np.int16]:
+        """int16[3840] at 4 kHz: what the leg was told in the 48 ticks before this one, oldest first."""
+        told: npt.NDArray[np.int16] = self.told[np.arange(tick, tick + PLAYED_FRAMES) % PLAYED_FRAMES, row]
+        return told.reshape(-1)
+
     def forget(self) -> None:
         """Ticks were skipped: what was heard before them is not what came before the next."""
         self.past[:] = 0
+        self.told[:] = 0
 
     def encode(self, said: npt.NDArray[np.float32], sending: npt.NDArray[np.intp]) -> bytes:
         """One packet per row in `sending`, back to back; all RTP clocks move on. said: float32[high, 160], used up."""
@@ -156,7 +171,7 @@ class Rows:
         for name, array in list(vars(self).items()):
             if not isinstance(array, np.ndarray):
                 continue
-            axis = 1 if name == "past" else 0
+            axis = 1 if name in ("past", "told") else 0
             shape = list(array.shape)
             shape[axis] = capacity
             new = np.zeros(shape, array.dtype)

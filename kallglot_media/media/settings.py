@@ -20,6 +20,7 @@ class MediaSettings:
     latch_s                how long after SetRemote an address may be learnt this way
     dscp                   mark of outgoing RTP: 46 is Expedited Forwarding, RFC 3246
     raise_priority         run above other processes (SCHED_RR, else nice −15) when the system allows
+    own_voice_guard        what a leg was told and what comes back of it as an echo is not taken for speech
     recorder_line_mb       sound that may wait for a slow disk before it is left out
     """
 
@@ -31,6 +32,7 @@ class MediaSettings:
     latch_s: float = 5.0
     dscp: int = 46
     raise_priority: bool = True
+    own_voice_guard: bool = True
     recorder_line_mb: int = 64
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
+from kallglot_media.audio.condition import for_recognition
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.model_check import check_recognizer
 from kallglot_media.speech.models import Model, read_json
@@ -109,7 +110,7 @@ class WhisperRecognizer:
         if language is not None and language not in self._whisper.supported_languages:
             raise EngineFailed(f"Whisper has no language {language!r}; write an ISO 639-1 code such as 'de'")
         if may_be_speech(pcm):
-            heard = self._listen(pcm, language)
+            heard = self._listen(for_recognition(pcm, RECOGNIZER_RATE_HZ), language)
         else:
             heard = Transcript("", language or "", 1.0 if language else 0.0, 0.0, 1.0, (), 0.0)
         return replace(heard, engine_ms=(time.perf_counter() - started_s) * 1000)

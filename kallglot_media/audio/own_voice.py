@@ -1,0 +1,104 @@
+"""Is what comes in our own voice coming back? Compared with what was played, sample by sample.
+
+A trunk's hybrid, a speakerphone, a loop: what a listener was told returns, later, softer and coloured. Taken for
+speech it would break in on itself and be translated back. The comparison is that of an echo canceller: the delay
+at which the two agree best, a short filter there, and what share of the incoming sound that filter explains. A
+person who speaks over the echo is not explained by it, and so is heard.
+
+All at 4 kHz, where an echo has nearly all its energy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kallglot_media.audio.pcm import Pcm16
+
+RATE_HZ = 4000
+LOOK_MS = 160
+"""So much of what came in last is looked at."""
+
+LONGEST_DELAY_MS = 800
+PLAYED_MS = LONGEST_DELAY_MS + LOOK_MS
+
+_LOOK = LOOK_MS * RATE_HZ // 1000
+_PLAYED = PLAYED_MS * RATE_HZ // 1000
+_TAPS = 32  # 8 ms: what a hybrid or the direct way from loudspeaker to microphone spreads over
+_BEFORE = 10  # of them, ahead of the best place
+_FFT = 1 << (_PLAYED + _LOOK - 1).bit_length()
+
+_Sound = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVoiceRules:
+    """explained     of the incoming energy, the share that must be explained by what was played
+    candidate     correlation that is worth a closer look
+    quietest_rms  of what was played, at 16 bits: softer is taken for silence
+    louder_db     an echo is at most so much louder than what was played
+    """
+
+    explained: float = 0.7
+    candidate: float = 0.25
+    quietest_rms: float = 60.0
+    louder_db: float = 6.0
+
+
+def halve(pcm: Pcm16) -> Pcm16:
+    """int16[..., n] at 8 kHz to int16[..., n / 2] at 4 kHz: each two samples as their mean."""
+    halved: Pcm16 = (pcm[..., ::2] >> 1) + (pcm[..., 1::2] >> 1)
+    return halved
+
+
+class OwnVoice:
+    """One leg's. The delay that was found is tried first the next time: an echo path rarely changes."""
+
+    def __init__(self, rules: OwnVoiceRules | None = None) -> None:
+        self._rules = rules or OwnVoiceRules()
+        self._delay: int | None = None  # where in `played` the look began
+
+    def is_it(self, heard: Pcm16, played: Pcm16) -> bool:
+        """Whether `heard` is an echo of `played`.
+
+        heard   int16[640], the last 160 ms that came in, at 4 kHz, the newest at the end
+        played  int16[3840], the last 960 ms that were sent before the newest 20 ms of them came, at 4 kHz
+        """
+        x = heard.astype(np.float32)
+        p = played.astype(np.float32)
+        if float(np.dot(p, p)) < self._rules.quietest_rms**2 * len(p) / 8:
+            return False  # an eighth of the time at that level is enough to come back
+        energy = float(np.dot(x, x))
+        if energy == 0.0:
+            return False
+        if self._delay is not None and self._explains(x, p, self._delay, energy):
+            return True
+        place = self._best_place(x, p, energy)
+        self._delay = place if place is not None and self._explains(x, p, place, energy) else None
+        return self._delay is not None
+
+    def _best_place(self, x: _Sound, p: _Sound, energy: float) -> int | None:
+        """Where in `p` it looks most like `x`; None when nowhere."""
+        together = np.fft.irfft(np.fft.rfft(p, _FFT) * np.conj(np.fft.rfft(x, _FFT)), _FFT)[: _PLAYED - _LOOK + 1]
+        sums = np.concatenate([[0.0], np.cumsum(np.square(p, dtype=np.float64))])
+        energies = sums[_LOOK:] - sums[:-_LOOK]
+        likeness = np.square(together) / (np.maximum(energies, self._rules.quietest_rms**2) * energy)
+        place = int(likeness.argmax())
+        return place if likeness[place] > self._rules.candidate**2 else None
+
+    def _explains(self, x: _Sound, p: _Sound, place: int, energy: float) -> bool:
+        """Fit a filter of 8 ms round `place`; whether it makes enough of `x`, and `x` is no louder than an echo is."""
+        start = max(0, place - (_TAPS - 1 - _BEFORE))
+        part = p[start : start + _LOOK + _TAPS - 1]
+        if len(part) < _LOOK + _TAPS - 1:
+            part = np.concatenate([part, np.zeros(_LOOK + _TAPS - 1 - len(part), np.float32)])
+        if energy > float(np.dot(part, part)) * 10 ** (self._rules.louder_db / 10):
+            return False
+        shifted = np.lib.stride_tricks.sliding_window_view(part, _TAPS)
+        square = shifted.T @ shifted
+        square.flat[:: _TAPS + 1] += 1e-3 * float(square.trace()) / _TAPS + 1.0
+        cross = shifted.T @ x
+        taps = np.linalg.solve(square, cross)
+        return float(np.dot(cross, taps)) >= self._rules.explained * energy
