@@ -45,7 +45,7 @@ from kallglot_media.sip.events import CallEnded, CallFailed, IncomingCall, SipEv
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.pool import SpeechPool
 from kallglot_media.speech.settings import EngineKind
-from kallglot_media.wiring import agent_settings, deadlines, listen_at, media_home, media_settings
+from kallglot_media.wiring import agent_settings, deadlines, listen_at, media_home, media_settings, take_recording_key
 
 log = logger("server")
 
@@ -82,6 +82,7 @@ class Server:
         """Everything started on the way in, in order, and stopped on the way out, in reverse."""
         began_s = time.monotonic()
         make_sessions_dir(self._sessions_dir)
+        take_recording_key(self._config)
         await asyncio.to_thread(self._recover)
         async with AsyncExitStack() as stack:
             self._catch_signals(stack)
@@ -148,7 +149,7 @@ class Server:
     def _recover(self) -> None:
         """Finish what a server that died left behind: recordings first, then transcripts."""
         self._repair_recordings()
-        for folder in sorted(self._sessions_dir.iterdir()):
+        for folder in sorted(entry for entry in self._sessions_dir.iterdir() if entry.is_dir()):
             try:
                 if recover(folder, now_text()):
                     log.warning("session finished after a crash", call=folder.name)

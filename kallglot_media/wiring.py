@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Callable
 
 from kallglot_media.call.direction import Deadlines
@@ -13,7 +14,9 @@ from kallglot_media.call.trunks import Trunks
 from kallglot_media.config.listen import Listen as ListenSettings
 from kallglot_media.config.load import Config
 from kallglot_media.config.sip import Sip
+from kallglot_media.errors import SetupError
 from kallglot_media.log import logger
+from kallglot_media.media.sealed import KEY_VARIABLE, SealError, keys_here
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.net.shell import Listen
 from kallglot_media.net.tls import TlsFiles
@@ -109,7 +112,27 @@ def media_settings(config: Config) -> MediaSettings:
         rtp_timeout_s=media.rtp_timeout_s,
         allow_latch=media.allow_latch,
         own_voice_guard=media.own_voice_guard,
+        recorder_sync_s=config.server.recording.sync_s,
+        seal_recordings=config.server.recording.encrypt,
     )
+
+
+def take_recording_key(config: Config) -> None:
+    """The key for recordings into the environment, where media processes find it. Raises SetupError."""
+    recording = config.server.recording
+    make_one = "make a key with `openssl rand -hex 32`, and keep it: without it nobody reads the recordings"
+    if recording.key_file is not None:
+        try:
+            os.environ[KEY_VARIABLE] = recording.key_file.read_text("ascii").strip()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "is no text"
+            raise SetupError(f"recording.key_file {recording.key_file}", why.lower(), make_one) from None
+    try:
+        keys = keys_here()
+    except SealError as error:
+        raise SetupError(f"{KEY_VARIABLE}", str(error), make_one) from None
+    if recording.encrypt and not keys:
+        raise SetupError("recording.encrypt", f"is true, and {KEY_VARIABLE} is not set", make_one)
 
 
 def media_home(config: Config, terms: Terms) -> MediaHome:

@@ -35,7 +35,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         | {"sip.guard", "sip.passwords", "sip.settings", "speech.settings", "store.settings"}
     ),
     # what outlives a call
-    "store": frozenset({"log"}),
+    "store": frozenset({"log", "media.track_files"}),
     "knowledge": frozenset({"store", "log"}),
     "webhooks": frozenset({"store", "log"}),
     "analysis": frozenset({"store", "log"}),
@@ -55,7 +55,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         | {"media.fleet", "media.messages", "speech.pool"}
     ),
     "reload": frozenset({"config", "log"}),
-    "wiring": frozenset({"net", "call", "config", "media.settings", "sip", "rtp.jitter", "log"}),
+    "wiring": frozenset({"net", "call", "config", "media.sealed", "media.settings", "sip", "rtp.jitter", "log"}),
     "server": frozenset(
         {
             "wiring",
@@ -74,7 +74,9 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
         }
     ),
     # the other end of a call: knows the wire, not the server
-    "phone": frozenset({"sip", "sdp", "rtp", "audio", "net", "random_ids", "log", "speech.types"}),
+    "phone": frozenset(
+        {"sip", "sdp", "rtp", "audio", "net", "random_ids", "log", "speech.types", "media.track_files", "modes.plan"}
+    ),
     # people
     "doctor": frozenset({"config", "speech", "audio", "media"}),
     "cli": frozenset(

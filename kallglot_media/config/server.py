@@ -207,6 +207,15 @@ class Recording(Settings):
     min_free_mb: Annotated[int, Field(ge=0, le=10_000_000)] = 200
     """With less room on the disk no new call is taken."""
 
+    sync_s: Annotated[float, Field(ge=0, le=3600)] | None = _MEDIA.recorder_sync_s
+    """How often a growing recording is made safe against power loss. 0: every half second; null: only at its end."""
+
+    encrypt: bool = _MEDIA.seal_recordings
+    """AES-256-GCM. The key is in the environment variable KALLGLOT_RECORDING_KEY, or in `key_file`."""
+
+    key_file: ConfigPath | None = None
+    """A file with the key: 64 hexadecimal digits (`openssl rand -hex 32`); behind a comma older keys, for reading."""
+
 
 class Limits(Settings):
     """When things end by themselves."""

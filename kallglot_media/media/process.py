@@ -29,6 +29,7 @@ from kallglot_media.media.outbox import Outbox
 from kallglot_media.media.plane import MediaPlane, PlaneError
 from kallglot_media.media.ports import NoPorts, PortPair, Ports
 from kallglot_media.media.recorder_thread import Recorder
+from kallglot_media.media.sealed import KEY_VARIABLE, SealError, keys_here
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.ticks import TickClock
 from kallglot_media.random_ids import RandomIds
@@ -57,7 +58,11 @@ class MediaProcess:
         self._control = control
         self._outbox = Outbox(control)
         self._frames = wire.FrameReader()
-        self._recorder = Recorder(longest_line_bytes=settings.recorder_line_mb << 20)
+        self._recorder = Recorder(
+            longest_line_bytes=settings.recorder_line_mb << 20,
+            sync_s=settings.recorder_sync_s,
+            keys=sealing_keys(settings),
+        )
         self._plane = MediaPlane(settings, RandomIds(), self._recorder, epoch_s=time.time() - time.monotonic())
         self._ports = Ports(
             settings.first_port, settings.last_port, dscp=settings.dscp, start=secrets.randbelow(1 << 16)
@@ -260,6 +265,16 @@ def raise_priority() -> str:
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
         return "nice"
     return "normal"
+
+
+def sealing_keys(settings: MediaSettings) -> tuple[bytes, ...]:
+    """The keys to seal recordings with. Raises SealError when there are to be some and are none."""
+    if not settings.seal_recordings:
+        return ()
+    keys = keys_here()
+    if not keys:
+        raise SealError(f"recordings are to be sealed, and {KEY_VARIABLE} is not set")
+    return keys
 
 
 def open_control(where: str) -> socket.socket:

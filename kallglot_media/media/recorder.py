@@ -11,7 +11,6 @@ locked by the recording process: a marker without a lock is a job for `repair_al
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -21,43 +20,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kallglot_media.audio.wav import HEADER_BYTES, WavError, parse_wav_header, wav_header
+from kallglot_media.audio.wav import HEADER_BYTES, WavError, parse_wav_header
+from kallglot_media.media import chain
 from kallglot_media.media.messages import RecordedFile, RecordingGap, SessionClosed
+from kallglot_media.media.sealed import MAGIC, SealError, keys_here
+from kallglot_media.media.track_writers import TrackWriter, open_writer, write_at
 from kallglot_media.modes.plan import Party
 
 TRACKS = (Party.CUSTOMER, Party.AGENT)
 """Whose file is at which index of a chunk int16[2, n_samples, 2]."""
 
 MARKER = "recording.unfinished"
-_FRAME_BYTES = 4  # two int16 channels
+FACTS = "recording.json"
+"""What a finished recording says about itself: lengths, sums, and where the disk refused."""
+
 _LONGEST_GAP_S = 10  # a gap that goes on is told again this often
-_READ_BYTES = 1 << 20
 
 
 def file_name(party: Party) -> str:
     """customer.wav or agent.wav."""
     return f"{party}.wav"
-
-
-def _header(samples: int, rate_hz: int) -> bytes:
-    return wav_header(rate_hz, 2, samples * _FRAME_BYTES)
-
-
-def _write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
-    """All of `data`, or OSError: a disk that fills up may take only a part at first."""
-    view = memoryview(data).cast("B")
-    while view:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _sha256(fd: int) -> str:
-    digest = hashlib.sha256()
-    offset = 0
-    while block := os.pread(fd, _READ_BYTES, offset):
-        digest.update(block)
-        offset += len(block)
-    return digest.hexdigest()
 
 
 class Recording:
@@ -66,17 +48,20 @@ class Recording:
     Nothing here raises for the disk: what could not be written comes out of `take_gaps`.
     """
 
-    def __init__(self, session_id: str, folder: Path, rate_hz: int) -> None:
+    def __init__(self, session_id: str, folder: Path, rate_hz: int, keys: tuple[bytes, ...] = ()) -> None:
+        """keys: to seal it with the first of them; none: plain WAV."""
         self.session_id = session_id
+        self._keys = keys
         self._folder = folder
         self._rate_hz = rate_hz
         self._marker_fd = -1
-        self._fds: list[int] = []
+        self._tracks: list[TrackWriter] = []
         self._next_sample = 0
         self._unsynced_sample = 0
         self._gap: RecordingGap | None = None
         self._gap_told = 0
         self._gaps: list[RecordingGap] = []
+        self._all_gaps: list[RecordingGap] = []
 
     def write(self, first_sample: int, pcm: npt.NDArray[np.int16]) -> None:
         """`pcm` int16[2, n, 2] (file, sample, channel) belongs at `first_sample`; earlier holes are gaps."""
@@ -86,9 +71,10 @@ class Recording:
         samples = pcm.shape[1]
         try:
             self._open()
-            for fd, track in zip(self._fds, pcm, strict=True):
-                _write_at(fd, track.data, HEADER_BYTES + first_sample * _FRAME_BYTES)
-            self._write_headers(first_sample + samples)
+            for track, sound in zip(self._tracks, pcm, strict=True):
+                track.write(first_sample, sound.data)
+            for track in self._tracks:
+                track.grown(first_sample + samples)
         except OSError as error:
             self._widen_gap(first_sample, samples, _why(error, self._folder))
         else:
@@ -98,8 +84,8 @@ class Recording:
     def sync(self) -> None:
         """Ask the disk to keep what is written, against power loss too. RecordingGap when it says no."""
         try:
-            for fd in self._fds:
-                os.fdatasync(fd)
+            for track in self._tracks:
+                track.sync()
         except OSError as error:
             lost = self._next_sample - self._unsynced_sample
             self._widen_gap(self._unsynced_sample, lost, _why(error, self._folder))
@@ -119,6 +105,7 @@ class Recording:
             if kept < samples:
                 self._widen_gap(kept, samples - kept, f"{self._folder}: no room for the end")
             files = self._summed(kept)
+            self._write_facts(kept, files)
             (self._folder / MARKER).unlink(missing_ok=True)
         except OSError as error:
             self._widen_gap(0, samples, _why(error, self._folder))
@@ -126,12 +113,30 @@ class Recording:
         self.abandon()
         return SessionClosed(self.session_id, samples, files)
 
+    def mend(self, marker_fd: int) -> SessionClosed:
+        """Finish what another process has left: both files at the length of the longer."""
+        self._marker_fd = marker_fd
+        samples = 0
+        try:
+            self._tracks = [open_writer(self._folder / file_name(p), self._rate_hz, self._keys) for p in TRACKS]
+            samples = max(track.samples_on_disk() for track in self._tracks)
+            torn = [hole for track in self._tracks for hole in track.mend_torn()]
+            for first_sample, count in torn:
+                self._tell_gap(RecordingGap(self.session_id, first_sample, count, "half written when it was killed"))
+        except OSError as error:
+            self._widen_gap(0, 0, _why(error, self._folder))
+            self.abandon()
+            return SessionClosed(self.session_id, 0)
+        self._next_sample = samples
+        return self.finish(samples)
+
     def abandon(self) -> None:
         """Close the files as they are; the marker stays for `repair_all`."""
-        for fd in (*self._fds, self._marker_fd):
-            if fd >= 0:
-                os.close(fd)
-        self._fds, self._marker_fd = [], -1
+        for track in self._tracks:
+            track.close()
+        if self._marker_fd >= 0:
+            os.close(self._marker_fd)
+        self._tracks, self._marker_fd = [], -1
 
     def take_gaps(self) -> list[RecordingGap]:
         """What could not be written since the last call."""
@@ -140,70 +145,88 @@ class Recording:
 
     def _open(self) -> None:
         """Marker first, so that no file is ever without one. Tried again at every chunk until it works."""
-        if self._fds:
+        if self._tracks:
             return
         if self._marker_fd < 0:
             self._marker_fd = _lock_marker(self._folder, create=True)
             about = {"session_id": self.session_id, "rate_hz": self._rate_hz}
-            _write_at(self._marker_fd, json.dumps(about).encode(), 0)
-        fds: list[int] = []
+            write_at(self._marker_fd, json.dumps(about).encode(), 0)
+        tracks: list[TrackWriter] = []
         try:
             for party in TRACKS:
-                fds.append(os.open(self._folder / file_name(party), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
-                _write_at(fds[-1], _header(0, self._rate_hz), 0)
+                tracks.append(open_writer(self._folder / file_name(party), self._rate_hz, self._keys))
+                tracks[-1].grown(0)
         except OSError:
-            for fd in fds:
-                os.close(fd)
+            for track in tracks:
+                track.close()
             raise
-        self._fds = fds
+        self._tracks = tracks
         _sync_folder(self._folder)
-
-    def _write_headers(self, samples: int) -> None:
-        header = _header(samples, self._rate_hz)
-        for fd in self._fds:
-            _write_at(fd, header, 0)
 
     def _make_equal(self, samples: int) -> int:
         """Give both files `samples` samples, or as many as both can have; returns how many."""
         try:
-            self._truncate(samples)
+            self._cut(samples)
         except OSError:
-            sizes = (os.fstat(fd).st_size for fd in self._fds)
-            samples = max(0, min(sizes) - HEADER_BYTES) // _FRAME_BYTES
-            self._truncate(samples)
-        self._write_headers(samples)
+            samples = min(samples, *(track.samples_on_disk() for track in self._tracks))
+            self._cut(samples)
+        for track in self._tracks:
+            track.finish(samples)
         return samples
 
-    def _truncate(self, samples: int) -> None:
-        for fd in self._fds:
-            os.ftruncate(fd, HEADER_BYTES + samples * _FRAME_BYTES)
+    def _cut(self, samples: int) -> None:
+        for track in self._tracks:
+            track.cut(samples)
 
     def _summed(self, samples: int) -> tuple[RecordedFile, ...]:
-        for fd in self._fds:
-            os.fsync(fd)
+        for track in self._tracks:
+            track.sync(everything=True)
         return tuple(
-            RecordedFile(str(self._folder / file_name(party)), party, samples, self._rate_hz, _sha256(fd))
-            for party, fd in zip(TRACKS, self._fds, strict=True)
+            RecordedFile(str(track.path), party, samples, self._rate_hz, track.sha256())
+            for party, track in zip(TRACKS, self._tracks, strict=True)
         )
+
+    def _write_facts(self, samples: int, files: tuple[RecordedFile, ...]) -> None:
+        """recording.json, and the link in the chain of all recordings."""
+        gaps = [*self._all_gaps, *([self._gap] if self._gap is not None and self._gap.samples else [])]
+        facts = {
+            "session_id": self.session_id,
+            "samples": samples,
+            "rate_hz": self._rate_hz,
+            "sealed": bool(self._keys),
+            "files": {Path(file.path).name: file.sha256 for file in files},
+            "gaps": [{"first_sample": gap.first_sample, "samples": gap.samples, "why": gap.why} for gap in gaps],
+        }
+        half_done = self._folder / f".{FACTS}"
+        try:
+            half_done.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            half_done.replace(self._folder / FACTS)
+            chain.append(self._folder.parent, facts)
+        except OSError as error:  # the sound is there: it is not given up for what is said about it
+            self._tell_gap(RecordingGap(self.session_id, samples, 0, f"{FACTS}: {_why(error, self._folder)}"))
 
     def _widen_gap(self, first_sample: int, samples: int, why: str) -> None:
         """The first chunk that fails is told at once, what follows it in pieces of ten seconds."""
         gap = self._gap
         if gap is None:
-            self._gaps.append(RecordingGap(self.session_id, first_sample, samples, why))
+            self._tell_gap(RecordingGap(self.session_id, first_sample, samples, why))
             self._gap = RecordingGap(self.session_id, first_sample + samples, 0, why)
             return
         samples += gap.samples
         if samples >= _LONGEST_GAP_S * self._rate_hz:
-            self._gaps.append(RecordingGap(self.session_id, gap.first_sample, samples, why))
+            self._tell_gap(RecordingGap(self.session_id, gap.first_sample, samples, why))
             self._gap = RecordingGap(self.session_id, gap.first_sample + samples, 0, why)
         else:
             self._gap = RecordingGap(self.session_id, gap.first_sample, samples, why)
 
     def _end_gap(self) -> None:
         if self._gap is not None and self._gap.samples:
-            self._gaps.append(self._gap)
+            self._tell_gap(self._gap)
         self._gap = None
+
+    def _tell_gap(self, gap: RecordingGap) -> None:
+        self._gaps.append(gap)
+        self._all_gaps.append(gap)
 
 
 def _why(error: OSError, folder: Path) -> str:
@@ -253,14 +276,12 @@ def repair(folder: Path) -> SessionClosed | None:
         return None
     try:
         session_id, rate_hz = _read_marker(marker_fd, folder)
-        samples = max(_samples_in(folder / file_name(party)) for party in TRACKS)
+        keys = _keys_for(folder)
     except OSError:
         os.close(marker_fd)
         raise
-    recording = Recording(session_id, folder, rate_hz)
-    recording._marker_fd = marker_fd
-    recording._next_sample = samples
-    closed = recording.finish(samples)
+    recording = Recording(session_id, folder, rate_hz, keys)
+    closed = recording.mend(marker_fd)
     if not closed.files:
         raise OSError("; ".join(gap.why for gap in recording.take_gaps()))
     return closed
@@ -297,7 +318,18 @@ def _rate_in(folder: Path) -> int:
     return 8000
 
 
-def _samples_in(path: Path) -> int:
-    """Samples per channel on disk, a torn last one counted: it is padded, not lost."""
-    size = path.stat().st_size if path.exists() else 0
-    return -(-max(0, size - HEADER_BYTES) // _FRAME_BYTES)
+def _keys_for(folder: Path) -> tuple[bytes, ...]:
+    """The keys, when the files there are sealed. Raises OSError when they are needed and not there."""
+    path = folder / file_name(TRACKS[0])
+    try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                return ()
+        keys = keys_here()
+    except FileNotFoundError:
+        return ()
+    except SealError as error:
+        raise OSError(0, str(error), str(path)) from None
+    if not keys:
+        raise OSError(0, f"{path.name} is sealed; set KALLGLOT_RECORDING_KEY", str(path))
+    return keys

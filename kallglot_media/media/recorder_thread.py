@@ -17,13 +17,6 @@ import numpy.typing as npt
 from kallglot_media.media.messages import FromMedia, RecordingGap, SessionClosed
 from kallglot_media.media.recorder import Recording
 
-SYNC_S = 5.0
-"""Each recording is synced this often, against power loss, while the disk keeps up.
-
-A killed process loses nothing by it: what was written is the system's. Once a second cost a tenth of what
-the whole plane does.
-"""
-
 _BUSY_BATCHES = 16  # more than this in the line: writing comes before syncing
 
 
@@ -59,8 +52,16 @@ class Recorder:
     """
 
     def __init__(
-        self, *, longest_line_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        longest_line_bytes: int = 64 * 1024 * 1024,
+        sync_s: float | None = 5.0,
+        keys: tuple[bytes, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """sync_s, keys: see MediaSettings.recorder_sync_s and media.sealed."""
+        self._sync_s = sync_s
+        self._keys = keys
         self._line: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._jobs: list[_Job] = []
         self._longest_line_bytes = longest_line_bytes
@@ -132,7 +133,7 @@ class Recorder:
 
     def _do(self, job: _Job, recordings: dict[str, Recording]) -> None:
         if isinstance(job, _Open):
-            recordings[job.session_id] = Recording(job.session_id, job.folder, job.rate_hz)
+            recordings[job.session_id] = Recording(job.session_id, job.folder, job.rate_hz, self._keys)
             self._synced_s[job.session_id] = self._clock()
             return
         recording = recordings.get(job.session_id)
@@ -150,7 +151,8 @@ class Recorder:
     def _write(self, chunk: _Chunk, recording: Recording) -> None:
         recording.write(chunk.first_sample, chunk.pcm)
         now_s = self._clock()
-        if now_s - self._synced_s[chunk.session_id] >= SYNC_S and self._line.qsize() < _BUSY_BATCHES:
+        due = self._sync_s is not None and now_s - self._synced_s[chunk.session_id] >= self._sync_s
+        if due and self._line.qsize() < _BUSY_BATCHES:
             recording.sync()
             self._synced_s[chunk.session_id] = now_s
         self._events.extend(recording.take_gaps())

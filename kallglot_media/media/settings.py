@@ -21,6 +21,10 @@ class MediaSettings:
     dscp                   mark of outgoing RTP: 46 is Expedited Forwarding, RFC 3246
     raise_priority         run above other processes (SCHED_RR, else nice −15) when the system allows
     own_voice_guard        what a leg was told and what comes back of it as an echo is not taken for speech
+    recorder_sync_s        each recording is synced this often against power loss, while the disk keeps up; 0: with each
+                           half second, None: at its end. A killed process loses nothing by it: what was written is
+                           the system's. Once a second costs a tenth of what the whole plane does
+    seal_recordings        encrypt them with the key of the environment (media.sealed)
     recorder_line_mb       sound that may wait for a slow disk before it is left out
     """
 
@@ -33,6 +37,8 @@ class MediaSettings:
     dscp: int = 46
     raise_priority: bool = True
     own_voice_guard: bool = True
+    recorder_sync_s: float | None = 5.0
+    seal_recordings: bool = False
     recorder_line_mb: int = 64
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ A file of a call of an hour has 115 MB, so nothing here reads one as a whole.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kallglot_media.audio.wav import WavError, WavInfo, parse_wav_header, wav_header
+from kallglot_media.media import sealed
+from kallglot_media.media.sealed import CHUNK_SAMPLES, Seal, SealError
 from kallglot_media.modes.plan import Party
 
 CHANNELS = 2
@@ -58,10 +61,7 @@ class PlainTrack:
     def __init__(self, path: Path) -> None:
         """Raises TrackError."""
         self.path = path
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise TrackError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        self._fd = _open(path)
         try:
             self._info = self._parse()
         except TrackError:
@@ -103,9 +103,83 @@ class PlainTrack:
         self.close()
 
 
+class SealedTrack:
+    """A file under a key (`sealed`), opened slot by slot as it is read."""
+
+    def __init__(self, path: Path, keys: Sequence[bytes]) -> None:
+        """Raises TrackError."""
+        self.path = path
+        self._fd = _open(path)
+        try:
+            self._seal = Seal.read(os.pread(self._fd, sealed.HEADER_BYTES, 0), keys)
+            self._check_length()
+        except SealError as error:
+            os.close(self._fd)
+            raise TrackError(f"{path}: {error}") from None
+
+    def _check_length(self) -> None:
+        self.rate_hz = self._seal.rate_hz
+        stat = os.fstat(self._fd)
+        self.modified_ns = stat.st_mtime_ns
+        self.samples = sealed.samples_in(stat.st_size)
+        if self._seal.samples is not None and self._seal.samples != self.samples:
+            raise SealError(f"has {self.samples} samples, it was finished with {self._seal.samples}")
+
+    def read(self, first_sample: int, count: int) -> npt.NDArray[np.int16]:
+        """See Track.read."""
+        end = min(first_sample + max(0, count), self.samples)
+        first_slot = first_sample // CHUNK_SAMPLES
+        slots = range(first_slot, -(-end // CHUNK_SAMPLES))
+        plain = b"".join(self._slot(slot) for slot in slots)
+        start = (first_sample - first_slot * CHUNK_SAMPLES) * FRAME_BYTES
+        data = plain[start : start + max(0, end - first_sample) * FRAME_BYTES]
+        return np.frombuffer(data, "<i2").reshape(-1, CHANNELS).astype(np.int16, copy=False)
+
+    def _slot(self, slot: int) -> bytes:
+        locked = os.pread(self._fd, sealed.SLOT_BYTES, sealed.HEADER_BYTES + slot * sealed.SLOT_BYTES)
+        try:
+            return self._seal.unlock(slot, locked)
+        except SealError as error:
+            raise TrackError(f"{self.path}: {error}") from None
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise TrackError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
 def open_track(folder: Path, party: Party) -> Track:
-    """The party's file in a session's folder. Raises TrackError."""
-    return PlainTrack(folder / f"{party}.wav")
+    """The party's file in a session's folder, sealed (with the keys of the environment) or not. Raises TrackError."""
+    return open_file(folder / f"{party}.wav")
+
+
+def open_file(path: Path) -> Track:
+    """One sound file of a session. Raises TrackError."""
+    fd = _open(path)
+    try:
+        is_sealed = os.pread(fd, len(sealed.MAGIC), 0) == sealed.MAGIC
+    finally:
+        os.close(fd)
+    if not is_sealed:
+        return PlainTrack(path)
+    try:
+        return SealedTrack(path, sealed.keys_here())
+    except SealError as error:
+        raise TrackError(f"{path}: {error}") from None
 
 
 def wav_head(track: Track) -> bytes:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from kallglot_media.audio.pcm import Pcm16
-from kallglot_media.audio.wav import WavError, read_wav
 from kallglot_media.errors import SetupError
+from kallglot_media.media.track_files import TrackError, open_file
 
 SPEAKERS = ("customer", "agent")
 
@@ -163,15 +163,15 @@ def merge_timings(turn: dict[str, Any], event: Mapping[str, Any]) -> None:
 
 def read_track(path: Path) -> Track:
     """Both channels of a dual-channel WAV file. Raises SessionFolderError."""
+    if not path.is_file():
+        raise SessionFolderError(str(path), "is not there", "was recording on for this session?")
     try:
-        both, rate_hz = read_wav(path.read_bytes())
-    except FileNotFoundError:
-        raise SessionFolderError(str(path), "is not there", "was recording on for this session?") from None
-    except WavError as wrong:
-        raise SessionFolderError(str(path), f"is no WAV file: {wrong}", "the server mends it when it starts") from None
-    if both.ndim != 2 or both.shape[1] != 2:
-        raise SessionFolderError(str(path), "is no dual-channel file", "left is the original, right the translation")
-    return Track(both[:, 0].copy(), both[:, 1].copy(), rate_hz)
+        with open_file(path) as track:
+            both = track.read(0, track.samples)
+            return Track(both[:, 0].copy(), both[:, 1].copy(), track.rate_hz)
+    except TrackError as wrong:
+        why = f"is no WAV file: {str(wrong).removeprefix(f'{path}: ')}"
+        raise SessionFolderError(str(path), why, "the server mends what a crash left when it starts") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kallglot_media.media.track_files import TrackError, open_file
 from kallglot_media.store import turns
 from kallglot_media.store.times import ms_of
 from kallglot_media.store.turns import Turn
@@ -108,14 +108,14 @@ def _tracks(folder: Path) -> Iterator[Track]:
     for channel in TRACKS:
         path = folder / f"{channel}.wav"
         try:
-            with wave.open(str(path), "rb") as sound:
-                rate_hz, samples = sound.getframerate(), sound.getnframes()
+            with open_file(path) as sound:
+                rate_hz, samples = sound.rate_hz, sound.samples
             digest = hashlib.sha256()
             with path.open("rb") as file:
                 while block := file.read(_READ_BYTES):
                     digest.update(block)
             size_bytes = path.stat().st_size
-        except (OSError, EOFError, wave.Error):
+        except (OSError, TrackError):
             continue
         yield Track(channel, path.name, round(1000 * samples / rate_hz), size_bytes, rate_hz, digest.hexdigest())
 

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import pytest
 
 from kallglot_media.audio.wav import HEADER_BYTES
-from kallglot_media.media import recorder
+from kallglot_media.media import track_writers
 from kallglot_media.media.messages import RecordingGap, SessionClosed
 from kallglot_media.media.recorder import MARKER, Recording, RepairFailed, repair, repair_all
 from kallglot_media.media.recorder_thread import Recorder
+from kallglot_media.media.track_files import open_track
 from kallglot_media.modes.plan import Party
 
 CHUNK = 4000
@@ -86,7 +87,7 @@ def test_a_disk_that_refuses_leaves_a_gap_and_is_taken_back(tmp_path: Path, monk
     recording = Recording("s1", tmp_path, 8000)
     recording.write(0, chunk(10))
     with monkeypatch.context() as patched:
-        patched.setattr(recorder, "_write_at", _refuse)
+        patched.setattr(track_writers, "write_at", _refuse)
         for n in range(1, 4):
             recording.write(n * CHUNK, chunk(n))
         [told_at_once] = recording.take_gaps()
@@ -103,12 +104,27 @@ def test_a_disk_that_refuses_leaves_a_gap_and_is_taken_back(tmp_path: Path, monk
         assert sound[-1].all()
 
 
+def test_beyond_four_gigabytes_the_header_is_rf64(tmp_path: Path) -> None:
+    """EBU Tech 3306: 37 hours of two channels; the file is sparse, its first 4.4 GB take no room."""
+    path, far = tmp_path / "customer.wav", 1_100_000_000
+    writer = track_writers.PlainWriter(path, 8000)
+    writer.write(far, np.full((100, 2), 7, np.int16).data)
+    writer.grown(far + 100)
+    writer.close()
+    assert path.stat().st_size > 1 << 32
+    with path.open("rb") as file:
+        assert file.read(4) == b"RF64"
+    with open_track(tmp_path, Party.CUSTOMER) as track:
+        assert track.samples == far + 100
+        assert track.read(far - 1, 1000)[:2].tolist() == [[0, 0], [7, 7]]
+
+
 def _refuse(fd: int, data: object, offset: int) -> None:
     raise OSError(28, "No space left on device")
 
 
 def test_a_long_gap_is_told_every_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "_write_at", _refuse)
+    monkeypatch.setattr(track_writers, "write_at", _refuse)
     recording = Recording("s1", tmp_path, 8000)
     for n in range(60):
         recording.write(n * CHUNK, chunk(n))
