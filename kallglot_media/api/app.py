@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import Match, WebSocketRoute
 from starlette.types import ASGIApp
 
 from kallglot_media.api import (
@@ -40,7 +43,13 @@ MODULES = (sessions, transcripts, recordings, analyses, agents, knowledge, docum
 
 def make_app(parts: Parts) -> ASGIApp:
     """What uvicorn serves."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False)
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
     app.state.parts = parts
     app.state.metrics = Metrics(parts)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
@@ -63,13 +72,30 @@ def make_app(parts: Parts) -> ASGIApp:
     return Frame(inner, parts, app.state.metrics)
 
 
+def _operation_id(route: APIRoute) -> str:
+    """sessions_create, documents_index: names for clients that are made from the document."""
+    return f"{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"
+
+
 def _say(request: Request, error: ApiError) -> Response:
     return answer(error.body(request.state.request_id), error.status_code, error.all_headers())
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error = HTTPException(error.status_code, error.detail, {"Allow": ", ".join(_methods(request))})
     return _say(request, of_http(error))
+
+
+def _methods(request: Request) -> list[str]:
+    """All that a path takes: the framework names those of its first endpoint."""
+    found: set[str] = set()
+    for route in (route for module in MODULES for route in module.router.routes):
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

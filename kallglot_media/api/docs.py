@@ -11,6 +11,7 @@ from pydantic import Field
 
 from kallglot_media import __version__
 from kallglot_media.api.errors import CODES, KINDS
+from kallglot_media.api.examples import ANSWERS, PATH_IDS, REQUESTS
 from kallglot_media.api.validation import Answer
 
 INTRODUCTION = """\
@@ -39,6 +40,9 @@ WHY: Mapping[int, tuple[str, str]] = {
     503: ("Not now; try again after `Retry-After` seconds.", "service_unavailable"),
 }
 ALWAYS = (401, 403, 429, 500, 503)
+
+MORE_SCHEMAS: dict[str, Any] = {}
+"""Bodies that endpoints read by themselves: whoever has one adds it here."""
 
 
 class ErrorBody(Answer):
@@ -88,6 +92,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
             "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, sk_live_… or sk_test_…"},
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         }
+        document["components"]["schemas"] |= MORE_SCHEMAS
         for path in document["paths"].values():
             for operation in path.values():
                 _finish(operation)
@@ -101,11 +106,63 @@ def _finish(operation: dict[str, Any]) -> None:
     if operation.get("x-scope"):
         operation["security"] = [{"bearer": []}, {"key": []}]
         operation["description"] = f"{operation.get('description', '')}\n\nScope: `{operation['x-scope']}`".strip()
-    for name in ("x-most-bytes", "x-idempotent"):
-        operation.pop(name, None)
+    if operation.pop("x-idempotent", False):
+        for status in (400, 409):
+            operation["responses"].setdefault(str(status), _plain(status))
+    operation.pop("x-most-bytes", None)
     schema = operation["responses"].get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if schema.get("$ref", "").endswith("HTTPValidationError"):
         del operation["responses"]["422"]
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["description"], parameter["example"] = PATH_IDS[parameter["name"]]
+    _exemplify(operation)
+    _name_headers(operation)
+
+
+def _plain(status: int) -> dict[str, Any]:
+    """An error answer as the document has it."""
+    made = _error(status)
+    made["content"]["application/json"]["schema"] = {"$ref": "#/components/schemas/Error"}
+    return {"description": made["description"], "content": made["content"]}
+
+
+def _exemplify(operation: dict[str, Any]) -> None:
+    """The example of each JSON body: by the name of its schema."""
+    bodies = [(operation.get("requestBody", {}), REQUESTS)]
+    bodies += [(response, ANSWERS) for response in operation["responses"].values()]
+    for body, examples in bodies:
+        content = body.get("content", {}).get("application/json")
+        name = "" if content is None else _schema_name(content.get("schema", {}))
+        if content is not None and name in examples:
+            content["example"] = examples[name]
+
+
+def _schema_name(schema: Mapping[str, Any]) -> str:
+    names = [one["$ref"] for one in (schema, *schema.get("anyOf", ())) if "$ref" in one]
+    return names[0].rpartition("/")[2] if names else ""
+
+
+_HEADERS: Mapping[str, tuple[str, str]] = {
+    "X-Request-ID": ("string", "Names this request in the server's log."),
+    "X-RateLimit-Limit": ("integer", "Requests a minute of this key; absent where there is no limit."),
+    "X-RateLimit-Remaining": ("integer", "How many fit now."),
+    "X-RateLimit-Reset": ("integer", "Unix time at which all of them fit again."),
+    "Retry-After": ("integer", "Seconds to wait."),
+}
+
+
+def _name_headers(operation: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        names = ["X-Request-ID"]
+        if operation.get("x-scope") and status != "401":
+            names += ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
+        if status in ("429", "503"):
+            names.append("Retry-After")
+        headers = response.setdefault("headers", {})
+        for name in names:
+            kind, what = _HEADERS[name]
+            headers.setdefault(name, {"description": what, "schema": {"type": kind}})
 
 
 TAGS = [

@@ -7,13 +7,12 @@ import binascii
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kallglot_media.api.answers import DEFAULT, After, Before, Limit, answer, gone, listed, page_of
 from kallglot_media.api.auth import By, by
-from kallglot_media.api.docs import errors
+from kallglot_media.api.docs import MORE_SCHEMAS, errors
 from kallglot_media.api.errors import ApiError, invalid, not_found
 from kallglot_media.api.knowledge_bodies import (
     MOST_BODY_BYTES,
@@ -42,8 +41,10 @@ _JSON = "application/json"
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _BODY = {
     "required": True,
-    "content": {_JSON: {"schema": TypeAdapter(NewDocument).json_schema()}, **dict.fromkeys(MEDIA_TYPES, _FILE)},
+    "content": {_JSON: {"schema": {"$ref": "#/components/schemas/NewDocument"}}, **dict.fromkeys(MEDIA_TYPES, _FILE)},
 }
+
+MORE_SCHEMAS["NewDocument"] = NewDocument.model_json_schema()
 
 
 def document_json(document: Document) -> Json:

@@ -8,14 +8,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import yaml
+from fastapi import FastAPI
 
 from kallglot_media.analysis.runner import AnalysisRunner
-from kallglot_media.api.app import make_app
+from kallglot_media.api.app import MODULES, make_app
+from kallglot_media.api.docs import openapi
 from kallglot_media.api.exports import Exports
 from kallglot_media.api.parts import Parts
 from kallglot_media.api.rate_limit import RateLimit
@@ -40,6 +43,7 @@ from kallglot_media.webhooks.guard import Guard
 from tests.support.call_world import TestWorld
 from tests.support.sessions import MadeUpCall
 from tests.support.talk import talk
+from tests.support.truth import Truth
 
 MODE = {
     "mode": "bidirectional_translation",
@@ -97,6 +101,12 @@ class ApiWorld:
         self.url = ""
         self.token = ""
         self.client: httpx2.AsyncClient
+
+    async def hold_to_document(self, response: httpx2.Response) -> None:
+        """Every answer has to be as the OpenAPI document says."""
+        await response.aread()
+        if response.request.url.path != "/openapi.json" and response.request.method != "OPTIONS":
+            _truth().check(response)
 
     async def key(self, *scopes: str, **more: Any) -> str:
         """A new key's token; no scopes: all."""
@@ -173,6 +183,15 @@ class ApiWorld:
             await asyncio.sleep(0)
 
 
+@cache
+def _truth() -> Truth:
+    """The document is the same for every server."""
+    app = FastAPI()
+    for module in MODULES:
+        app.include_router(module.router)
+    return Truth(openapi(app))
+
+
 @asynccontextmanager
 async def api_world(folder: Path, **api: Any) -> AsyncIterator[ApiWorld]:
     """A running server, with these settings of its section `api`."""
@@ -229,7 +248,9 @@ async def api_world(folder: Path, **api: Any) -> AsyncIterator[ApiWorld]:
         world.url = f"http://127.0.0.1:{server.port}"
         world.token = await world.key()
         headers = {"Authorization": f"Bearer {world.token}"}
-        world.client = await stack.enter_async_context(httpx2.AsyncClient(base_url=world.url, headers=headers))
+        world.client = await stack.enter_async_context(
+            httpx2.AsyncClient(base_url=world.url, headers=headers, event_hooks={"response": [world.hold_to_document]})
+        )
         yield world
         lobby.end_all("the test is over")
         await registry.end_all("the test is over", 2.0)
