@@ -270,7 +270,7 @@ def phone(
     play: Annotated[list[Path] | None, typer.Option(help="Say this WAV file and listen; may be repeated.")] = None,
     record: Annotated[Path | None, typer.Option(help="WAV file for what is heard.")] = None,
     report: Annotated[Path | None, typer.Option(help="JSON file for what happened.")] = None,
-    local: Annotated[str, typer.Option(help="Our own address when calling.")] = "127.0.0.1",
+    local: Annotated[str, typer.Option(help="Our own address when calling; default: the one that leads there.")] = "",
     transport: Annotated[str, typer.Option(help="udp or tcp.")] = "udp",
     codec: Annotated[str, typer.Option(help="PCMU, PCMA, or both with a comma.")] = "PCMU,PCMA",
     user: Annotated[str, typer.Option(help="The name before the @ of our own address.")] = "phone",

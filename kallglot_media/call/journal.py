@@ -193,6 +193,8 @@ def recover(folder: Path, ended_at: str) -> bool:
         session = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
+    if not isinstance(session, dict):
+        raise ValueError(f"{SESSION_FILE} is no JSON object")
     if session.get("status") == "ended":
         return False
     turns = {turn.sequence: turn for turn in map(Turn.from_json, read_lines(folder / TURNS_FILE))}

@@ -181,7 +181,12 @@ class Registry:
             return "draining"
         if len(self._sessions) >= self._rules.max_calls:
             return "max_calls"
-        if shutil.disk_usage(self.world.sessions_dir).free < self._rules.min_free_bytes:
+        try:
+            free_bytes = shutil.disk_usage(self.world.sessions_dir).free
+        except OSError as error:  # unmounted, or removed by somebody
+            self._log.error("call", sign="x", why=f"no sessions folder: {error}", mend="put data_dir back")
+            return "storage"
+        if free_bytes < self._rules.min_free_bytes:
             self._log.error("call", sign="x", why="disk nearly full", mend="make room or lower recording.min_free_mb")
             return "disk_full"
         return None

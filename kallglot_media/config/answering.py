@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from kallglot_media.config.hours import Hours
 from kallglot_media.config.mode import Gains, Hold, ModeRecording, Segment, Target
 from kallglot_media.config.phrases import Phrases
+from kallglot_media.config.reader import is_file, is_folder
 from kallglot_media.config.store import EnvName, ModelEndpoint
 from kallglot_media.config.types import ConfigPath, Language, Settings, bad
 from kallglot_media.modes.plan import Party
@@ -250,7 +251,7 @@ class Knowledge(Settings):
     @classmethod
     def _readable(cls, documents: tuple[Path, ...]) -> tuple[Path, ...]:
         for index, path in enumerate(documents):
-            if path.is_absolute() and not path.is_dir() and not path.is_file():
+            if path.is_absolute() and not is_folder(path) and not is_file(path):
                 raise bad(
                     f"is '{path}', which is neither file nor folder", "write the path of a document", at=f"{index}"
                 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from kallglot_media.config.reader import Loc, Tree, read_file, shown
+from kallglot_media.config.reader import Loc, Tree, is_file, read_file, shown
 
 MOST_BASES = 8
 
@@ -24,7 +24,7 @@ def _with_base(tree: Tree, path: Path, chain: tuple[Path, ...]) -> Tree:
     if not isinstance(named, str) or not named or "\0" in named:
         return tree  # no base, or one that the model's own check calls wrong
     base_path = (path.parent / Path(named).expanduser()).resolve()
-    if not base_path.is_file():
+    if not is_file(base_path):
         tree.blame(("base",), f"names {shown(base_path)}, which is no file", "write that file, or leave base: out")
         return tree
     if base_path in [one.resolve() for one in chain] or len(chain) > MOST_BASES:

@@ -16,7 +16,7 @@ from kallglot_media.config.explain import explain
 from kallglot_media.config.inherit import inherited
 from kallglot_media.config.mode import PLANS, Mode
 from kallglot_media.config.modes import AnyMode, is_mode_file, kind_of_mode
-from kallglot_media.config.reader import Loc, Tree, read_file, shown
+from kallglot_media.config.reader import Loc, Tree, is_file, is_folder, read_file, shown
 from kallglot_media.config.routes import Asked, Route, Routes, unreachable
 from kallglot_media.config.server import Server
 from kallglot_media.speech.settings import SpeechSettings
@@ -92,7 +92,7 @@ def load_config(path: Path) -> Config:
         raise ConfigErrors(server_tree.errors)
     server = _model(Server, server_tree, path.parent)
     routes_path = _routes_path(server_tree, path.parent)
-    if server_tree.value is not None and not routes_path.is_file():
+    if server_tree.value is not None and not is_file(routes_path):
         server_tree.blame(("routes",), f"names {shown(routes_path)}, which is no file", "write it, or name another")
         raise ConfigErrors(server_tree.errors)
     if server is None and server_tree.value is None:
@@ -166,7 +166,7 @@ def _mode(tree: Tree, folder: Path) -> AnyMode | None:
             ("mode",), f"is '{mode.mode}', which this version does not have", f"write one of: {', '.join(PLANS)}"
         )
     for index, document in enumerate(mode.knowledge.documents if mode is not None else ()):
-        if not document.exists():
+        if not is_file(document) and not is_folder(document):
             wrong = f"names {shown(document)}, which is neither file nor folder"
             tree.blame(("knowledge", "documents", index), wrong, "write the path of a document")
     return None if tree.errors else mode
@@ -199,7 +199,7 @@ def _modes(tree: Tree, folder: Path) -> tuple[dict[Path, AnyMode], dict[Path, Tr
     trees: dict[Path, Tree] = {}
     for loc, named in _mode_names(tree):
         path = _join(folder, Path(named))
-        if not path.is_file():
+        if not is_file(path):
             tree.blame(loc, f"names {shown(path)}, which is no file", _mend_missing_mode(path, folder))
         elif path not in trees:
             trees[path] = inherited(read_file(path), path)
@@ -219,7 +219,7 @@ def _mode_names(tree: Tree) -> Iterator[tuple[Loc, str]]:
 def _mend_missing_mode(path: Path, folder: Path) -> str:
     """The mode files that are there, so that a person can pick one."""
     for place in (path.parent, folder / "modes"):
-        found = sorted(place.glob("*.yaml")) if place.is_dir() else []
+        found = sorted(place.glob("*.yaml")) if is_folder(place) else []
         if found:
             return f"write that file, or name one that is there: {', '.join(str(_near(one, folder)) for one in found)}"
     return "write that file, or name one that is there"

@@ -22,6 +22,8 @@ _TOO_MANY_NODES = 20_000  # aliases of aliases of aliases make gigabytes of a fe
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _BASED_INT = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?")
+_SHOWN_OF_WORD = 120
+_ENDLESS_WORD = re.compile(rf"\S{{{2 * _SHOWN_OF_WORD},}}")
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
@@ -51,7 +53,7 @@ class Tree:
             line = self.lines.get(at, 0)
         name = self.files.get(at, self.name)
         place = f"{name}:{line}" if line else name
-        self._mistakes.append((line, ConfigError(f"{place} {dotted(loc)}".rstrip(), wrong, mend)))
+        self._mistakes.append((line, ConfigError(f"{place} {dotted(loc)}".rstrip(), _readable(wrong), mend)))
 
     def take_mistakes(self, other: Tree) -> None:
         """Those of another tree are this one's, too."""
@@ -66,6 +68,11 @@ class Tree:
     def errors(self) -> list[ConfigError]:
         """The mistakes so far, from the top of the file to its end."""
         return [error for _, error in sorted(self._mistakes, key=lambda mistake: mistake[0])]
+
+
+def _readable(text: str) -> str:
+    """A sentence in which a value of thousands of characters does not bury the rest."""
+    return _ENDLESS_WORD.sub(lambda found: f"{found[0][:_SHOWN_OF_WORD]}…{found[0][-1]}", text)
 
 
 def dotted(loc: Loc) -> str:
@@ -83,6 +90,22 @@ def shown(path: Path) -> str:
     """The path as a person would write it from here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; False also for a name that no file can have, e.g. one that is too long."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; False also for a name that none can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def read_file(path: Path) -> Tree:
@@ -113,6 +136,7 @@ def read_text(text: str | bytes, name: str) -> Tree:
         tree.lines[()] = mark.line + 1 if mark else 1
         tree.blame((), f"is not YAML: {why.problem or why.context or 'broken'}", _mend_syntax(why))
     except yaml.reader.ReaderError as why:
+        tree.lines[()] = _line_of(why, text)
         tree.blame((), f"is not YAML: {why.reason}", "save the file as UTF-8 text without control characters")
     except (RecursionError, _TooBigError):
         tree.value = None
@@ -120,6 +144,15 @@ def read_text(text: str | bytes, name: str) -> Tree:
     except UnicodeError:
         tree.blame((), "is not UTF-8 text", "save the file as UTF-8")
     return tree
+
+
+def _line_of(why: yaml.reader.ReaderError, text: str | bytes) -> int:
+    """The line of a character that YAML forbids, or of a byte that is no UTF-8: only the latter is counted in bytes."""
+    before: str | bytes = text
+    if isinstance(text, bytes) and why.encoding == "unicode":
+        before = text.decode("utf-8", "replace")
+    before = before[: why.position]
+    return 1 + (before.count(b"\n") if isinstance(before, bytes) else before.count("\n"))
 
 
 def _mend_syntax(why: yaml.MarkedYAMLError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import signal
 from collections.abc import Coroutine, Sequence
@@ -14,13 +13,14 @@ import uvloop
 from rich.console import Console
 
 from kallglot_media.errors import SetupError
+from kallglot_media.phone.address import check_times
 from kallglot_media.phone.demo import DemoFailed, missed_steps, run_demo, show_outcome
 from kallglot_media.phone.demo_view import demo_console
 from kallglot_media.phone.phone import Phone, PhoneSettings
 from kallglot_media.phone.plot import plot_session
 from kallglot_media.phone.report import PhoneReport
 from kallglot_media.phone.rtp_line import RATE_HZ
-from kallglot_media.phone.script import Step, parse_script
+from kallglot_media.phone.script import ScriptError, Step, parse_script
 from kallglot_media.phone.sounds import save_sound
 from kallglot_media.random_ids import RandomIds
 
@@ -45,18 +45,53 @@ def phone_command(
     """
     if listen == (uri is not None):
         raise SetupError("phone", "needs one of a URI and --listen", "write e.g. phone sip:echo@127.0.0.1:5060")
+    check_times(wait=settings.wait_s, ring=settings.ring_s)
+    for option, path in (("--record", record), ("--report", report)):
+        if path is not None:
+            _try_to_write(option, path)
     console = console or Console(highlight=False, soft_wrap=True)
     phone = Phone(settings, steps_of(script, play), RandomIds())
     job = phone.listen(lambda own: print(f"listening at {own}", flush=True)) if uri is None else phone.call(uri)
     interrupted = not _run(job)
-    if record is not None and phone.report.result == "answered":
-        save_sound(record, phone.heard(), RATE_HZ)
-    if report is not None:
-        phone.report.write(report)
-    console.print(summary(phone.report))
+    console.print(summary(phone.report), markup=False)
+    _keep(phone, record, report)
     if interrupted:
         return _INTERRUPTED
     return 0 if phone.report.succeeded else 1
+
+
+def _try_to_write(option: str, path: Path) -> None:
+    """Before the call: afterwards it is too late. Raises SetupError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        there = path.exists()
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+    except OSError as wrong:
+        raise _not_written(option, path, wrong) from None
+
+
+def _not_written(option: str, path: Path, wrong: OSError) -> SetupError:
+    why = (wrong.strerror or str(wrong)).lower()
+    return SetupError(f"{option} {path}", f"cannot be written: {why}", "name a file in a folder with room")
+
+
+def _keep(phone: Phone, record: Path | None, report: Path | None) -> None:
+    """What was heard, and the report, which is tried also where the sound had no room. Raises SetupError."""
+    refused: SetupError | None = None
+    if record is not None and phone.report.result == "answered":
+        try:
+            save_sound(record, phone.heard(), RATE_HZ)
+        except OSError as wrong:
+            refused = _not_written("--record", record, wrong)
+    if report is not None:
+        try:
+            phone.report.write(report)
+        except OSError as wrong:
+            refused = refused or _not_written("--report", report, wrong)
+    if refused is not None:
+        raise refused
 
 
 def steps_of(script: str | None, play: Sequence[Path]) -> tuple[Step, ...]:
@@ -65,10 +100,18 @@ def steps_of(script: str | None, play: Sequence[Path]) -> tuple[Step, ...]:
         steps = [step for path in play for step in ("pause 500ms", f"play {path.absolute()}", "wait silence 3s")]
         return parse_script("\n".join(steps) if steps else "wait hangup within 600s", Path.cwd())
     path = Path(script)
-    with contextlib.suppress(OSError):
-        if path.is_file():
-            return parse_script(path.read_text("utf-8"), path.parent)
-    return parse_script(script, Path.cwd())
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # far longer than any name
+        is_file = False
+    if not is_file:
+        return parse_script(script, Path.cwd())
+    try:
+        return parse_script(path.read_text("utf-8"), path.parent)
+    except OSError as wrong:
+        raise ScriptError(script, f"cannot be read: {wrong.strerror}", "name a file that this user may read") from None
+    except UnicodeError:
+        raise ScriptError(script, "is not UTF-8 text", "name a file with steps in it; sounds go with --play") from None
 
 
 def summary(report: PhoneReport) -> str:

@@ -7,17 +7,17 @@ SIP is the same sans-IO agent that the server uses; the script is `performer.py`
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kallglot_media.audio.pcm import FRAME_MS, Pcm16, samples_of
 from kallglot_media.errors import SetupError
 from kallglot_media.ids import Ids
 from kallglot_media.net.shell import Listen, SipShell
+from kallglot_media.phone.address import destination_of, local_towards, own_uri
 from kallglot_media.phone.ear import Ear, HearRules
 from kallglot_media.phone.performer import Performer
 from kallglot_media.phone.report import PhoneReport
@@ -28,7 +28,6 @@ from kallglot_media.sdp.answer import make_answer, read_answer
 from kallglot_media.sdp.offer import make_offer
 from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError
 from kallglot_media.sip.agent import SipAgent
-from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import (
     CallAnswered,
     CallConfirmed,
@@ -41,7 +40,6 @@ from kallglot_media.sip.events import (
     SipEvent,
 )
 from kallglot_media.sip.settings import AgentSettings
-from kallglot_media.sip.uri import Uri
 
 _MOST_LATE_FRAMES = 5
 """Frames that a late clock still sends at once; more are given up, as a sound card would."""
@@ -55,7 +53,7 @@ class PhoneSettings:
     """What a phone is and how long it waits.
 
     user        the user part of its own address
-    host        the address that SIP and RTP bind
+    host        the address that SIP and RTP bind; when calling, "" is the one that leads there
     port        of SIP; 0: a free one
     codecs      best first, names from sdp.CODECS
     ring_s      how long it rings before it answers
@@ -100,9 +98,18 @@ class Phone:
     async def call(self, uri: str) -> PhoneReport:
         """Call `uri` and carry out the script. Raises SetupError for an address that cannot be called."""
         destination = destination_of(uri, self._settings.transport)
+        host = self._settings.host or local_towards(destination)
+        if (":" in host) != (":" in destination.host):
+            wrong, mend = (
+                f"is {host}, and {destination.host} is called",
+                "leave it out, or write both IPv4 or both IPv6",
+            )
+            raise SetupError("--local", wrong, mend)
+        own_uri(self._settings.user, host, 1)  # before anything is bound
+        self._settings = replace(self._settings, transport=destination.transport, host=host)
         self.report.uri = uri
         async with _Open(self) as address:
-            own = f"sip:{self._settings.user}@{address.host}:{address.port}"
+            own = own_uri(self._settings.user, address.host, address.port)
             self._call = self._agent.invite(
                 to=uri,
                 from_=own,
@@ -117,8 +124,9 @@ class Phone:
     async def listen(self, on_ready: Callable[[str], None] = lambda uri: None) -> PhoneReport:
         """Answer the first call and carry out the script. on_ready: told the address when it can be called."""
         self.report.result = "not called"
+        own_uri(self._settings.user, self._settings.host, 1)
         async with _Open(self) as address:
-            self.report.uri = f"sip:{self._settings.user}@{address.host}:{address.port}"
+            self.report.uri = own_uri(self._settings.user, address.host, address.port)
             on_ready(self.report.uri)
             await self._converse()
         return self.report
@@ -326,17 +334,3 @@ class _Open:
 def load_sounds(steps: Sequence[Step]) -> Mapping[Path, Pcm16]:
     """Every file that the script plays, at the rate of the call. Raises ScriptError."""
     return {step.path: load_sound(step.path, RATE_HZ) for step in steps if isinstance(step, PlayFile)}
-
-
-def destination_of(uri: str, transport: str) -> Peer:
-    """Where a call to `uri` is sent; its host must be an IP address. Raises SetupError."""
-    try:
-        parsed = Uri.parse(uri)
-    except SipError as wrong:
-        raise SetupError(uri, f"is no SIP address: {wrong}", "write e.g. sip:echo@127.0.0.1:5060") from None
-    host = parsed.host.strip("[]")
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        raise SetupError(uri, f"has the name {host}", "write an IP address, e.g. sip:echo@127.0.0.1:5060") from None
-    return Peer((parsed.param("transport") or transport).lower(), host, parsed.port or 5060)

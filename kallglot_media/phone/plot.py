@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ _INCHES_PER_CHARACTER = 0.068
 """Mean advance of DejaVu Sans at _TEXT_PT, with a little air."""
 
 _BINS_PER_INCH = 150
+_SHORTEST_S = 0.1
+"""An axis needs a length; a call that ended before its first frame has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,11 @@ def plot_session(folder: Path, out_png: Path, out_svg: Path) -> None:
     from matplotlib.figure import Figure
 
     session = read_session(folder)
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kallglot", "font.size": _TEXT_PT}):
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kallglot", "font.size": _TEXT_PT}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box in the PNG; the SVG has the viewer's fonts
         figure = Figure(figsize=(width_inches(session.seconds), 7.6), facecolor="white", layout="constrained")
         draw_session(figure, session)
         figure.savefig(out_png, dpi=110, metadata={"Software": None})
@@ -83,8 +90,9 @@ def draw_session(figure: Figure, session: Session) -> None:
         _draw_row(axis, row, session, peak)
     for upper, lower, row in ((axes[0], axes[1], ROWS[0]), (axes[2], axes[3], ROWS[2])):
         for turn in _turns_of(session, row):
-            _draw_lag(figure, upper, lower, turn)
-    axes[-1].set_xlim(0, session.seconds)
+            if max(turn.end_ms, turn.first_sample_ms or 0) / 1000 <= session.seconds:  # else its recording was cut
+                _draw_lag(figure, upper, lower, turn)
+    axes[-1].set_xlim(0, max(session.seconds, _SHORTEST_S))
     axes[-1].set_xlabel("seconds on the recording's clock", color=_MUTED)
     figure.suptitle(_title(session), x=0.01, ha="left", fontsize=11, color=_INK, fontweight="bold")
 
@@ -153,10 +161,16 @@ def labels(row: Row, session: Session) -> list[Label]:
             placed.append((turn.start_ms / 1000, turn.text))
         elif turn.translation is not None and turn.first_sample_ms is not None:
             placed.append((turn.first_sample_ms / 1000, turn.translation))
+    placed = [(start_s, _drawable(text)) for start_s, text in placed if start_s < session.seconds]
     starts_s = [start_s for start_s, _ in placed] + [session.seconds]
     return [
         Label(start_s, next_s - start_s, text) for (start_s, text), next_s in zip(placed, starts_s[1:], strict=True)
     ]
+
+
+def _drawable(text: str) -> str:
+    """Without control characters, which XML forbids even escaped."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def spans(row: Row, session: Session) -> list[tuple[float, float]]:
@@ -188,7 +202,7 @@ def _common_peak(session: Session) -> float:
 
 
 def _inches_per_second(session: Session) -> float:
-    return width_inches(session.seconds) * 0.97 / max(session.seconds, 0.1)
+    return width_inches(session.seconds) * 0.97 / max(session.seconds, _SHORTEST_S)
 
 
 def _title(session: Session) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,22 @@ class Turn:
             first_sample_ms=(values.get("play") or {}).get("first_sample_ms"),
         )
 
+    def what_is_wrong(self) -> str | None:
+        """Which field holds what no turn of ours does, None when all are as they should be."""
+        wanted: dict[str, type | UnionType] = {
+            "sequence": int,
+            "text": str,
+            "translation": str | None,
+            "start_ms": int | float,
+            "end_ms": int | float,
+            "first_sample_ms": int | float | None,
+        }
+        for name, kind in wanted.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                return f"{name} is {value!r}"
+        return None if self.speaker in SPEAKERS else f"speaker is {self.speaker!r}"
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
@@ -144,14 +161,21 @@ def plays(session: Session, speaker: str) -> list[PlaySpan]:
 def read_turns(folder: Path) -> tuple[Turn, ...]:
     """The turns of transcript.jsonl with the playout times that events.jsonl brought later."""
     path = folder / "transcript.jsonl"
-    values = {turn["sequence"]: turn for turn in JsonLines(path).read_new()}
+    values = {turn.get("sequence"): turn for turn in JsonLines(path).read_new()}
     for event in JsonLines(folder / "events.jsonl").read_new():
         if event.get("type") == "turn.timings" and event.get("sequence") in values:
             merge_timings(values[event["sequence"]], event)
+    mend = "was it written by this version?"
     try:
-        return tuple(Turn.read(values[sequence]) for sequence in sorted(values))
+        turns = [Turn.read(turn) for turn in values.values()]
+        for turn in turns:
+            if (wrong := turn.what_is_wrong()) is not None:
+                raise SessionFolderError(str(path), f"a turn's {wrong}", mend)
     except KeyError as missing:
-        raise SessionFolderError(str(path), f"a turn has no {missing}", "was it written by this version?") from None
+        raise SessionFolderError(str(path), f"a turn has no {missing}", mend) from None
+    except (AttributeError, TypeError):
+        raise SessionFolderError(str(path), "a turn's timings, play or translation is no mapping", mend) from None
+    return tuple(sorted(turns, key=lambda turn: turn.sequence))
 
 
 def merge_timings(turn: dict[str, Any], event: Mapping[str, Any]) -> None:
@@ -192,10 +216,11 @@ class JsonLines:
 
     path: Path
     _offset_bytes: int = 0
+    _lines: int = 0
     _rest: bytes = field(default=b"")
 
     def read_new(self) -> list[dict[str, Any]]:
-        """The objects that were completed since the last call; none while there is no file."""
+        """What was completed since the last call; nothing while there is no file. Raises SessionFolderError."""
         return list(self._new_objects())
 
     def _new_objects(self) -> Iterator[dict[str, Any]]:
@@ -208,5 +233,17 @@ class JsonLines:
         self._offset_bytes += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
+            self._lines += 1
             if line.strip():
-                yield json.loads(line)
+                yield self._object(line)
+
+    def _object(self, line: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = None
+        if isinstance(value, dict):
+            return value
+        raise SessionFolderError(
+            f"{self.path}:{self._lines}", "is no JSON object", "take this line out to see the rest"
+        )

@@ -104,3 +104,11 @@ def test_a_full_disk_keeps_lines_in_memory_until_there_is_room(tmp_path: Path, m
     lines.close()
     assert [line["n"] for line in read_lines(tmp_path / "events.jsonl")] == [1, 2, 3, 4]
     assert lines.refused == 2
+
+
+@pytest.mark.parametrize("spoilt", ["[]", "5", "null", '"ended"'])
+def test_a_session_file_that_is_no_object_is_said_and_stops_nothing(tmp_path: Path, spoilt: str) -> None:
+    """ValueError is what the start of the server takes for "this folder cannot be finished"."""
+    (tmp_path / "session.json").write_text(spoilt)
+    with pytest.raises(ValueError, match="no JSON object"):
+        recover(tmp_path, "2026-01-01T00:00:00.000Z")

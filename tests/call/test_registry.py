@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,3 +167,13 @@ async def test_what_cannot_be_replaced_is_refused(desk: Desk) -> None:
     assert [verb for verb in desk.verbs if verb[0] == "reject"] == [("reject", "new", "481"), ("reject", "two", "400")]
     desk.registry.on_sip(hung_up("old"))
     await desk.settle()
+
+
+async def test_without_its_folder_the_server_says_503_and_lives(tmp_path: Path) -> None:
+    """data_dir was unmounted, or removed by somebody."""
+    desk = Desk(tmp_path / "data", RegistryRules(max_calls=2, min_free_bytes=0))
+    shutil.rmtree(desk.around.world.sessions_dir, ignore_errors=True)
+    desk.registry.on_sip(incoming("a"))
+    assert desk.verbs == [("reject", "a", "503")]
+    assert desk.registry.why_full() == "storage"
+    assert desk.registry.counters["bugs"] == 0

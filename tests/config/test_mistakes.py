@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.conftest import MODE, Mistakes
+from kallglot_media.config import check_file
+from tests.config.conftest import MODE, Mistakes, Write
 
 Case = tuple[str, str, list[str]]
 
@@ -96,3 +97,34 @@ def test_the_password_is_in_no_message(mistakes: Mistakes, monkeypatch: pytest.M
 def test_the_right_files_have_no_mistakes(mistakes: Mistakes) -> None:
     assert mistakes() == []
     assert "bidirectional_translation" in MODE
+
+
+def test_a_byte_that_is_no_text_is_found_on_its_line(write: Write) -> None:
+    path = write()
+    path.write_bytes("data_dir: ä\nlog:\n  level: ".encode() + b"\xff\n")
+    (said,) = check_file(path)
+    assert (said.where, said.wrong) == ("server.yaml:3", "is not YAML: invalid start byte")
+
+
+def test_a_control_character_is_found_on_its_line(write: Write) -> None:
+    path = write(s="# " + "ä" * 40 + "\nlog:\n  level: \x07\n")
+    (said,) = check_file(path)
+    assert said.where == "server.yaml:3"
+
+
+@pytest.mark.parametrize(
+    ("file", "setting", "written"),
+    [
+        ("s", "server.yaml:1 routes", "routes: {}"),
+        ("r", "routes.yaml:2 routes[0].mode", "routes:\n  - {{called: a, mode: {}}}"),
+        ("m", "modes/m.yaml:5 base", "base: {}"),
+        ("m", "modes/m.yaml:6 hold.music", "hold:\n  music: {}"),
+    ],
+)
+def test_a_name_longer_than_any_file_has_is_a_mistake_like_others(
+    file: str, setting: str, written: str, mistakes: Mistakes
+) -> None:
+    for name in ("n" * 300 + ".yaml", "n/" * 3000 + "n.yaml"):
+        said = [line for line in mistakes(**{file: written.format(name)}) if line.startswith(f"{setting}: ")]
+        assert len(said) == 1, written[:80]
+        assert len(said[0]) < 600, "a value of thousands of characters buries what to do"

@@ -25,6 +25,34 @@ def test_a_script_may_be_text_or_a_file_beside_its_sounds(tmp_path: Path) -> Non
     assert steps_of("pause 10ms;" * 1000, ())[0] == Pause(10)
 
 
+def test_a_script_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "call.script"
+    path.write_bytes(b"play \xff\xfe")
+    with pytest.raises(SetupError, match="is not UTF-8 text"):
+        steps_of(str(path), ())
+
+
+@pytest.mark.parametrize("option", ["record", "report"])
+def test_what_cannot_be_written_afterwards_is_said_before_the_call(tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "below"):
+        with pytest.raises(SetupError) as caught:
+            phone_command("sip:a@127.0.0.1:1", listen=False, settings=PhoneSettings(), **{option: path})  # type: ignore[arg-type]
+        assert caught.value.where == f"--{option} {path}"
+
+
+def test_a_call_that_comes_to_nothing_leaves_the_report_and_no_empty_recording(tmp_path: Path) -> None:
+    out = Console(file=io.StringIO())
+    heard, report = tmp_path / "new" / "heard.wav", tmp_path / "report.json"
+    settings = PhoneSettings(wait_s=0.02)
+    called = phone_command(
+        "sip:a@127.0.0.1:9", listen=False, settings=settings, console=out, record=heard, report=report
+    )
+    assert called == 1
+    assert not heard.exists()
+    assert report.exists()
+
+
 def test_files_alone_are_said_and_listened_after(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     kinds = [type(step) for step in steps_of(None, [tmp_path / "a.wav", tmp_path / "a.wav"])]

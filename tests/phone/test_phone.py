@@ -11,11 +11,10 @@ import pytest
 
 from kallglot_media.errors import SetupError
 from kallglot_media.phone.match import find
-from kallglot_media.phone.phone import Phone, PhoneSettings, destination_of
+from kallglot_media.phone.phone import Phone, PhoneSettings
 from kallglot_media.phone.report import PhoneReport
 from kallglot_media.phone.script import parse_script
 from kallglot_media.random_ids import RandomIds
-from kallglot_media.sip.events import Peer
 from tests.support.sessions import RATE_HZ, voice, write_wav
 
 pytestmark = [pytest.mark.loopback, pytest.mark.real_time]
@@ -137,10 +136,26 @@ def test_the_report_is_json_with_times_in_ms(tmp_path: Path) -> None:
     assert values["rtp"]["received_packets"] == 0
 
 
-def test_destinations() -> None:
-    assert destination_of("sip:echo@127.0.0.1", "udp") == Peer("udp", "127.0.0.1", 5060)
-    assert destination_of("sip:echo@127.0.0.1:5070;transport=tcp", "udp") == Peer("tcp", "127.0.0.1", 5070)
-    with pytest.raises(SetupError, match="no SIP address"):
-        destination_of("echo", "udp")
-    with pytest.raises(SetupError, match="IP address"):
-        destination_of("sip:echo@example.org", "udp")
+async def test_a_transport_in_the_address_counts_more_than_the_phones(folder: Path) -> None:
+    bob = phone(folder, "wait hangup", transport="tcp")
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bob.listen(ready.set_result))
+        alice = phone(folder, "pause 100ms; hangup", host="")
+        report = await alice.call(f"{await ready};transport=tcp")
+    assert report.succeeded, report
+
+
+async def test_both_addresses_are_of_one_kind(folder: Path) -> None:
+    with pytest.raises(SetupError) as caught:
+        await phone(folder, "wait hangup", host="::1").call("sip:echo@127.0.0.1:5999")
+    assert caught.value.where == "--local"
+
+
+async def test_a_wrong_user_is_said_before_a_port_is_bound(folder: Path) -> None:
+    for job in (
+        phone(folder, "wait hangup", user="a b").call("sip:echo@127.0.0.1:5999"),
+        phone(folder, "wait hangup", user="a b").listen(),
+    ):
+        with pytest.raises(SetupError, match="--user"):
+            await job

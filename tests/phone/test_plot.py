@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from kallglot_media.audio.wav import wav_bytes
 from kallglot_media.phone.plot import ROWS, envelope, labels, lag_ms, plot_session, spans
 from kallglot_media.phone.session_folder import JsonLines, SessionFolderError, plays, read_session
 from tests.support.sessions import LINES, MadeUpCall
@@ -71,6 +73,13 @@ def test_envelope_keeps_the_extremes_of_each_part() -> None:
     assert high.tolist() == [5, 3, -1]
 
 
+def replace_turn(folder: Path, **fields: object) -> None:
+    """The first turn of the transcript with other fields."""
+    path = folder / "transcript.jsonl"
+    first, *rest = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | fields), *rest]) + "\n", "utf-8")
+
+
 @pytest.mark.parametrize(
     ("spoil", "wrong", "mend"),
     [
@@ -79,6 +88,17 @@ def test_envelope_keeps_the_extremes_of_each_part() -> None:
         (lambda folder: (folder / "agent.wav").unlink(), "is not there", "recording"),
         (lambda folder: (folder / "agent.wav").write_bytes(b"RIFF"), "no WAV file", "mends"),
         (lambda folder: (folder / "transcript.jsonl").write_text('{"sequence": 1}\n'), "speaker", "version"),
+        (lambda folder: (folder / "transcript.jsonl").write_text("[1]\n"), "no JSON object", "take this line out"),
+        (
+            lambda folder: (folder / "events.jsonl").write_text('{"type": "turn\n'),
+            "no JSON object",
+            "take this line out",
+        ),
+        (lambda folder: replace_turn(folder, text=None), "text is None", "version"),
+        (lambda folder: replace_turn(folder, start_ms="soon"), "start_ms is 'soon'", "version"),
+        (lambda folder: replace_turn(folder, speaker="parrot"), "speaker is 'parrot'", "version"),
+        (lambda folder: replace_turn(folder, translation="hello"), "no mapping", "version"),
+        (lambda folder: replace_turn(folder, sequence="one"), "sequence is 'one'", "version"),
     ],
 )
 def test_a_spoilt_folder_is_named(tmp_path: Path, spoil, wrong: str, mend: str) -> None:  # type: ignore[no-untyped-def]
@@ -102,3 +122,35 @@ def test_json_lines_waits_for_the_end_of_a_half_written_line(tmp_path: Path) -> 
         file.flush()
         assert follower.read_new() == [{"b": 2}]
     assert follower.read_new() == []
+
+
+def test_a_broken_line_is_named_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"a": 1}\n\n{"b": 2}\nbroken\n')
+    with pytest.raises(SessionFolderError) as caught:
+        JsonLines(path).read_new()
+    assert caught.value.where == f"{path}:4"
+
+
+def test_a_session_that_ended_before_its_first_frame_is_drawn(tmp_path: Path) -> None:
+    folder = MadeUpCall().write(tmp_path / "sess")
+    for speaker in ("customer", "agent"):
+        (folder / f"{speaker}.wav").write_bytes(wav_bytes(np.zeros((0, 2), np.int16), 8000))
+    plot_session(folder, tmp_path / "a.png", tmp_path / "a.svg")  # warnings are errors here
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_words_that_no_font_or_xml_has_are_drawn_as_far_as_can_be(tmp_path: Path) -> None:
+    folder = MadeUpCall().write(tmp_path / "sess")
+    replace_turn(folder, text="$x_1$ 😀 中文 \x00 end")
+    plot_session(folder, tmp_path / "a.png", tmp_path / "a.svg")
+    ElementTree.fromstring((tmp_path / "a.svg").read_bytes())
+
+
+def test_a_turn_beyond_a_recording_that_was_cut_has_no_arrow(tmp_path: Path) -> None:
+    folder = MadeUpCall().write(tmp_path / "sess")
+    replace_turn(folder, play={"first_sample_ms": 9_999_000})
+    (folder / "events.jsonl").unlink(missing_ok=True)
+    plot_session(folder, tmp_path / "a.png", tmp_path / "a.svg")
+    session = read_session(folder)
+    assert all(label.start_s < session.seconds for row in ROWS for label in labels(row, session))
