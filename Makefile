@@ -39,8 +39,9 @@ check: lint test
 bench-media: setup
 	@$(PY) scripts/bench_media.py
 
-bench-sip: setup
-	@$(PY) scripts/bench_sip.py
+bench-sip: peers
+	@[ -x .sippy/bin/b2bua_simple ] || { $(PY) -m venv .sippy && .sippy/bin/pip install -qq sippy==2.5.0; }
+	@$(PY) scripts/bench_sip.py --sippy .sippy/bin/python
 
 bench-speech: setup
 	@$(PY) scripts/bench_speech.py

@@ -53,6 +53,7 @@ class Sipp:
     hold_ms    the length of the scenario's plain <pause/>
     port       where it listens, when that had to be known before; else a free one
     host       where it listens, signalling and sound
+    trace      keep every message; costs more than the call itself
     lost       percentage of its own messages that SIPp drops in each direction
     """
 
@@ -73,6 +74,7 @@ class Sipp:
         port: int | None = None,
         timeout_s: int = 60,
         host: str = HOST,
+        trace: bool = True,
         **fill: str,
     ) -> None:
         program = need("sipp", "sip-tester")
@@ -86,7 +88,7 @@ class Sipp:
         command += ["-d", str(hold_ms), "-t", transport, "-nostdin", "-timeout", str(timeout_s), "-timeout_error"]
         command += ["-trace_stat", "-fd", "1", "-stf", str(self._file("csv"))]
         command += ["-trace_err", "-error_file", str(self._file("err"))]
-        command += ["-trace_msg", "-message_file", str(self._file("msg"))]
+        command += ["-trace_msg", "-message_file", str(self._file("msg"))] if trace else []
         command += [*(["-lost", str(lost)] if lost else []), *extra]
         self.child = Child([part for part in command if part], self._file("out"), cwd=folder)
         self._timeout_s = timeout_s
