@@ -27,6 +27,7 @@ from kallglot_media.sip.events import (
     CallFailed,
     CallProgress,
     EndedBy,
+    KeyPressed,
     MediaOffered,
     OfferAnswered,
     OfferFailed,
@@ -79,6 +80,7 @@ class Leg:
         self.since: dict[LegState, str] = {}
         self.on_change: Callable[[Leg], None] = lambda leg: None
         self.on_hold: Callable[[Leg], None] = lambda leg: None
+        self.on_key: Callable[[Leg, str], None] = lambda leg, key: None
         self.on_transfer: Callable[[Leg, TransferAsked], None] = self._refuse_transfer
         self.held = False
         self.peer_holds = False
@@ -279,6 +281,8 @@ class Leg:
             self._answered(event)
         elif isinstance(event, CallConfirmed):
             self._confirmed(event)
+        elif isinstance(event, KeyPressed):
+            self.on_key(self, event.key)
         elif isinstance(event, TransferAsked):
             self.on_transfer(self, event)
         elif isinstance(event, ProgressConfirmed):

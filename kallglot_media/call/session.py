@@ -108,7 +108,9 @@ class Session:
 
     def new_leg(self, party: Party) -> Leg:
         """A leg of this session without a port yet. It takes the place of the one that this party had."""
-        return self.parties.new_leg(party)
+        leg = self.parties.new_leg(party)
+        leg.on_key = lambda leg, key: self.key_pressed(leg.party, key)
+        return leg
 
     def set_plan(self, plan: Plan, gains: m.Gains | None = None) -> None:
         """Who hears whom from the next tick on."""

@@ -52,6 +52,7 @@ from kallglot_media.media.session import Session
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address
 from kallglot_media.media.stream_leg import StreamLeg
+from kallglot_media.media.tone_ears import ToneEars
 from kallglot_media.media.tracks import NOBODY, RecordingSink, Tracks, right_tracks
 from kallglot_media.modes.plan import Party
 
@@ -79,6 +80,7 @@ class MediaPlane:
         self._epoch_s = epoch_s
         self._rows = Rows()
         self._ears = Ears(self._rows, own_voice_guard=settings.own_voice_guard)
+        self._tone_ears = ToneEars()
         self._outgoing = Outgoing(self._rows)
         self._mouths = Mouths(self._rows)
         self._mixer = Mixer()
@@ -313,6 +315,7 @@ class MediaPlane:
         rows, tick = self._rows, self._tick
         heard = self._ears.hear(tick)
         self._events += self._ears.cut(heard, tick)
+        self._events += self._tone_ears.hear(heard, self._position)
         self._events += self._mouths.pull(tick)
         if self._keys:
             self._take_keys()
@@ -400,6 +403,7 @@ class MediaPlane:
             self._by_slot[leg.slot] = leg
         self._streaming = [leg for leg in legs if isinstance(leg, StreamLeg)]
         self._ears.arrange(legs)
+        self._tone_ears.arrange(legs)
         self._outgoing.arrange(legs)
 
     def _connect(self, session: Session) -> None:

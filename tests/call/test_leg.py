@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from kallglot_media.sip.events import (
     CallConfirmed,
     CallFailed,
     EndedBy,
+    KeyPressed,
     MediaOffered,
     OfferAnswered,
     OfferFailed,
@@ -221,3 +223,12 @@ async def test_another_call_takes_the_place_of_ours(tmp_path: Path) -> None:
     assert world.media.of(m.SetRemote)[-1].host == "192.0.2.77"
     leg.on_sip(hung_up("new-call"))
     assert leg.ended.done()
+
+
+async def test_a_key_that_came_as_info_is_written_down_as_others_are(tmp_path: Path) -> None:
+    _, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.on_sip(KeyPressed("customer-call", "7", 160))
+    lines = (tmp_path / "sess_1" / "events.jsonl").read_text().splitlines()
+    keys = [event for event in map(json.loads, lines) if event["type"] == "dtmf"]
+    assert [(event["speaker"], event["digit"]) for event in keys] == [("customer", "7")]

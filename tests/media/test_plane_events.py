@@ -341,3 +341,37 @@ def test_comfort_noise_is_silence_and_no_loss() -> None:
     assert not studio.peers["a"].heard()[12 * FRAME :].any()
     assert [event.leg_id for event in studio.take(RtpLost) if isinstance(event, RtpLost)] == ["a"]
     assert counters(studio)["lost"] == 0
+
+
+# ── keys as tones ────────────────────────────────────────────────────────────────
+
+
+def key_tone(low_hz: int, high_hz: int, frames: int = 6) -> Pcm16:
+    return np.asarray(tone(frames, low_hz, 4000) + tone(frames, high_hz, 4000), np.int16)
+
+
+def test_keys_are_heard_as_tones_where_no_events_are_agreed() -> None:
+    studio, peer = one_leg()
+    studio.apply(studio.remote(peer, dtmf_send_payload_type=None, dtmf_receive_payload_type=None))
+    for pair in ((770, 1336), (941, 1477)):
+        studio.say({"c": key_tone(*pair)}, more_steps=10)
+    keys = [key for key in studio.take(Dtmf) if isinstance(key, Dtmf)]
+    assert [(key.leg_id, key.digit) for key in keys] == [("c", "5"), ("c", "#")]
+    assert all(100 <= key.duration_ms <= 140 for key in keys)
+    assert counters(studio)["dtmf_heard"] == 2
+
+
+def test_where_events_are_agreed_tones_are_sound_and_no_keys() -> None:
+    """A phone that sends both would have each key count twice."""
+    studio, _ = one_leg()
+    studio.say({"c": key_tone(770, 1336)}, more_steps=10)
+    assert studio.take(Dtmf) == []
+
+
+def test_a_key_that_is_down_when_events_are_agreed_is_forgotten() -> None:
+    studio, peer = one_leg()
+    studio.apply(studio.remote(peer, dtmf_send_payload_type=None, dtmf_receive_payload_type=None))
+    studio.say({"c": key_tone(770, 1336)})
+    studio.apply(studio.remote(peer))
+    studio.say({"c": tone(10, 400)}, more_steps=5)
+    assert studio.take(Dtmf) == []
