@@ -8,6 +8,9 @@ from kallglot_media.call.turn import Turn, TurnTimings
 from kallglot_media.modes.plan import Party
 from kallglot_media.speech.types import Pcm16
 
+SAME_LANGUAGE = "same_language"
+"""The talker already speaks what the listener hears: nothing is wrong, and nothing is announced."""
+
 
 class Floor(Protocol):
     """What an interpreter tells, and whom it asks."""
@@ -40,8 +43,11 @@ class Floor(Protocol):
         """Put made speech into the listener's playout."""
         ...
 
-    def let_through(self, talker: Party, on: bool) -> None:
-        """Let the talker's own voice be heard at full level, or stop doing so."""
+    def let_through(self, talker: Party, on: bool, reason: str) -> None:
+        """Let the talker's own voice be heard at full level, or stop doing so.
+
+        reason  why that is or was: an error's name, or SAME_LANGUAGE
+        """
         ...
 
     def became_idle(self) -> None:

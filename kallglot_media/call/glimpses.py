@@ -9,7 +9,7 @@ from kallglot_media.audio.resample import resample
 from kallglot_media.call.listening import Heard, Listening, Rest
 from kallglot_media.media.messages import SpeechGrew, Utterance
 from kallglot_media.modes.policy import Policy
-from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, SpeechEngines, SpeechError
+from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, Hints, SpeechEngines, SpeechError
 
 GLIMPSE_DEADLINE_S = 2.0
 """Later than this there is a newer one to be had."""
@@ -18,7 +18,7 @@ GLIMPSE_DEADLINE_S = 2.0
 class Glimpses:
     """run() asks the engines for as long as the call lasts; what is understood goes to `tell`.
 
-    language  which one is spoken, None when that is not known yet
+    expects   which language is spoken, None when that is to be found out, and what else is known of it
     wanted    whether anybody takes partial transcripts now
     missed    how many the engines had no time for
     """
@@ -27,13 +27,13 @@ class Glimpses:
         self,
         policy: Policy,
         engines: SpeechEngines,
-        language: Callable[[], str | None],
+        expects: Callable[[], tuple[str | None, Hints]],
         wanted: Callable[[], bool],
         tell: Callable[[Heard], None],
     ) -> None:
         self._policy = policy
         self._engines = engines
-        self._language = language
+        self._expects = expects
         self._wanted = wanted
         self._tell = tell
         self._listening = Listening(policy)
@@ -70,12 +70,14 @@ class Glimpses:
         snapshot = self._listening.sound()
         if snapshot is None:
             return
+        language, hints = self._expects()
         try:
             transcript = await self._engines.transcribe(
                 resample(snapshot.pcm, snapshot.rate_hz, RECOGNIZER_RATE_HZ),
-                self._language(),
+                language,
                 deadline_s=GLIMPSE_DEADLINE_S,
                 partial=True,
+                hints=hints,
             )
         except SpeechError:
             self.missed += 1  # the utterance as a whole is still to come, and says what is wrong

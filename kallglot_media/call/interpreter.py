@@ -18,7 +18,7 @@ import numpy as np
 from kallglot_media.audio.resample import resample
 from kallglot_media.call.direction import Deadlines, Direction
 from kallglot_media.call.fillers import without_fillers
-from kallglot_media.call.floor import Floor
+from kallglot_media.call.floor import SAME_LANGUAGE, Floor
 from kallglot_media.call.glimpses import Glimpses
 from kallglot_media.call.listening import Clause, Heard, Rest
 from kallglot_media.call.speaking import Progress, Speaking
@@ -29,6 +29,7 @@ from kallglot_media.modes.policy import TURN_BY_TURN, Policy
 from kallglot_media.speech.types import (
     RECOGNIZER_RATE_HZ,
     Context,
+    Hints,
     SpeechEngines,
     SpeechError,
     Transcript,
@@ -71,7 +72,9 @@ class Interpreter:
         policy: Policy = TURN_BY_TURN,
     ) -> None:
         self.direction = direction
-        self._glimpses = Glimpses(policy, engines, self._language, floor.partials_wanted, self.on_heard)
+        self._policy = policy
+        self._before = ""  # the talker's last words
+        self._glimpses = Glimpses(policy, engines, self._expects, floor.partials_wanted, self.on_heard)
         self._speaking = Speaking(direction, engines, floor, now_s, deadlines.synthesize_s)
         self._context: tuple[str, Context] | None = None  # target language, and the sentence that goes on
         self._engines = engines
@@ -83,7 +86,7 @@ class Interpreter:
         self._longest_line = longest_line
         self._closing = False
         self._working = False
-        self._through = False
+        self._through = ""  # why the talker is let through; "": is not
 
     # ── what comes in ────────────────────────────────────────────────────────────
 
@@ -110,9 +113,18 @@ class Interpreter:
         self._line.append(_Said(what, self._now_s()))
         self._wake.set()
 
-    def _language(self) -> str | None:
-        """What the talker speaks, as far as it is known."""
-        return self.direction.source
+    def _expects(self) -> tuple[str | None, Hints]:
+        """What the talker speaks, None when the recogniser is to find out, and what else is known beforehand."""
+        direction, before = self.direction, self._before
+        if direction.pair is not None:
+            return direction.source, Hints(among=direction.pair, before=before)
+        if direction.source is None:
+            usual = direction.spoken.of(direction.talker) if direction.spoken is not None else None
+            return None, Hints(usual=usual, before=before)
+        target = direction.target_for(direction.source)
+        if not self._policy.follow_language or target == direction.source:
+            return direction.source, Hints(before=before)
+        return None, Hints(usual=direction.source, among=(direction.source, target), before=before)
 
     def playout_started(self, started: PlayoutStarted) -> None:
         """The first sample of a play of ours is on the wire."""
@@ -188,6 +200,7 @@ class Interpreter:
                 utterance.speech_end_sample,
                 speaker=self.direction.talker,
                 ended_by=utterance.ended_by,
+                guard=transcript.guard,
             )
             return None
         progress = Progress(
@@ -203,12 +216,13 @@ class Interpreter:
     async def _make_over(self, spoken: _Spoken, what: Rest | Clause) -> bool:
         """Translate, keep the turn, speak. False when there was nothing to make over."""
         transcript, progress = spoken.transcript, spoken.progress
+        self._before = transcript.text
         if self.direction.spoken is not None:
             self.direction.spoken.heard(self.direction.talker, transcript.language)
         target = self.direction.target_for(transcript.language)
         if transcript.language == target:
             self._keep(spoken, None)
-            self._fall_back(what, "same_language", f"{self.direction.talker} already speaks {target}")
+            self._fall_back(what, SAME_LANGUAGE, f"{self.direction.talker} already speaks {target}")
             return False
         try:
             translation = await self._translate(transcript, target)
@@ -224,10 +238,12 @@ class Interpreter:
 
     async def _recognise(self, utterance: Utterance) -> Transcript:
         pcm = np.frombuffer(utterance.pcm, dtype=np.int16)
+        language, hints = self._expects()
         return await self._engines.transcribe(
             resample(pcm, utterance.rate_hz, RECOGNIZER_RATE_HZ),
-            self._language(),
+            language,
             deadline_s=self._deadlines.transcribe_s,
+            hints=hints,
         )
 
     async def _translate(self, transcript: Transcript, target: str) -> Translation:
@@ -270,8 +286,8 @@ class Interpreter:
         self._floor.event("interpreter.through", _end_of(what), speaker=self.direction.talker, reason=reason, why=why)
         if self._through or self._closing or not self.direction.aloud:
             return  # it was already heard live
-        self._through = True
-        self._floor.let_through(self.direction.talker, True)
+        self._through = reason
+        self._floor.let_through(self.direction.talker, True, reason)
         if isinstance(what, Rest):
             utterance = what.utterance
             pcm = np.frombuffer(utterance.pcm, dtype=np.int16)
@@ -279,8 +295,8 @@ class Interpreter:
 
     def _recovered(self) -> None:
         if self._through:
-            self._through = False
-            self._floor.let_through(self.direction.talker, False)
+            reason, self._through = self._through, ""
+            self._floor.let_through(self.direction.talker, False, reason)
             self._floor.event("interpreter.back", speaker=self.direction.talker)
 
     def _note_dropped(self, lost: _Said) -> None:

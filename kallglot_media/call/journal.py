@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kallglot_media.call.turn import Turn, TurnTimings, transcript_json, transcript_text
-from kallglot_media.media.messages import RecordedFile
+from kallglot_media.media.messages import LegStats, RecordedFile
 
 SESSION_FILE = "session.json"
 EVENTS_FILE = "events.jsonl"
@@ -147,6 +147,15 @@ def file_facts(files: Iterable[RecordedFile]) -> list[dict[str, Any]]:
         }
         for file in files
     ]
+
+
+def stats_facts(stats: LegStats) -> dict[str, Any]:
+    """What events.jsonl says of a leg that was closed."""
+    return {
+        "jitter_ms": round(stats.jitter_ms, 2),
+        "loss_ratio": round(stats.loss_ratio, 4),
+        "counters": {name: count for name, count in stats.counters.items() if count},
+    }
 
 
 def write_transcript(folder: Path, session_id: str, turns: list[Turn], duration_ms: int) -> None:

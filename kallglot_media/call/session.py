@@ -14,8 +14,9 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call import events as e
 from kallglot_media.call.changed import Changed
 from kallglot_media.call.direction import Direction
+from kallglot_media.call.floor import SAME_LANGUAGE
 from kallglot_media.call.interpreter import Interpreter
-from kallglot_media.call.journal import Journal, file_facts
+from kallglot_media.call.journal import Journal, file_facts, stats_facts
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.listening import told_meanwhile
 from kallglot_media.call.parties import AnyLeg, Parties
@@ -246,10 +247,11 @@ class Session:
         self._open_plays.setdefault(leg.leg_id, set()).add(play_id)
         self.world.media.send(m.Play(leg.leg_id, play_id, pcm.tobytes(), rate_hz))
 
-    def let_through(self, talker: Party, on: bool) -> None:
+    def let_through(self, talker: Party, on: bool, reason: str) -> None:
         (self._through.add if on else self._through.discard)(talker)
         self._send_plan()
-        self.on_through(talker, on)
+        if reason != SAME_LANGUAGE:
+            self.on_through(talker, on)
 
     def became_idle(self) -> None:
         self._changed.notify()
@@ -332,16 +334,7 @@ class Session:
     def _on_leg_closed(self, event: m.LegClosed) -> None:
         self.parties.media_closed(event.leg_id)
         self._open_plays.pop(event.leg_id, None)
-        stats = event.stats
-        self.event(
-            "leg.stats",
-            speaker=self.parties.party_of(event.leg_id),
-            jitter_ms=round(stats.jitter_ms, 2),
-            loss_ratio=round(stats.loss_ratio, 4),
-            mos=stats.mos,
-            peer_mos=stats.peer_mos,
-            counters={name: count for name, count in stats.counters.items() if count},
-        )
+        self.event("leg.stats", speaker=self.parties.party_of(event.leg_id), **stats_facts(event.stats))
         self._changed.notify()
 
     def media_died(self) -> None:

@@ -49,17 +49,17 @@ def complete_words(words: Sequence[Word], stable: int, policy: Policy, language:
         whole = paused and policy.pause_ms and stable == len(words) > 0 and ends_sentence(words[-1].text)
         return stable if whole else 0
     for count in range(stable, 0, -1):
-        if _is_end(words, count, policy, language, paused=paused):
+        if _is_end(words, count, stable, policy, language, paused=paused):
             return count
     return _held_too_long(words, stable, policy)
 
 
-def _is_end(words: Sequence[Word], count: int, policy: Policy, language: str, *, paused: bool) -> bool:
+def _is_end(words: Sequence[Word], count: int, stable: int, policy: Policy, language: str, *, paused: bool) -> bool:
     last = words[count - 1]
     if count == len(words):
         return paused and (ends_sentence(last.text) or count >= policy.shortest_words)
     if ends_sentence(last.text):
-        return count > 1
+        return 1 < count < stable  # until the next word is sure, too, the mark may go away again
     if count < policy.shortest_words:
         return False
     following = words[count]

@@ -20,6 +20,7 @@ class Policy:
                       0: only the end of the utterance does
     shortest_words    a clause that ends in the middle of a sentence has at least so many words
     longest_hold_ms   stable words wait for the end of their clause for at most this long
+    follow_language   somebody who changes over to the listener's language is heard, and let through as they are
     longest_held_s    so much sound is recognised anew each time; before that, stable words are put aside
     """
 
@@ -30,6 +31,7 @@ class Policy:
     shortest_words: int = 4
     longest_hold_ms: int = 5000
     longest_held_s: float = 8.0
+    follow_language: bool = True
 
 
 TURN_BY_TURN = Policy()

@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from kallglot_media.errors import SetupError
-from kallglot_media.phone.demo_setup import HOST, UTTERANCES, DemoSetup, prepare
+from kallglot_media.phone.demo_setup import HOST, NOTHING_MORE, UTTERANCES, DemoSetup, prepare
 from kallglot_media.phone.demo_view import ConversationView, files_table, lag_summary, verdict_table
 from kallglot_media.phone.match import sound_end
 from kallglot_media.phone.plot import plot_session
@@ -79,13 +79,14 @@ def run_demo(
     limit_s: float = LIMIT_S,
     line_count: int | None = None,
     lines: Sequence[Line] | None = None,
+    mode: Mapping[str, Any] = NOTHING_MORE,
 ) -> DemoOutcome:
-    """One call with the demo's lines, only the first `line_count` of them, or other `lines`.
+    """One call with the demo's lines, only the first `line_count` of them, or other `lines`; `mode`: more settings.
 
     Raises DemoFailed when it cannot be judged, or SetupError when it could not even begin.
     """
     lines = load_lines(UTTERANCES, _RATE_HZ)[:line_count] if lines is None else lines
-    return asyncio.run(_until_told(_run(folder, console, limit_s, lines)))
+    return asyncio.run(_until_told(_run(folder, console, limit_s, lines, mode)))
 
 
 async def _until_told(job: Coroutine[Any, Any, DemoOutcome]) -> DemoOutcome:
@@ -99,8 +100,10 @@ async def _until_told(job: Coroutine[Any, Any, DemoOutcome]) -> DemoOutcome:
         raise DemoFailed("interrupted") from None
 
 
-async def _run(folder: Path, console: Console, limit_s: float, lines: Sequence[Line]) -> DemoOutcome:
-    setup = prepare(folder, lines)
+async def _run(
+    folder: Path, console: Console, limit_s: float, lines: Sequence[Line], mode: Mapping[str, Any]
+) -> DemoOutcome:
+    setup = prepare(folder, lines, mode)
     try:
         async with asyncio.timeout(limit_s), _process(setup, "server", _serve_command(setup)) as server:
             ready_s = await _until_ready(setup, server)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ UTTERANCES = Path(__file__).parent / "utterances"
 
 _FIRST_PORT, _LAST_PORT = 12_000, 32_000
 """Below the range that Linux lends out by itself, so that nobody takes a port between our look and its use."""
+
+NOTHING_MORE: Mapping[str, Any] = {}
 
 _RTP_PORTS = 64
 _CALLS = 4
@@ -62,13 +64,16 @@ class DemoSetup:
         return self.folder / ("server.log" if name == "server" else f"phones/{name}.log")
 
 
-def prepare(folder: Path, lines: Sequence[Line]) -> DemoSetup:
-    """Clear `folder` of the last run and write this one's files. Raises SetupError when it cannot be written."""
+def prepare(folder: Path, lines: Sequence[Line], more: Mapping[str, Any] = NOTHING_MORE) -> DemoSetup:
+    """Clear `folder` of the last run and write this one's files. Raises SetupError when it cannot be written.
+
+    more  settings of the mode besides the demo's own
+    """
     folder = folder.absolute()
     sip_port, agent_port = free_ports(2)
     try:
         _clear(folder)
-        config = write_config(folder / "config", folder / "data", sip_port, agent_port)
+        config = write_config(folder / "config", folder / "data", sip_port, agent_port, more)
         scripts = {speaker: folder / "phones" / f"{speaker}.script" for speaker in ("customer", "agent")}
         for speaker, path in scripts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +97,9 @@ def script_for(speaker: str, lines: Sequence[Line]) -> str:
     return "\n".join(steps) + "\n"
 
 
-def write_config(folder: Path, data_dir: Path, sip_port: int, agent_port: int) -> Path:
+def write_config(
+    folder: Path, data_dir: Path, sip_port: int, agent_port: int, more: Mapping[str, Any] = NOTHING_MORE
+) -> Path:
     """server.yaml, routes.yaml and the mode; returns the path of server.yaml."""
     rtp_port = free_port_range(_RTP_PORTS)
     server = {
@@ -113,6 +120,7 @@ def write_config(folder: Path, data_dir: Path, sip_port: int, agent_port: int) -
         "source_language": "de",
         "target_language": "en",
         "agent": {"to": f"sip:agent@{HOST}:{agent_port}"},
+        **more,
     }
     folder.mkdir(parents=True, exist_ok=True)
     _write_yaml(folder / "support.yaml", mode)

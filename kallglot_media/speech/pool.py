@@ -19,7 +19,7 @@ from kallglot_media.speech.group import Answer, EngineGroup, EngineStatus
 from kallglot_media.speech.model_check import check
 from kallglot_media.speech.models import Installed, Model, find_models
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
-from kallglot_media.speech.types import Context, EngineFailed, Pcm16, Speech, Transcript, Translation
+from kallglot_media.speech.types import NO_HINTS, Context, EngineFailed, Hints, Pcm16, Speech, Transcript, Translation
 
 OnChange = Callable[[EngineKind, bool], None]
 
@@ -71,10 +71,16 @@ class SpeechPool:
         await asyncio.gather(*(group.stop() for group in self._groups.values()))
 
     async def transcribe(
-        self, pcm: Pcm16, language: str | None, *, deadline_s: float, partial: bool = False
+        self,
+        pcm: Pcm16,
+        language: str | None,
+        *,
+        deadline_s: float,
+        partial: bool = False,
+        hints: Hints = NO_HINTS,
     ) -> Transcript:
         """The words in `pcm` (16 kHz mono). partial: everything else goes first."""
-        arguments = [wire.pack_pcm(pcm), language]
+        arguments = [wire.pack_pcm(pcm), language, hints.usual, hints.among, hints.words, hints.before]
         answer = await self._ask(EngineKind.RECOGNIZER, arguments, deadline_s, can_wait=partial)
         return wire.unpack_transcript(answer)
 

@@ -35,6 +35,8 @@ class Transcript:
     confidence      mean token probability, 0–1
     no_speech_prob  0–1
     engine_ms       time the model took, without waiting in line
+    guard           what kept words from being passed on: "quiet" (level), "even" (liveliness), "no_voice", "doubtful"
+                    (probabilities), "circles" (repetition), "invented" (a known invention); "" when nothing did
     """
 
     text: str
@@ -44,6 +46,26 @@ class Transcript:
     no_speech_prob: float
     words: tuple[Word, ...]
     engine_ms: float
+    guard: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What is known before listening.
+
+    usual   the language that this person has spoken so far; another one must be clearly the better guess
+    among   the languages that may come; empty: all that the recogniser knows
+    words   names and terms that may come, as they are written
+    before  what was said just before
+    """
+
+    usual: str | None = None
+    among: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    before: str = ""
+
+
+NO_HINTS = Hints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +150,13 @@ class SpeechEngines(Protocol):
     """
 
     async def transcribe(
-        self, pcm: Pcm16, language: str | None, *, deadline_s: float, partial: bool = False
+        self,
+        pcm: Pcm16,
+        language: str | None,
+        *,
+        deadline_s: float,
+        partial: bool = False,
+        hints: Hints = NO_HINTS,
     ) -> Transcript:
         """partial: of somebody who still speaks; gives way to everything else, and may be refused."""
         ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,11 +22,13 @@ from faster_whisper.tokenizer import Tokenizer
 
 from kallglot_media.audio.condition import for_recognition
 from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.inventions import goes_in_circles, is_invented
 from kallglot_media.speech.model_check import check_recognizer
 from kallglot_media.speech.models import Model, read_json
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.sound import may_be_speech, pieces
-from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, EngineFailed, Pcm16, Transcript, Word
+from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, EngineFailed, Hints, Pcm16, Transcript, Word
+from kallglot_media.speech.voice import voiced_ms
 
 SHORT_WINDOW_S = 20.0
 WINDOW_MARGIN_FRAMES = 128
@@ -37,6 +39,14 @@ TOKENS_PER_S = 12
 """Fast speech has about 7 tokens a second; a decoder that wants more than this is repeating itself."""
 
 LEAST_TOKENS = 12
+MOST_PROMPT_TOKENS = 100
+MOST_TOKENS = 448
+"""Whisper's text positions, the prompt included."""
+
+SWITCH_PROB = 0.85
+SWITCH_S = 0.8
+"""Somebody who has spoken one language so far is only believed to speak another with this much to go by."""
+
 REPEATS_ABOVE = 2.4
 """gzip ratio of a text that says the same over and over; OpenAI's value."""
 
@@ -50,6 +60,8 @@ class Guards:
     min_avg_logprob        below this mean token log-probability, the text is dropped
     no_speech_avg_logprob  the same, when no_speech_prob is high
     no_speech_prob         what "high" means
+    least_voice_ms         less of a human voice than this (Silero), and it is not listened to at all
+    prompts                whether the model was trained to be told what came before and what may come
     """
 
     languages: tuple[str, ...] = ()
@@ -57,6 +69,8 @@ class Guards:
     min_avg_logprob: float = -1.0
     no_speech_avg_logprob: float = -0.7
     no_speech_prob: float = 0.6
+    least_voice_ms: int = 90
+    prompts: bool = True
 
     def believe(self, avg_logprob: float, no_speech_prob: float) -> bool:
         """True when a text with these marks is passed on."""
@@ -72,6 +86,7 @@ class _Decoded:
     no_speech_prob: float
     repeats: bool
     words: tuple[Word, ...] = ()
+    second_try: bool = False
 
 
 class WhisperRecognizer:
@@ -104,34 +119,55 @@ class WhisperRecognizer:
             "languages": sorted(self._languages),
         }
 
-    def transcribe(self, pcm: Pcm16, language: str | None) -> Transcript:
-        """The words in `pcm` (16 kHz mono); empty text for what is no speech. language None: detect it."""
+    def transcribe(
+        self,
+        pcm: Pcm16,
+        language: str | None,
+        usual: str | None = None,
+        among: Sequence[str] = (),
+        words: Sequence[str] = (),
+        before: str = "",
+    ) -> Transcript:
+        """The words in `pcm` (16 kHz mono); empty text for what is no speech. language None: detect it.
+
+        usual, among, words, before  see types.Hints
+        """
         started_s = time.perf_counter()
         if language is not None and language not in self._whisper.supported_languages:
             raise EngineFailed(f"Whisper has no language {language!r}; write an ISO 639-1 code such as 'de'")
-        if may_be_speech(pcm):
-            heard = self._listen(for_recognition(pcm, RECOGNIZER_RATE_HZ), language)
+        guard = self._why_not_listen(pcm)
+        if guard:
+            heard = Transcript("", language or usual or "", 1.0 if language else 0.0, 0.0, 1.0, (), 0.0, guard)
         else:
-            heard = Transcript("", language or "", 1.0 if language else 0.0, 0.0, 1.0, (), 0.0)
+            hints = Hints(usual, tuple(among), tuple(words), before)
+            heard = self._listen(for_recognition(pcm, RECOGNIZER_RATE_HZ), language, hints)
         return replace(heard, engine_ms=(time.perf_counter() - started_s) * 1000)
 
-    def _listen(self, pcm: Pcm16, language: str | None) -> Transcript:
+    def _why_not_listen(self, pcm: Pcm16) -> str:
+        """The guard that keeps a sound from the model, cheapest first; "" when it may be speech."""
+        if not may_be_speech(pcm):
+            return "quiet"
+        return "no_voice" if voiced_ms(pcm) < self._guards.least_voice_ms else ""
+
+    def _listen(self, pcm: Pcm16, language: str | None, hints: Hints) -> Transcript:
         """All pieces of a sound; the language that the first one is in goes for the others."""
         parts: list[Transcript] = []
         offset_ms = 0
         for piece in pieces(pcm, int(self._guards.longest_s * RECOGNIZER_RATE_HZ)):
-            part = self._hear(piece, language)
+            part = self._hear(piece, language, hints)
             language = language or part.language
             parts.append(_later(part, offset_ms))
             offset_ms += len(piece) * 1000 // RECOGNIZER_RATE_HZ
         return _joined(parts)
 
-    def _hear(self, pcm: Pcm16, language: str | None) -> Transcript:
+    def _hear(self, pcm: Pcm16, language: str | None, hints: Hints) -> Transcript:
         encoded, frames = self._encode(pcm)
         language_prob = 1.0
         if language is None:
-            language, language_prob = self._detect(encoded)
-        decoded = self._decode(encoded, frames, language)
+            language, language_prob = self._detect(encoded, hints.among)
+            if hints.usual and language != hints.usual and not _clearly(language_prob, len(pcm)):
+                language, language_prob = hints.usual, 1.0 - language_prob
+        decoded = self._decode(encoded, frames, language, self._prompt(hints, language))
         if decoded.repeats:
             decoded = self._second_try(pcm, language)
         return self._transcript(decoded, language, language_prob)
@@ -150,28 +186,41 @@ class WhisperRecognizer:
             return FULL_WINDOW_FRAMES
         return min(FULL_WINDOW_FRAMES, 2 * (math.ceil(50 * seconds) + WINDOW_MARGIN_FRAMES))
 
-    def _detect(self, encoded: Any) -> tuple[str, float]:
+    def _prompt(self, hints: Hints, language: str) -> list[int]:
+        """Tokens of what may come and what came before, as Whisper was trained to be told."""
+        if not self._guards.prompts or not (hints.words or hints.before):
+            return []
+        tokenizer = self._tokenizer(language)
+        terms = tokenizer.encode(" " + ", ".join(hints.words) + ".")[:MOST_PROMPT_TOKENS] if hints.words else []
+        before = tokenizer.encode(" " + hints.before.strip()) if hints.before else []
+        room = MOST_PROMPT_TOKENS - len(terms)
+        return [tokenizer.sot_prev, *terms, *(before[-room:] if room > 0 else [])]
+
+    def _detect(self, encoded: Any, among: Sequence[str]) -> tuple[str, float]:
         """The most probable language among the allowed ones, and its probability among those."""
         found = [(token.strip("<|>"), prob) for token, prob in self._whisper.model.detect_language(encoded)[0]]
-        allowed = [(code, prob) for code, prob in found if not self._languages or code in self._languages]
+        wanted = self._languages & frozenset(among) if self._languages and among else self._languages or set(among)
+        allowed = [(code, prob) for code, prob in found if not wanted or code in wanted]
         best, prob = max(allowed, key=lambda each: each[1])
         return best, float(prob / (sum(each for _, each in allowed) or 1.0))
 
-    def _decode(self, encoded: Any, frames: int, language: str) -> _Decoded:
+    def _decode(self, encoded: Any, frames: int, language: str, prompt: Sequence[int] = ()) -> _Decoded:
         tokenizer = self._tokenizer(language)
         most_tokens = LEAST_TOKENS + math.ceil(frames / 100 * TOKENS_PER_S)
         (result,) = self._whisper.model.generate(
             encoded,
-            [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
+            [[*prompt, *tokenizer.sot_sequence, tokenizer.no_timestamps]],
             beam_size=self._settings.recognizer_beam,
-            max_length=2 * most_tokens,  # CTranslate2 generates at most half of it after a short prompt
+            max_length=min(
+                MOST_TOKENS, 2 * (most_tokens + len(prompt))
+            ),  # CTranslate2 generates at most half of it after a short prompt
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=[-1],
         )
         tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
         text = tokenizer.decode(tokens).strip()
-        repeats = len(tokens) >= most_tokens or compression_ratio(text) > REPEATS_ABOVE
+        repeats = len(tokens) >= most_tokens or compression_ratio(text) > REPEATS_ABOVE or goes_in_circles(text)
         believed = bool(text) and not repeats and self._guards.believe(result.scores[0], result.no_speech_prob)
         words = self._align(tokenizer, tokens, encoded, frames) if believed and self._settings.word_times else ()
         return _Decoded(text, result.scores[0], result.no_speech_prob, repeats, words)
@@ -191,7 +240,7 @@ class WhisperRecognizer:
             word_timestamps=self._settings.word_times,
         )
         heard = list(segments)  # a generator: the decoding happens here
-        kept = [one for one in heard if one.compression_ratio <= REPEATS_ABOVE]
+        kept = [one for one in heard if one.compression_ratio <= REPEATS_ABOVE and not goes_in_circles(one.text)]
         return _Decoded(
             text=" ".join(one.text.strip() for one in kept),
             avg_logprob=float(np.mean([one.avg_logprob for one in kept])) if kept else -math.inf,
@@ -200,12 +249,20 @@ class WhisperRecognizer:
             words=_words(
                 (word.word, word.start, word.end, word.probability) for one in kept for word in one.words or ()
             ),
+            second_try=True,
         )
 
     def _transcript(self, decoded: _Decoded, language: str, language_prob: float) -> Transcript:
         confidence = math.exp(min(0.0, decoded.avg_logprob))
-        if not decoded.text or not self._guards.believe(decoded.avg_logprob, decoded.no_speech_prob):
-            return Transcript("", language, language_prob, confidence, decoded.no_speech_prob, (), 0.0)
+        guard = ""
+        if not decoded.text:
+            guard = "circles" if decoded.second_try else "doubtful"
+        elif not self._guards.believe(decoded.avg_logprob, decoded.no_speech_prob):
+            guard = "doubtful"
+        elif is_invented(decoded.text, language, decoded.no_speech_prob):
+            guard = "invented"
+        if guard:
+            return Transcript("", language, language_prob, confidence, decoded.no_speech_prob, (), 0.0, guard)
         return Transcript(decoded.text, language, language_prob, confidence, decoded.no_speech_prob, decoded.words, 0.0)
 
     def _tokenizer(self, language: str) -> Tokenizer:
@@ -235,6 +292,10 @@ def compression_ratio(text: str) -> float:
     """How much shorter gzip makes `text`: above 2.4 it says the same over and over."""
     data = text.encode()
     return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def _clearly(prob: float, samples: int) -> bool:
+    return prob >= SWITCH_PROB and samples >= SWITCH_S * RECOGNIZER_RATE_HZ
 
 
 def _detectable(wanted: tuple[str, ...], known: tuple[str, ...]) -> frozenset[str]:
@@ -289,4 +350,5 @@ def _joined(parts: list[Transcript]) -> Transcript:
         no_speech_prob=min(part.no_speech_prob for part in said),
         words=tuple(word for part in said for word in part.words),
         engine_ms=0.0,
+        guard=said[0].guard,
     )

@@ -96,6 +96,7 @@ def pack_result(result: Result) -> dict[str, Any]:
                 "no_speech_prob": result.no_speech_prob,
                 "words": words,
                 "engine_ms": result.engine_ms,
+                "guard": result.guard,
             }
         case Translation():
             return {

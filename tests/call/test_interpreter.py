@@ -12,7 +12,7 @@ from kallglot_media.call.turn import Turn, TurnTimings
 from kallglot_media.media.messages import PlayoutStarted, SpeechGrew
 from kallglot_media.modes.plan import Party
 from kallglot_media.modes.policy import TURN_BY_TURN, Policy
-from kallglot_media.speech.types import Context, Pcm16, Transcript
+from kallglot_media.speech.types import Context, Hints, Pcm16, Transcript
 from tests.support.call_world import FakeEngines, utterance
 
 CUSTOMER_TO_AGENT = Direction(Party.CUSTOMER, Party.AGENT, "de", "en", voices={"en": "amy"})
@@ -49,7 +49,7 @@ class FakeFloor:
     def play(self, listener: Party, play_id: str, pcm: Pcm16, rate_hz: int) -> None:
         self.plays.append((listener, play_id, len(pcm)))
 
-    def let_through(self, talker: Party, on: bool) -> None:
+    def let_through(self, talker: Party, on: bool, reason: str) -> None:
         self.through.append((talker, on))
 
     def became_idle(self) -> None:
@@ -299,3 +299,22 @@ async def test_clauses_that_wait_are_made_over_as_one() -> None:
         ("Hello.", 900, 1200),
     ]
     await talking.close()
+
+
+# ── which language ───────────────────────────────────────────────────────────────
+
+
+async def test_someone_who_changes_over_to_the_listeners_language_is_let_through_and_comes_back() -> None:
+    scene = Scene()
+    await scene.hear_all(4000, 4480, 4000)
+    assert scene.floor.through == [(Party.CUSTOMER, True), (Party.CUSTOMER, False)]
+    assert [turn.translation is None for turn in scene.floor.turns] == [False, True, False]
+    assert scene.engines.hints[0] == Hints(usual="de", among=("de", "en"))
+    assert scene.engines.hints[1].before == "Guten Tag."
+
+
+async def test_by_configuration_a_speaker_is_taken_at_their_word() -> None:
+    scene = Scene(policy=Policy(follow_language=False))
+    await scene.hear_all(4480)
+    assert scene.floor.through == []
+    assert scene.floor.turns[0].language == "de"

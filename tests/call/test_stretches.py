@@ -28,7 +28,8 @@ def passed_on(
 
 
 def test_a_sentence_is_passed_on_as_soon_as_the_next_begins() -> None:
-    assert passed_on("Guten Tag. Ich habe", 2) == "Guten Tag."
+    assert passed_on("Guten Tag. Ich habe", 3) == "Guten Tag."
+    assert passed_on("Guten Tag. Ich habe", 2) == "", "the full stop goes away if it goes on"
     assert passed_on("Guten Tag.", 2) == "", "it may go on: Guten Tag Herr Braun"
 
 

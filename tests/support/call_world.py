@@ -24,7 +24,17 @@ from kallglot_media.sdp.types import MediaAbility
 from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Peer
 from kallglot_media.sip.headers import Headers
 from kallglot_media.sip.message import Response
-from kallglot_media.speech.types import Context, EngineFailed, Pcm16, Speech, Transcript, Translation, Word
+from kallglot_media.speech.types import (
+    NO_HINTS,
+    Context,
+    EngineFailed,
+    Hints,
+    Pcm16,
+    Speech,
+    Transcript,
+    Translation,
+    Word,
+)
 
 RATE_HZ = 8000
 PHONE_SDP = make_offer(MediaAbility("192.0.2.20", 4000))
@@ -185,6 +195,7 @@ class FakeEngines:
     asked: list[tuple[str, ...]] = field(default_factory=list)
     befores: list[Context | None] = field(default_factory=list)
     """What each translation was to go on from."""
+    hints: list[Hints] = field(default_factory=list)
     speeds: list[float] = field(default_factory=list)
     speech_s: float = 0.1
     """How long each piece of made speech is."""
@@ -192,11 +203,18 @@ class FakeEngines:
     """When set, recognition waits for it."""
 
     async def transcribe(
-        self, pcm: Pcm16, language: str | None, *, deadline_s: float, partial: bool = False
+        self,
+        pcm: Pcm16,
+        language: str | None,
+        *,
+        deadline_s: float,
+        partial: bool = False,
+        hints: Hints = NO_HINTS,
     ) -> Transcript:
         if self.gate is not None:
             await self.gate.wait()
         self._may_fail("transcribe")
+        self.hints.append(hints)
         text, spoken = self.heard[len(pcm) // 2]
         words = tuple(Word(one, 240 + 100 * n, 330 + 100 * n, 0.9) for n, one in enumerate(text.split()))
         return Transcript(text, language or spoken, 1.0, 0.9, 0.0, words, engine_ms=10.0)
