@@ -154,6 +154,8 @@ def stats_facts(stats: LegStats) -> dict[str, Any]:
     return {
         "jitter_ms": round(stats.jitter_ms, 2),
         "loss_ratio": round(stats.loss_ratio, 4),
+        "mos": stats.mos,
+        "peer_mos": stats.peer_mos,
         "counters": {name: count for name, count in stats.counters.items() if count},
     }
 
