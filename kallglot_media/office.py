@@ -13,7 +13,7 @@ from typing import Any
 
 from kallglot_media.analysis.runner import AnalysisRunner
 from kallglot_media.api.app import make_app
-from kallglot_media.api.exports import Exports
+from kallglot_media.api.exports import SCRATCH, Exports
 from kallglot_media.api.parts import Parts
 from kallglot_media.api.rate_limit import RateLimit
 from kallglot_media.api.serve import ApiServer
@@ -86,7 +86,7 @@ class Office:
         if model is not None:
             stack.push_async_callback(model.close)
         self._run(stack, AnalysisRunner(self.store, model, tell_analysis).run(), "analyses")
-        exports = Exports()
+        exports = Exports(self._data_dir / SCRATCH)
         stack.push_async_callback(exports.close)
         self._run(stack, Retention(self.store, retention_of(self._config), self._data_dir).run(), "retention")
         desk = self._desk = Desk(

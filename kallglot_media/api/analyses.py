@@ -14,7 +14,7 @@ from kallglot_media.api.docs import errors
 from kallglot_media.api.errors import invalid, not_found
 from kallglot_media.api.parts import parts_of
 from kallglot_media.api.route import ApiRoute, needs
-from kallglot_media.api.validation import Answer, Body, Language
+from kallglot_media.api.validation import Answer, Body, Language, Whole
 from kallglot_media.ledger.analyses import DEFAULT_PROFILE, PROFILE, analysis_json
 from kallglot_media.store import analyses, sessions
 from kallglot_media.store.analyses import Analysis
@@ -55,7 +55,7 @@ class ComplianceOptions(Body):
 class KeywordOptions(Body):
     """How many are told."""
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 15
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 15
 
 
 class NewAnalysis(Body):

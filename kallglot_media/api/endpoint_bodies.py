@@ -26,7 +26,16 @@ EventType = Literal[
     "escalation.answered",
     "escalation.failed",
 ]
-Url = Annotated[str, Field(min_length=1, max_length=2048, examples=["https://example.com/hooks/kallglot"])]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        examples=["https://example.com/hooks/kallglot"],
+        # Said, not checked: what is wrong with a URL the guard says better than a pattern.
+        json_schema_extra={"pattern": "^https?://[!-~]+$"},
+    ),
+]
 Events = Annotated[
     list[EventType], Field(min_length=1, max_length=50, examples=[["session.ended", "transcript.ready"]])
 ]

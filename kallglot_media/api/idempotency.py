@@ -5,6 +5,7 @@ What is kept is the answer of a request that was done (2xx). One that failed may
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -18,16 +19,18 @@ from kallglot_media.store.idempotency import Mismatch, Replay, Running
 HEADER = "idempotency-key"
 REPLAYED = "Idempotency-Replayed"
 LONGEST_KEY = 255
+PATTERN = "^[ -~]+$"
+_KEY = re.compile(rf"[ -~]{{1,{LONGEST_KEY}}}")
 
 
 async def once(request: Request, do: Callable[[Request], Awaitable[Response]]) -> Response:
     """Do it, or answer as the first time. Raises ApiError 400 and 409, StoreUnavailable."""
     key = request.headers[HEADER]
-    if not key.strip() or len(key) > LONGEST_KEY:
+    if not _KEY.fullmatch(key):
         raise ApiError(
             400,
             "invalid_field_value",
-            f"Idempotency-Key: has {len(key)} characters; write 1 to {LONGEST_KEY}, like a UUID",
+            f"Idempotency-Key: has {len(key)} characters; write 1 to {LONGEST_KEY} printable ASCII ones, like a UUID",
             param="Idempotency-Key",
         )
     parts = parts_of(request)

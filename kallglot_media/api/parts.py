@@ -66,8 +66,8 @@ class Parts:
     health: Health
     clock_s: Callable[[], float]
     requests: RateLimit
+    exports: Exports
     guard: Guard = field(default_factory=Guard)
-    exports: Exports = field(default_factory=Exports)
     embedder: Embedder | None = None
     wrong_keys: RateLimit = field(default_factory=lambda: RateLimit(60))
     hall: Hall = field(default_factory=Hall)

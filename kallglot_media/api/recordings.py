@@ -14,7 +14,7 @@ from kallglot_media.api.answers import DEFAULT, After, Before, Limit, answer, go
 from kallglot_media.api.auth import By, by
 from kallglot_media.api.docs import errors
 from kallglot_media.api.errors import ApiError, not_found
-from kallglot_media.api.exports import StillMaking, TooMany
+from kallglot_media.api.exports import StillMaking, TooMany, is_sealed
 from kallglot_media.api.files import send_file
 from kallglot_media.api.parts import Parts, parts_of
 from kallglot_media.api.route import ApiRoute, needs
@@ -162,7 +162,8 @@ async def audio(
     wanted, file_format = channel or recording.channel, format or "wav"
     name = f"recording-{recording.session_id}-{wanted}.{file_format}"
     media_type = MEDIA_TYPES[file_format]
-    if (wanted, file_format) == (recording.channel, recording.format):
+    its_own = (wanted, file_format) == (recording.channel, recording.format)
+    if its_own and not await _is_sealed(recording, path.parent):
         return send_file(request, path, media_type, name, (recording.sha256 or recording.id)[:32])
     made = await _exported(parts, recording, path.parent, wanted, file_format)  # type: ignore[arg-type]
     stat = made.stat()
@@ -180,6 +181,14 @@ def _not_ready(recording: Recording) -> ApiError:
 def _lost(recording: Recording) -> ApiError:
     why = f"the sound of recording {recording.id} is not on the disk any more"
     return ApiError(404, "recording_not_found", why, param="id")
+
+
+async def _is_sealed(recording: Recording, folder: Path) -> bool:
+    try:
+        return await asyncio.to_thread(is_sealed, folder)
+    except ExportError:
+        why = f"the sound of recording {recording.id} cannot be read: it is broken, or this server lacks its key"
+        raise ApiError(404, "recording_not_found", why, param="id") from None
 
 
 async def _exported(
@@ -212,7 +221,7 @@ async def delete(recording_id: str, request: Request) -> Response:
         raise not_found(_KIND, recording_id)
     path = files.inside(parts.data_dir, found.path or "")
     if path is not None:
-        await parts.exports.settle(path.parent)
+        await parts.exports.forget(path.parent)
     try:
         # The file first: if only one of the two can be done, there must still be a row that knows of the file.
         await asyncio.to_thread(files.remove_recording, parts.data_dir, found.path or "")

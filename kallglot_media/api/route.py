@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from kallglot_media.api.auth import authenticate
 from kallglot_media.api.body import BodyRequest
-from kallglot_media.api.idempotency import HEADER, once
+from kallglot_media.api.idempotency import HEADER, LONGEST_KEY, PATTERN, once
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -19,7 +19,7 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": PATTERN},
     "description": "The same key and body within 24 hours: the same answer, and nothing is done again.",
 }
 

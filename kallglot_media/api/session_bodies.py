@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from kallglot_media.api.validation import Answer, Body, Language, Metadata, PhoneNumber
+from kallglot_media.api.validation import Answer, Body, Language, Metadata, PhoneNumber, whole
 
 Mode = Literal["bidirectional_translation", "assistive_translation", "ai_agent", "help_chat_voice"]
 Role = Literal["customer", "agent"]
@@ -56,10 +56,10 @@ class Audio(Body):
     encoding: Literal["mulaw", "pcm_s16le"] = "mulaw"
     """`mulaw` at 8000 Hz, `pcm_s16le` (little endian) at 8000 or 16000 Hz."""
 
-    sample_rate: Literal[8000, 16000] = 8000
+    sample_rate: Annotated[Literal[8000, 16000], BeforeValidator(whole)] = 8000
     """Samples a second."""
 
-    channels: Literal[1] = 1
+    channels: Annotated[Literal[1], BeforeValidator(whole)] = 1
     """Mono."""
 
 

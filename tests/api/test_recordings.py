@@ -8,10 +8,13 @@ import wave
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from kallglot_media.api import exports
 from kallglot_media.media.export import ExportError
+from kallglot_media.media.recorder import Recording
+from kallglot_media.media.sealed import KEY_VARIABLE, read_keys
 from kallglot_media.store import audit, recordings
 from kallglot_media.store.page import Page
 from kallglot_media.store.recordings import NewRecording
@@ -180,6 +183,37 @@ async def test_wrong_recording_requests(api: ApiWorld) -> None:
     assert (await api.refused(404, "GET", "/v1/sessions/sess_0/recordings"))["code"] == "session_not_found"
 
 
+async def test_a_sealed_recording_is_heard_and_leaves_nothing_plain(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "a1" * 32)
+    made = await api.session()
+    rows = await api.record(made["id"])
+    folder = api.parts.data_dir / "sessions" / made["id"]
+    plain = (folder / "customer.wav").read_bytes()
+    pcm = np.frombuffer(plain[44:], "<i2").reshape(-1, 2)
+    for name in ("customer", "agent"):
+        (folder / f"{name}.wav").unlink()
+    recording = Recording(made["id"], folder, 8000, read_keys("a1" * 32))
+    recording.write(0, np.stack([pcm, pcm]))
+    recording.finish(len(pcm))
+    assert (folder / "customer.wav").read_bytes() != plain
+    path = f"/v1/recordings/{rows['customer'].id}"
+    response = await api.client.get(f"{path}/audio")
+    assert (response.status_code, response.content[-4 * len(pcm) :] == plain[44:]) == (200, True)
+    headers = {"Range": "bytes=-100", "If-Range": response.headers["etag"]}
+    part = await api.client.get(f"{path}/audio", headers=headers)
+    assert (part.status_code, part.content) == (206, plain[-100:])
+    scratch = api.parts.data_dir / "plain-sound"
+    assert [one.name for one in scratch.iterdir()] == [f"{made['id']}-customer.wav"]
+    assert not (folder / "exports").exists()
+    await api.call("DELETE", path)
+    assert list(scratch.iterdir()) == []
+    monkeypatch.setenv(KEY_VARIABLE, "")
+    error = await api.refused(404, "GET", f"/v1/recordings/{rows['agent'].id}/audio")
+    assert "lacks its key" in error["message"]
+
+
 # ── exports ──────────────────────────────────────────────────────────────────────
 
 
@@ -200,7 +234,8 @@ class SlowExport:
 async def test_an_export_is_made_once_for_all_who_wait(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     slow = SlowExport()
     monkeypatch.setattr(exports, "export_recording", slow)
-    making = exports.Exports(patience_s=0.0)
+    monkeypatch.setattr(exports, "is_sealed", lambda folder: False)
+    making = exports.Exports(tmp_path / "plain", patience_s=0.0)
     with pytest.raises(exports.StillMaking):
         await making.get(tmp_path, "mixed", "mp3")
     with pytest.raises(exports.StillMaking):
@@ -210,7 +245,7 @@ async def test_an_export_is_made_once_for_all_who_wait(monkeypatch: pytest.Monke
             break
         await asyncio.sleep(0)
     slow.go.set()
-    await making.settle(tmp_path)
+    await making.forget(tmp_path)
     assert len(slow.calls) <= 1
     await making.close()
 
@@ -218,7 +253,8 @@ async def test_an_export_is_made_once_for_all_who_wait(monkeypatch: pytest.Monke
 async def test_too_many_exports_at_once_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     slow = SlowExport()
     monkeypatch.setattr(exports, "export_recording", slow)
-    making = exports.Exports(patience_s=0.0)
+    monkeypatch.setattr(exports, "is_sealed", lambda folder: False)
+    making = exports.Exports(tmp_path / "plain", patience_s=0.0)
     for number in range(exports.MOST_WAITING):
         with pytest.raises(exports.StillMaking):
             await making.get(tmp_path / str(number), "mixed", "mp3")
@@ -229,7 +265,7 @@ async def test_too_many_exports_at_once_are_refused(monkeypatch: pytest.MonkeyPa
 
 
 async def test_an_export_that_fails_fails_those_who_wait(tmp_path: Path) -> None:
-    making = exports.Exports()
+    making = exports.Exports(tmp_path / "plain")
     with pytest.raises(ExportError):
         await making.get(tmp_path, "mixed", "mp3")
     with pytest.raises(ExportError):

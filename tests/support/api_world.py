@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from kallglot_media.analysis.runner import AnalysisRunner
 from kallglot_media.api.app import MODULES, make_app
 from kallglot_media.api.docs import openapi
-from kallglot_media.api.exports import Exports
+from kallglot_media.api.exports import SCRATCH, Exports
 from kallglot_media.api.parts import Parts
 from kallglot_media.api.rate_limit import RateLimit
 from kallglot_media.api.serve import ApiServer
@@ -222,7 +222,7 @@ async def api_world(folder: Path, **api: Any) -> AsyncIterator[ApiWorld]:
             idle_s=settings.session_idle_s,
             rejoin_s=settings.stream.rejoin_s,
         )
-        exports = Exports()
+        exports = Exports(data_dir / SCRATCH)
         stack.push_async_callback(exports.close)
         parts = Parts(
             settings=settings,
