@@ -9,7 +9,7 @@ TESTS ?=
 # Calls in real time have one worker, everything else shares the others.
 WORKERS ?= 3
 
-.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-store bench-idle interop clean
+.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-idle interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -54,6 +54,9 @@ bench-call: setup
 
 bench-idle: setup
 	@$(PY) scripts/bench_idle.py
+
+bench-api: setup
+	@$(PY) scripts/bench_api.py
 
 bench-store: setup
 	@$(PY) scripts/bench_store.py

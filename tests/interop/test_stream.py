@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import subprocess
+import sys
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -19,10 +23,10 @@ from tests.support.baresip import Baresip
 from tests.support.processes import HOST, free_port
 from tests.support.receiver import Received, Receiver
 from tests.support.recognise import Ear
-from tests.support.rest import Json, Rest, eventually, listen, make_key, speak
-from tests.support.server import Server
+from tests.support.rest import Json, Rest, api_url, eventually, listen, make_key, speak
+from tests.support.server import REPOSITORY, Server
 from tests.support.stream_client import StreamClient
-from tests.support.waves import Pcm16, script, to_rate
+from tests.support.waves import Pcm16, read_mono, script, to_rate, write_wav
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
 
@@ -218,6 +222,23 @@ def test_nothing_that_was_said_and_no_token_is_in_the_log(
 
 def plain(text: str) -> str:
     return " ".join("".join(char.lower() if char.isalnum() else " " for char in text).split())
+
+
+def test_the_example_of_the_page_works(
+    desk: Desk, told: dict[str, Told], tmp_path: Path, sentences: list[Sentence], ear: Ear
+) -> None:
+    page = (REPOSITORY / "docs" / "stream.md").read_text("utf-8")
+    (tmp_path / "stream.py").write_text(re.findall(r"```python\n(.*?)```", page, re.S)[0])
+    write_wav(tmp_path / "customer.wav", sentences[0].pcm)
+    env = {"KALLGLOT_URL": api_url(desk.server), "KALLGLOT_KEY": desk.key, "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "stream.py", "customer.wav"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    said, ended = done.stdout.splitlines()
+    text, _, translation = said.removeprefix("customer: ").partition(" -> ")
+    assert (plain(text), plain(translation)) == (plain(sentences[0].text), plain(sentences[0].translation))
+    assert ended == "ended: explicit_end"
+    assert ear.word_errors(read_mono(tmp_path / "agent.wav"), "en", sentences[0].translation) <= 0.34
 
 
 # ── kill -9 ──────────────────────────────────────────────────────────────────────
