@@ -54,7 +54,8 @@ def test_everything_that_is_imported_is_asked_for(folder: str) -> None:
         wanted += extras["dev"]
     asked = {name_of(requirement) for requirement in wanted}
     provided_by = importlib.metadata.packages_distributions()
-    ours = {"kallglot_media", "tests", *sys.stdlib_module_names}
+    beside = {path.stem for path in (ROOT / folder).glob("*.py")} if folder == "scripts" else set()
+    ours = {"kallglot_media", "tests", *sys.stdlib_module_names, *beside}
     missing = {
         f"{path.relative_to(ROOT)}: {module}"
         for path in (ROOT / folder).rglob("*.py")
