@@ -12,6 +12,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from kallglot_media.api.stream.native import EVENTS
 from kallglot_media.cli import app
 from kallglot_media.config.announcements import DEFAULT_TEXTS
 from kallglot_media.config.explain import setting_names
@@ -59,7 +60,7 @@ def test_settings_that_a_page_names_exist(document: Path) -> None:
     unknown = {
         name
         for name in named
-        if name.split(".")[0] in sections and name.split(".")[-1] not in files and name not in NAMES
+        if name.split(".")[0] in sections and name.split(".")[-1] not in files and name not in NAMES | set(EVENTS)
     }
     assert not unknown
 
