@@ -256,6 +256,13 @@ class Interpreter:
         translation = await self._engines.translate(
             text, transcript.language, target, deadline_s=self._deadlines.translate_s, after=before
         )
+        if translation.repaired or translation.missing:
+            self._floor.event(
+                "entities.repaired" if not translation.missing else "entities.missing",
+                speaker=self.direction.talker,
+                repaired=translation.repaired,
+                missing=translation.missing,
+            )
         if not ends_sentence(transcript.text):
             began = before or Context("", "")
             self._context = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 import zipfile
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import ctranslate2
 import sentencepiece
 
 from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.lock import NO_LOCK, Lock, Made
 from kallglot_media.speech.models import Model, read_package_metadata
 from kallglot_media.speech.sentences import sentences
 from kallglot_media.speech.settings import SpeechSettings
@@ -27,8 +28,6 @@ from kallglot_media.speech.types import Translation, UnknownPair
 PIVOT = "en"
 LENGTH_PENALTY = 0.2
 """What Argos decodes with; its packages were chosen by their scores at this value."""
-
-_NUMBER = re.compile(r"\d+")
 
 
 class ArgosTranslator:
@@ -45,24 +44,61 @@ class ArgosTranslator:
         return {"pairs": sorted(f"{source}-{target}" for source, target in self._packages)}
 
     def translate(
-        self, text: str, source: str, target: str, before_source: str = "", before_target: str = ""
+        self,
+        text: str,
+        source: str,
+        target: str,
+        before_source: str = "",
+        before_target: str = "",
+        terms: Sequence[tuple[str, str]] = (),
     ) -> Translation:
         """`text` in another language, through English when no package goes straight.
 
+        Numbers, amounts, ids, e-mail addresses and terms come through: of a sentence's hypotheses one that has them
+        all is taken; else the one that is wrong is put right; else what stands between them is translated by itself.
+
         before_*  the beginning of the same sentence, and what it was translated to: the translation goes on from
                   there and does not repeat it. Through English it is left out: what it was there is not known.
+        terms     (as it is in `source`, as it must be in `target`)
         """
         started_s = time.perf_counter()
         way = self._way(source, target)
         parts = sentences(text)
+        made: list[Made] = []
         if parts and before_target and len(way) == 1:
-            went_on = way[0].go_on(before_source, before_target, parts[0], self._beam)
-            parts = [went_on, *(way[0].translate(parts[1:], self._beam) if parts[1:] else [])]
-            way = []
+            lock = Lock(parts[0], source, target, terms)
+            went_on = way[0].go_on(before_source, before_target, parts[0], self._beam, lock)
+            made.append(lock.hold(went_on, lambda rest: self._plainly(way, rest)))
+            parts = parts[1:]
+        made += self._locked(way, parts, source, target, terms)
+        return Translation(
+            " ".join(one.text for one in made if one.text),
+            source,
+            target,
+            (time.perf_counter() - started_s) * 1000,
+            repaired=sum(one.repaired for one in made),
+            missing=sum(one.missing for one in made),
+        )
+
+    def _locked(
+        self, way: list[_Package], parts: list[str], source: str, target: str, terms: Sequence[tuple[str, str]]
+    ) -> list[Made]:
+        """Each sentence translated, with what must come through held fast."""
+        if not way or not parts:
+            return [Made(part) for part in parts]
+        locks = [Lock(part, source, target, terms) for part in parts]
+        between = parts
+        for package in way[:-1]:
+            between = package.translate(between, self._beam)
+        translated = way[-1].translate(between, self._beam, locks)
+        return [
+            lock.hold(text, lambda rest: self._plainly(way, rest)) for lock, text in zip(locks, translated, strict=True)
+        ]
+
+    def _plainly(self, way: list[_Package], text: str) -> str:
         for package in way:
-            if parts:
-                parts = package.translate(parts, self._beam)
-        return Translation(" ".join(parts), source, target, (time.perf_counter() - started_s) * 1000)
+            (text,) = package.translate([text], self._beam)
+        return text
 
     def _way(self, source: str, target: str) -> list[_Package]:
         """The packages to go through, in order; none when there is nothing to translate."""
@@ -98,8 +134,8 @@ class _Package:
         )
         return cls(translator, pieces, about.get("target_prefix", ""))
 
-    def translate(self, texts: list[str], beam: int) -> list[str]:
-        """Each sentence translated; where the best hypothesis loses a number, one that keeps it is preferred.
+    def translate(self, texts: list[str], beam: int, locks: Sequence[Lock] = ()) -> list[str]:
+        """Each sentence translated; where the best hypothesis loses what is locked, one that keeps it is preferred.
 
         A clause whose sentence goes on is given a full stop: to a model that was trained on sentences anything
         else means that there is more to say, and it says it.
@@ -113,11 +149,11 @@ class _Package:
             replace_unknowns=True,
         )
         return [
-            self._best(text, [self._text(pieces) for pieces in result.hypotheses])
-            for text, result in zip(texts, results, strict=True)
+            self._best(text, [self._text(pieces) for pieces in result.hypotheses], lock)
+            for text, result, lock in zip(texts, results, locks or [NO_LOCK] * len(texts), strict=True)
         ]
 
-    def _best(self, text: str, hypotheses: list[str]) -> str:
+    def _best(self, text: str, hypotheses: list[str], lock: Lock) -> str:
         """The best one that does not stutter; if all do, what the model says when it may not."""
         fluent = [one for one in hypotheses if not stutters(text, one)]
         if not fluent:
@@ -129,9 +165,9 @@ class _Package:
                 replace_unknowns=True,
             )
             fluent = [self._text(result.hypotheses[0])]
-        return _ended_like(text, best_with_numbers(text, fluent))
+        return _ended_like(text, lock.best(fluent))
 
-    def go_on(self, before_source: str, before_target: str, text: str, beam: int) -> str:
+    def go_on(self, before_source: str, before_target: str, text: str, beam: int, lock: Lock) -> str:
         """The rest of a sentence whose beginning was translated before: decoding starts behind those words.
 
         A model that takes the sentence for finished, or says the same again, translates `text` by itself.
@@ -150,23 +186,18 @@ class _Package:
         )
         rests = [self._text(pieces[len(begun) :]).lstrip(" ,;:.") for pieces in result.hypotheses]
         rests = [one for one in rests if any(letter.isalnum() for letter in one) and not stutters(text, one)]
-        found = best_with_numbers(text, rests or [""])
-        return _ended_like(text, found) if found and found not in before_target else self.translate([text], beam)[0]
+        found = lock.best(rests or [""])
+        return (
+            _ended_like(text, found)
+            if found and found not in before_target
+            else self.translate([text], beam, [lock])[0]
+        )
 
     def _text(self, pieces: list[str]) -> str:
         if self.prefix and pieces[:1] == [self.prefix]:
             pieces = pieces[1:]
         text: str = self.pieces.decode_pieces(pieces)
         return text.replace("▁", " ").strip()
-
-
-def best_with_numbers(source: str, hypotheses: list[str]) -> str:
-    """The first hypothesis that has the digits of the source, else the first.
-
-    best_with_numbers("um 14 Uhr", ["at two", "at 14"]) == "at 14"
-    """
-    wanted = Counter(_NUMBER.findall(source))
-    return next((one for one in hypotheses if Counter(_NUMBER.findall(one)) == wanted), hypotheses[0])
 
 
 def stutters(source: str, text: str) -> bool:

@@ -78,12 +78,18 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """text in language `target`, made from text in `source`. engine_ms: without waiting in line."""
+    """text in language `target`, made from text in `source`. engine_ms: without waiting in line.
+
+    repaired  how many numbers, ids, addresses and terms the model lost and were put right
+    missing   how many are still wrong, or were invented
+    """
 
     text: str
     source: str
     target: str
     engine_ms: float
+    repaired: int = 0
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

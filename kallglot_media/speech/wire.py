@@ -104,6 +104,8 @@ def pack_result(result: Result) -> dict[str, Any]:
                 "source": result.source,
                 "target": result.target,
                 "engine_ms": result.engine_ms,
+                "repaired": result.repaired,
+                "missing": result.missing,
             }
         case Speech():
             return {"pcm": pack_pcm(result.pcm), "rate_hz": result.rate_hz, "engine_ms": result.engine_ms}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kallglot_media.speech.argos import ArgosTranslator, best_with_numbers, stutters
+from kallglot_media.speech.argos import ArgosTranslator, stutters
 from kallglot_media.speech.models import Installed, Model
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.types import Translator, UnknownPair
@@ -70,20 +70,6 @@ def test_a_pair_without_a_package_goes_through_english(starter: Installed, tmp_p
 def test_a_long_text_comes_back_whole(translator: Translator) -> None:
     made = translator.translate("Ich wohne in Paris. " * 50, "de", "en")
     assert made.text == " ".join(["I live in Paris."] * 50)
-
-
-@pytest.mark.parametrize(
-    ("source", "hypotheses", "best"),
-    [
-        ("um 14 Uhr", ["at two", "at 14"], "at 14"),
-        ("um 14 Uhr", ["at two", "at four"], "at two"),
-        ("12 oder 13", ["13 or 12", "12"], "13 or 12"),
-        ("ja", ["yes 1", "yes"], "yes"),
-        ("ja", ["yes", "yeah"], "yes"),
-    ],
-)
-def test_a_hypothesis_that_keeps_the_numbers_is_preferred(source: str, hypotheses: list[str], best: str) -> None:
-    assert best_with_numbers(source, hypotheses) == best
 
 
 def test_a_sentence_that_goes_on_is_translated_from_where_it_was_left(starter: Installed) -> None:
