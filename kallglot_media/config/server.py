@@ -173,6 +173,9 @@ class Speech(Settings):
     synthesizer: Synthesizer = Synthesizer()
     """Text to speech."""
 
+    glossary: ConfigPath | None = _SPEECH.glossary
+    """A YAML file of terms: how they are written, heard, translated and said. Read anew when it changes."""
+
     languages: tuple[Language, ...] = ()
     """Languages that no route names, for sessions that clients make."""
 
@@ -190,6 +193,7 @@ class Speech(Settings):
             recognizer=self.recognizer.model,
             languages=tuple(sorted(set(languages))),
             voices=dict(self.synthesizer.voices),
+            glossary=self.glossary,
             window=self.recognizer.window,
             recognizer_workers=self.recognizer.workers,
             translator_workers=self.translator.workers,

@@ -13,6 +13,7 @@ from kallglot_media.audio.stretch import FASTEST, faster, shorter_pauses
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.models import Model, read_json
 from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.spoken_form import spoken_form
 from kallglot_media.speech.types import EngineFailed, Pcm16, Speech, UnknownVoice
 
 BETWEEN_SENTENCES_MS = 150
@@ -48,7 +49,7 @@ class PiperSynthesizer:
         rate_hz = speaker.config.sample_rate
         pause = np.zeros(rate_hz * BETWEEN_SENTENCES_MS // 1000, dtype=np.int16)
         parts: list[Pcm16] = []
-        for chunk in speaker.synthesize(_plain(text), self._how):
+        for chunk in speaker.synthesize(_plain(spoken_form(text, language)), self._how):
             if not np.isfinite(chunk.audio_float_array).all():
                 raise EngineFailed(f"the voice for {language} made no sound but numbers that are none")
             parts += [pause, chunk.audio_int16_array] if parts else [_without_lead(chunk.audio_int16_array, rate_hz)]

@@ -15,6 +15,7 @@ from typing import Any
 from kallglot_media.speech import wire, worker
 from kallglot_media.speech.child import Command, python_worker
 from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.glossary import GlossaryFile
 from kallglot_media.speech.group import Answer, EngineGroup, EngineStatus
 from kallglot_media.speech.model_check import check
 from kallglot_media.speech.models import Installed, Model, find_models
@@ -43,6 +44,7 @@ class SpeechPool:
         self._on_change = on_change
         self._commands = commands
         self._groups: dict[EngineKind, EngineGroup] = {}
+        self._glossary = GlossaryFile(settings.glossary)
         self.installed: Installed | None = None
 
     async def start(self) -> None:
@@ -50,6 +52,7 @@ class SpeechPool:
 
         Raises SpeechSetupError when a model is missing, wrong or does not load in time; no process is left then.
         """
+        await asyncio.to_thread(self._glossary.load)
         commands = self._commands if self._commands is not None else await self._real_commands()
         self._groups = {kind: self._group(kind, command) for kind, command in commands.items()}
         try:
@@ -80,23 +83,27 @@ class SpeechPool:
         hints: Hints = NO_HINTS,
     ) -> Transcript:
         """The words in `pcm` (16 kHz mono). partial: everything else goes first."""
-        arguments = [wire.pack_pcm(pcm), language, hints.usual, hints.among, hints.words, hints.before]
+        glossary = self._glossary.now()
+        words = (*hints.words, *glossary.words)
+        arguments = [wire.pack_pcm(pcm), language, hints.usual, hints.among, words, hints.before]
         answer = await self._ask(EngineKind.RECOGNIZER, arguments, deadline_s, can_wait=partial)
-        return wire.unpack_transcript(answer)
+        return glossary.corrected(wire.unpack_transcript(answer))
 
     async def translate(
         self, text: str, source: str, target: str, *, deadline_s: float, after: Context | None = None
     ) -> Translation:
         """`text` in another language, going on where `after` ends."""
-        before = [after.source, after.target] if after is not None else []
-        answer = await self._ask(EngineKind.TRANSLATOR, [text, source, target, *before], deadline_s)
+        before = [after.source, after.target] if after is not None else ["", ""]
+        terms = self._glossary.now().pairs(text, source, target)
+        answer = await self._ask(EngineKind.TRANSLATOR, [text, source, target, *before, terms], deadline_s)
         return wire.unpack_translation(answer)
 
     async def synthesize(
         self, text: str, language: str, voice: str | None, *, deadline_s: float, speed: float = 1.0
     ) -> Speech:
         """`text` spoken, faster than the voice's own pace with a speed above 1.0."""
-        answer = await self._ask(EngineKind.SYNTHESIZER, [text, language, voice, speed], deadline_s)
+        said = self._glossary.now().said(text, language)
+        answer = await self._ask(EngineKind.SYNTHESIZER, [said, language, voice, speed], deadline_s)
         return wire.unpack_speech(answer)
 
     def status(self) -> dict[EngineKind, EngineStatus]:

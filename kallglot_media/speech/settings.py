@@ -25,6 +25,7 @@ class SpeechSettings:
     recognizer        folder name under whisper/, or an absolute path; None: the largest one installed
     languages         ISO 639-1 codes among which the spoken language is looked for; empty: all that the model knows
     voices            language -> voice name for `synthesize(…, voice=None)`; a language left out gets the first voice
+    glossary          a YAML file of terms (see glossary.py); None: none
     window            "auto": encode only as much as was said; "full": always Whisper's 30 s
     word_times        align each word to the sound (one more pass of the decoder)
     recognizer_beam   1 is greedy
@@ -42,6 +43,7 @@ class SpeechSettings:
     recognizer: str | None = None
     languages: tuple[str, ...] = ()
     voices: Mapping[str, str] = field(default_factory=dict)
+    glossary: Path | None = None
     window: Literal["auto", "full"] = "auto"
     word_times: bool = True
     recognizer_beam: int = 1
