@@ -9,7 +9,7 @@ TESTS ?=
 # Calls in real time have one worker, everything else shares the others.
 WORKERS ?= 3
 
-.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-idle interop clean
+.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-idle fuzz-sip interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -60,6 +60,12 @@ bench-api: setup
 
 bench-store: setup
 	@$(PY) scripts/bench_store.py
+
+# The parsers led by coverage (a minute each), then a million damaged messages at a running agent: five minutes.
+fuzz-sip: setup
+	@$(PY) -m pip install -qq --constraint constraints.txt atheris
+	@$(PY) scripts/fuzz_parsers.py
+	@$(PY) scripts/fuzz_sip.py
 
 # With the peers that make test can do without: Linphone, sipsak, Kamailio.
 interop: setup

@@ -51,7 +51,7 @@ def test_everything_that_is_imported_is_asked_for(folder: str) -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = [*PROJECT["dependencies"], *extras["tts"], "argostranslate"]
     if folder != "kallglot_media":
-        wanted += extras["dev"]
+        wanted += [*extras["dev"], *extras["fuzz"]]
     asked = {name_of(requirement) for requirement in wanted}
     provided_by = importlib.metadata.packages_distributions()
     beside = {path.stem for path in (ROOT / folder).glob("*.py")} if folder == "scripts" else set()
@@ -60,7 +60,7 @@ def test_everything_that_is_imported_is_asked_for(folder: str) -> None:
         f"{path.relative_to(ROOT)}: {module}"
         for path in (ROOT / folder).rglob("*.py")
         for module in imported(path) - ours
-        if asked.isdisjoint(name.lower().replace("_", "-") for name in provided_by.get(module, ()))
+        if asked.isdisjoint({*(name.lower().replace("_", "-") for name in provided_by.get(module, ())), module})
         and BROUGHT_ALONG.get(module) not in asked
     }
     assert missing <= ONLY_TO_MEASURE

@@ -13,13 +13,13 @@ Params = tuple[tuple[str, str | None], ...]
 """In order, names as written, values raw: a quoted string keeps its quotes."""
 
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]"  # noqa: S105 - a character class, not a password
-QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+QUOTED = r'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"'
 LWS = " \t"
 
 # The value is read more widely than the RFC's token / host / quoted-string: base64 tags with "=" and unquoted
 # UTF-8 are seen from real phones. What separates elements stays forbidden.
 _PARAM = re.compile(
-    rf"[ \t]*+;[ \t]*+({TOKEN}++)[ \t]*+(?:=[ \t]*+({QUOTED}|[^ \t;,\"<>]*+))?",
+    rf"[ \t]*+;[ \t]*+({TOKEN}++)[ \t]*+(?:=[ \t]*+({QUOTED}|[^ \t\r\n;,\"<>]*+))?",
     re.DOTALL,
 )
 _LIST_PIECE = re.compile(rf"{QUOTED}|<[^<>]*+>|[^\",<]++|[\"<]", re.DOTALL)

@@ -31,6 +31,7 @@ def wire() -> Iterator[socket.socket]:
         yield ours
 
 
+@pytest.mark.feature("torture messages", "RFC 4475 and RFC 5118 at a running server, UDP and TCP")
 def test_no_torture_message_stops_the_server(server: Server, wire: socket.socket) -> None:
     """RFC 4475 and RFC 5118, over UDP and over a TCP connection each."""
     files = sorted(path for path in TORTURE.rglob("*") if path.suffix == ".dat")

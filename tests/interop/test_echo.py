@@ -25,6 +25,7 @@ CALLS: tuple[tuple[str, Literal["udp", "tcp"]], ...] = (
 SAID_S = 4.0
 
 
+@pytest.mark.feature("baresip", "PCMU and PCMA over UDP and TCP")
 def test_every_codec_and_transport_comes_back_as_it_went(server: Server, tmp_path: Path) -> None:
     said = [babble(SAID_S, seed=20 + index) for index in range(len(CALLS))]
     with ExitStack() as stack:

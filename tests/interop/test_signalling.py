@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.loopback]
 # ── one leg ──────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.feature("SIPp", "50 calls, 25 a second, UDP and TCP")
 @pytest.mark.parametrize("transport", ["u1", "t1"])
 def test_fifty_calls_are_set_up_and_torn_down(place: Place, tmp_path: Path, transport: str) -> None:
     result = sipp.run(
@@ -35,6 +36,7 @@ def test_fifty_calls_are_set_up_and_torn_down(place: Place, tmp_path: Path, tran
     assert (result.calls, result.failed) == (50, 0)
 
 
+@pytest.mark.feature("SIPp", "late offer, repeats, slow ACK, no common codec, OPTIONS")
 @pytest.mark.parametrize(
     ("scenario", "fill"),
     [
@@ -55,6 +57,7 @@ def test_an_unknown_number_is_not_found(place: Place, tmp_path: Path) -> None:
     sipp.run(tmp_path, "uac_refused", remote=place.server.address, service="nobody", STATUS="404").check()
 
 
+@pytest.mark.feature("SIPp", "12 % of all messages lost")
 def test_lost_messages_are_sent_again(place: Place, tmp_path: Path) -> None:
     result = sipp.run(
         *(tmp_path, "uac_answered"), remote=place.server.address, service="echo", calls=10, rate=20, lost=12
@@ -65,12 +68,14 @@ def test_lost_messages_are_sent_again(place: Place, tmp_path: Path) -> None:
 # ── two legs ─────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.feature("SIPp", "two legs, hung up by either side")
 def test_the_caller_hangs_up_and_both_legs_end(place: Place, tmp_path: Path) -> None:
     with Sipp(tmp_path, "uas_answers", port=place.agent_port, calls=5, RING_MS="200") as agent:
         sipp.run(tmp_path, "uac_answered", remote=place.server.address, service="support", calls=5).check()
         agent.wait().check()
 
 
+@pytest.mark.feature("SIPp", "two legs, hung up by either side")
 def test_the_agent_hangs_up_and_both_legs_end(place: Place, tmp_path: Path) -> None:
     with Sipp(tmp_path, "uas_hangs_up", port=place.agent_port, calls=5, RING_MS="200") as agent:
         sipp.run(tmp_path, "uac_ended_by_peer", remote=place.server.address, service="support", calls=5).check()
@@ -78,6 +83,7 @@ def test_the_agent_hangs_up_and_both_legs_end(place: Place, tmp_path: Path) -> N
     assert {read_json(folder / "session.json")["end_reason"] for folder in last(place.server, 5)} == {"agent_hangup"}
 
 
+@pytest.mark.feature("SIPp", "CANCEL")
 def test_a_cancelled_call_stops_the_agents_ringing(place: Place, tmp_path: Path) -> None:
     with Sipp(tmp_path, "uas_rings", port=place.agent_port) as agent:
         sipp.run(
@@ -86,6 +92,7 @@ def test_a_cancelled_call_stops_the_agents_ringing(place: Place, tmp_path: Path)
         agent.wait().check()
 
 
+@pytest.mark.feature("baresip", "busy, no answer, nobody there: early media, then the final response")
 @pytest.mark.parametrize(("service", "status"), [("support", "486"), ("impatient", "480"), ("dead", "480")])
 def test_a_caller_hears_why_nobody_answers_and_gets_the_right_status(
     place: Place, tmp_path: Path, service: str, status: str
@@ -105,6 +112,7 @@ def test_a_caller_hears_why_nobody_answers_and_gets_the_right_status(
             agent.wait().check()
 
 
+@pytest.mark.feature("baresip", "hold and resume by re-INVITE")
 def test_hold_and_resume_from_the_caller(place: Place, tmp_path: Path) -> None:
     """A re-INVITE with a=sendonly gets a=recvonly (RFC 3264 section 8.4), and sound comes back after it."""
     with Baresip(tmp_path / "a", "alice", microphone=babble(60.0)) as alice:

@@ -102,3 +102,10 @@ def test_every_status_has_a_phrase() -> None:
     assert reason_phrase(499) == "Request Failure"
     assert all(reason_phrase(status) for status in range(100, 700))
     assert all(100 <= status < 700 for status in REASONS)
+
+
+@pytest.mark.parametrize("text", [";a=b\r\nEvil: c", ';a="b\r\nEvil: c"', ';a="b\\\r\nc"', ";a=b\nc"])
+def test_no_value_has_a_line_end_in_it(text: str) -> None:
+    """None comes in a message; one that a person or a program wrote would begin a header of their choosing."""
+    with pytest.raises(SipError):
+        parse_params(text, "bad_address")
