@@ -32,6 +32,7 @@ from kallglot_media.ledger.ledger import Ledger, Teller
 from kallglot_media.log import logger
 from kallglot_media.media.fleet import MediaFleet
 from kallglot_media.media.messages import LegClosed, LegStats, PlaneStats
+from kallglot_media.minds import Minds
 from kallglot_media.speech.pool import SpeechPool
 from kallglot_media.store import secrets
 from kallglot_media.store.keyring import KeyRing
@@ -57,7 +58,9 @@ class Office:
         self.lobby: Lobby | None = None
         self._desk: Desk | None = None
         self._health: ServerHealth | None = None
+        self._using: asyncio.Task[None] | None = None
         self.store: Store
+        self.minds: Minds
         self.house: House
 
     async def open(self, stack: AsyncExitStack) -> None:
@@ -67,6 +70,9 @@ class Office:
         rules = retention_of(self._config)
         self.house = House(self.store.settings.node, self._config.server.api.public_url or "", rules.recordings_days)
         await recover(self.store, self._data_dir, Teller(self.house))
+        self.minds = Minds(self._config, self.store, guard_of(self._config))
+        stack.push_async_callback(self.minds.close)
+        await self.minds.prepare()
 
     async def attend(self, stack: AsyncExitStack, registry: Registry, router: Router, health: ServerHealth) -> None:
         """From now on everything that happens is written down, told, and can be asked for. Raises SetupError."""
@@ -125,6 +131,7 @@ class Office:
         """Sessions that clients make from now on go by another configuration."""
         if self._desk is not None:
             self._desk.use(config, generation)
+        self._using = asyncio.create_task(self.minds.use(config), name="minds")
 
     def note_plane(self, stats: PlaneStats) -> None:
         """How the media process keeps time."""

@@ -188,7 +188,8 @@ class Server:
         server, installed = self._config.server, self._pool.installed
         starter = installed is None or installed.recognizer(server.speech.recognizer.model).starter
         our_host = server.sip.contact_host(server.sip.listen[0])
-        return Router(self._config, only_starter=starter, our_host=our_host, trunks=self._trunks)
+        minds = self._office.minds
+        return Router(self._config, only_starter=starter, our_host=our_host, trunks=self._trunks, minds=minds)
 
     def _make_registry(self, router: Router) -> Registry:
         server = self._config.server

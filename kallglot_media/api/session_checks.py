@@ -45,3 +45,12 @@ def check(body: NewSession) -> None:
     for field, mode in (("ai_agent", "ai_agent"), ("help_chat", "help_chat_voice")):
         if getattr(body, field) is not None and body.mode != mode:
             raise invalid(field, f'does not go with mode "{body.mode}"; remove it, or write mode: "{mode}"')
+
+
+def with_agent(tx: Tx, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """A request in which a stored agent's settings stand in place of its name, with the overrides over them."""
+    asked = dict(wanted.get("ai_agent") or {})
+    agent_id, overrides = asked.pop("agent_id", None), asked.pop("overrides", None) or {}
+    stored = agents.get(tx, agent_id) if agent_id is not None else None
+    settings = {**(stored.settings if stored is not None else {}), **asked, **overrides}
+    return {**wanted, "ai_agent": settings} if settings or wanted.get("ai_agent") is not None else dict(wanted)

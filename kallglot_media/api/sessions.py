@@ -25,7 +25,7 @@ from kallglot_media.api.session_bodies import (
     SessionObject,
     Transfer,
 )
-from kallglot_media.api.session_checks import check, missing
+from kallglot_media.api.session_checks import check, missing, with_agent
 from kallglot_media.call.desk import CannotServe, Wish
 from kallglot_media.call.dialling import DialFailed, PartyBusy
 from kallglot_media.call.leg import Leg, LegState
@@ -61,7 +61,7 @@ async def create(body: NewSession, request: Request) -> Response:
     check(body)
     wanted = body.model_dump(mode="json", exclude_none=True, exclude={"metadata"})
     try:
-        facts, rules = parts.desk.settle(wish_of(wanted))
+        facts, rules = parts.desk.settle(wish_of(await parts.store.read(with_agent, wanted)))
     except CannotServe as error:
         raise ApiError(422, error.code, str(error), param=error.param) from None
     if (why := parts.lobby.why_full()) is not None:
@@ -107,6 +107,8 @@ def wish_of(wanted: Mapping[str, Any]) -> Wish:
     return Wish(
         mode=wanted["mode"],
         source_language=wanted.get("source_language"),
+        ai_agent=wanted.get("ai_agent") or {},
+        help_chat=wanted.get("help_chat") or {},
         target_language=wanted.get("target_language"),
         number=routing.get("phone_number"),
         inbound=routing.get("direction", "inbound") == "inbound",
@@ -204,7 +206,8 @@ async def restore(parts: Parts) -> None:
     for session in await parts.store.read(sessions.open_on, parts.node):
         why = "nobody came" if session.created_at_ms + idle_ms <= parts.store.now_ms() else None
         try:
-            facts, rules = parts.desk.settle(wish_of({"mode": session.mode, **session.request}))
+            wanted = await parts.store.read(with_agent, {"mode": session.mode, **session.request})
+            facts, rules = parts.desk.settle(wish_of(wanted))
             if why is None:
                 parts.lobby.create(session.id, facts, rules)
         except (CannotServe, NoRoom) as error:

@@ -6,9 +6,14 @@ cut, announcements, and the agent who is called when a customer calls in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.answering_desk import history_of, mode_of_wish
 from kallglot_media.call.bridge import BridgeRules
 from kallglot_media.call.lobby import Dialling
 from kallglot_media.call.ports import SipHeaders
@@ -17,11 +22,13 @@ from kallglot_media.call.routing import Router, max_forwards_of
 from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio
 from kallglot_media.call.trunks import trunk_address
 from kallglot_media.call.world import SessionFacts
+from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.config.load import Config
 from kallglot_media.config.mode import PLANS, Mode
+from kallglot_media.config.modes import AnyMode
 from kallglot_media.config.trunks import Trunk
 from kallglot_media.media.messages import Gains
-from kallglot_media.modes.plan import Party, Plan
+from kallglot_media.modes.plan import AI_AGENT, Party, Plan
 from kallglot_media.modes.policy import TURN_BY_TURN
 from kallglot_media.sip.events import IncomingCall
 
@@ -45,6 +52,7 @@ class Wish:
     headers  put on every call that we make
     keep     record and keep the transcript; None: as the server does
     audio    how sound is coded on the stream
+    ai_agent, help_chat  as the API has them; of a stored agent its settings, with the overrides
     """
 
     mode: str
@@ -57,6 +65,8 @@ class Wish:
     headers: SipHeaders = ()
     keep: bool | None = None
     audio: StreamAudio = TELEPHONE
+    ai_agent: Mapping[str, Any] = field(default_factory=dict)
+    help_chat: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Desk:
@@ -77,15 +87,9 @@ class Desk:
 
     def settle(self, wish: Wish) -> tuple[SessionFacts, RoomRules]:
         """The session that the client gets. Raises CannotServe."""
-        plan = PLANS.get(wish.mode)
-        if plan is None:
-            raise CannotServe(
-                "invalid_mode",
-                "mode",
-                f"mode: is '{wish.mode}', which needs a language model, and this server has none; "
-                f"write one of: {', '.join(PLANS)}",
-            )
         self._check_languages(wish)
+        if (plan := PLANS.get(wish.mode)) is None:
+            return self._answered(wish)
         mode = self._mode_for(wish)
         facts = SessionFacts(
             wish.mode,
@@ -96,6 +100,67 @@ class Desk:
             generation=self._generation,
         )
         return facts, self._rules(wish, plan, mode)
+
+    def _answered(self, wish: Wish) -> tuple[SessionFacts, RoomRules]:
+        """A session in which an AI answers: the mode file of the same mode, and what the client says instead."""
+        config = self._config
+        files = [mode for mode in config.modes.values() if isinstance(mode, AnsweringMode) and mode.mode == wish.mode]
+        try:
+            mode = mode_of_wish(
+                files[0] if files else None,
+                wish.mode,
+                wish.source_language,
+                wish.target_language,
+                wish.ai_agent,
+                wish.help_chat,
+            )
+        except ValidationError as error:
+            raise _mistake(error) from None
+        self._check_answering(wish, mode)
+        facts = SessionFacts(
+            wish.mode,
+            mode.source_language,
+            mode.human_language,
+            called=wish.number or "",
+            keep=self._keeps(wish, None if wish.keep is not None else mode),
+            generation=self._generation,
+        )
+        history = history_of(wish.help_chat)
+        rules = self._rules(wish, AI_AGENT, None)
+        return facts, replace(
+            rules,
+            gains=mode.gains.message(),
+            segment=mode.segment.message(),
+            answering=lambda incoming: self._router.answering_rules(mode, incoming, history),
+        )
+
+    def _check_answering(self, wish: Wish, mode: AnsweringMode) -> None:
+        """What only shows when all is put together. Raises CannotServe."""
+        if wish.mode == "ai_agent" and mode.llm is None and self._config.server.llm is None:
+            raise CannotServe(
+                "invalid_mode",
+                "mode",
+                "mode: is 'ai_agent', which needs a language model, and this server has none; "
+                "write llm: in server.yaml, or mode: help_chat_voice, which answers from documents alone",
+            )
+        chat = mode.help_chat
+        if chat is not None and chat.escalation_enabled and mode.handoff is None:
+            if chat.escalation_phone is None:
+                raise CannotServe(
+                    "missing_required_field",
+                    "help_chat.escalation_phone",
+                    "help_chat.escalation_phone: is missing, and escalation_enabled is true; "
+                    "write a number like +4930123456",
+                )
+            trunk = self._trunk(wish.trunk, needed=True)
+            assert trunk is not None
+            if not trunk.dial.allows(chat.escalation_phone):
+                raise CannotServe(
+                    "invalid_field_value",
+                    "help_chat.escalation_phone",
+                    f"help_chat.escalation_phone: is {chat.escalation_phone}, which trunk '{trunk.name}' may not call; "
+                    "write a number of its dial.allow",
+                )
 
     def dialling(
         self,
@@ -169,7 +234,7 @@ class Desk:
         modes = [mode for mode in named if isinstance(mode, Mode)]
         return next((mode for mode in modes if mode.mode == wish.mode), modes[0] if modes else None)
 
-    def _keeps(self, wish: Wish, mode: Mode | None) -> bool:
+    def _keeps(self, wish: Wish, mode: AnyMode | None) -> bool:
         allowed = self._config.server.recording.enabled
         if wish.keep and not allowed:
             raise CannotServe(
@@ -211,3 +276,12 @@ class Desk:
             audio=wish.audio,
             policy=mode.policy if mode else TURN_BY_TURN,
         )
+
+
+def _mistake(error: ValidationError) -> CannotServe:
+    """What a client wrote that the mode cannot be made of: the first mistake, with its mend."""
+    first = error.errors(include_url=False)[0]
+    param = ".".join(map(str, first["loc"]))
+    ctx = first.get("ctx") or {}
+    wrong, mend = ctx.get("wrong", first["msg"]), ctx.get("mend", "write it as the documentation says")
+    return CannotServe("invalid_field_value", param, f"{param}: {wrong}; {mend}")

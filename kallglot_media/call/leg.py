@@ -35,6 +35,7 @@ from kallglot_media.sip.events import (
     ProgressConfirmed,
     SipEvent,
     TransferAsked,
+    TransferProgress,
 )
 from kallglot_media.sip.settings import Credentials
 
@@ -50,6 +51,7 @@ class Leg:
     peer_holds whether the peer holds us: it does not listen, and may be silent
     on_hold    called when `peer_holds` is another
     on_transfer  called when the peer asks for a transfer; refused unless set
+    on_refer     called with news of the transfer that we asked the peer for
     """
 
     provider = "sip"
@@ -82,6 +84,7 @@ class Leg:
         self.on_hold: Callable[[Leg], None] = lambda leg: None
         self.on_key: Callable[[Leg, str], None] = lambda leg, key: None
         self.on_transfer: Callable[[Leg, TransferAsked], None] = self._refuse_transfer
+        self.on_refer: Callable[[Leg, TransferProgress], None] = lambda leg, progress: None
         self.held = False
         self.peer_holds = False
         self.agreed: Agreed | None = None
@@ -285,6 +288,8 @@ class Leg:
             self.on_key(self, event.key)
         elif isinstance(event, TransferAsked):
             self.on_transfer(self, event)
+        elif isinstance(event, TransferProgress):
+            self.on_refer(self, event)
         elif isinstance(event, ProgressConfirmed):
             self._progress_confirmed(event)
         elif isinstance(event, MediaOffered):

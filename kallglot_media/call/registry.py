@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kallglot_media.call.answering import Answering
+from kallglot_media.call.answering_rules import AnsweringRules
 from kallglot_media.call.bridge import Bridge, BridgeRules
 from kallglot_media.call.events import SessionCreated
 from kallglot_media.call.leg import Leg, LegState, session_of
@@ -35,7 +37,7 @@ class Destination:
     """What a route leads to: session.json's facts and the rules of the scenario."""
 
     facts: SessionFacts
-    rules: BridgeRules | ServiceRules
+    rules: BridgeRules | ServiceRules | AnsweringRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,8 @@ class Registry:
         rules = destination.rules
         if isinstance(rules, ServiceRules):
             return await Service(session, leg, answer, rules).run()
+        if isinstance(rules, AnsweringRules):
+            return await Answering(session, leg, answer, rules).run()
         return await Bridge(session, leg, answer, rules).run()
 
     def _forget(self, session: Session) -> None:

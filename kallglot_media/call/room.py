@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.answering import Answering
+from kallglot_media.call.answering_rules import AnsweringRules
 from kallglot_media.call.bridge import LAST_WORDS_S, Bridge, BridgeRules
 from kallglot_media.call.dialling import PartyBusy, other, transfer_party
 from kallglot_media.call.direction import Direction
@@ -49,6 +51,7 @@ class RoomRules:
     idle_s     after so long with nobody connected the session ends
     rejoin_s   a WebSocket that broke may come back within this time
     audio      how sound is coded on the WebSocket
+    answering  how an AI answers the caller (who came by SIP, or not); None: two people talk
     """
 
     plan: Plan
@@ -66,6 +69,7 @@ class RoomRules:
     rejoin_s: float
     audio: StreamAudio = TELEPHONE
     policy: Policy = TURN_BY_TURN
+    answering: Callable[[IncomingCall | None], AnsweringRules] | None = None
 
     @property
     def seats(self) -> tuple[Party, ...]:
@@ -206,6 +210,8 @@ class Room:
             self._stay(party)
         if leg.ended.done():
             return
+        if self._answered_by_ai(party, leg, answer, incoming):
+            return
         if party is Party.CUSTOMER and self.rules.agent is not None and self._nobody_but(party):
             session.bridged = True
             session.own(self._run_bridge(Bridge(session, leg, answer, self.rules.agent(incoming))), "bridge")
@@ -221,8 +227,18 @@ class Room:
         parties = self.session.parties
         return other(party) not in parties.legs and not parties.dialling
 
-    async def _run_bridge(self, bridge: Bridge) -> None:
+    async def _run_bridge(self, bridge: Bridge | Answering) -> None:
         self._bridge.set_result(await bridge.run())
+
+    def _answered_by_ai(self, party: Party, leg: AnyLeg, answer: bytes | None, incoming: IncomingCall | None) -> bool:
+        """Whether an AI takes this caller: once for each session."""
+        assert self.session is not None
+        if self.rules.answering is None or party is not Party.CUSTOMER or self.session.bridged:
+            return False
+        self.session.bridged = True
+        scenario = Answering(self.session, leg, answer, self.rules.answering(incoming))
+        self.session.own(self._run_bridge(scenario), "answering")
+        return True
 
     async def dial(
         self, party: Party, to: str, from_: str, headers: SipHeaders, credentials: Credentials | None, ring_s: float
@@ -253,7 +269,8 @@ class Room:
             if not isinstance(leg, StreamLeg):
                 leg = session.parties.new_stream_leg(party)
                 leg.open()
-                session.listen_to(party)
+                if not self._answered_by_ai(party, leg, None, None):
+                    session.listen_to(party)
             legs[party] = leg
         session.look_again()
         return legs

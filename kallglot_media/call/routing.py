@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from kallglot_media.agent.types import Line
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.answering_desk import Minds, answering_rules, voice_rules
+from kallglot_media.call.answering_rules import AnsweringRules
 from kallglot_media.call.bridge import BridgeRules
 from kallglot_media.call.holding import HoldRules
 from kallglot_media.call.ports import SipHeaders
@@ -14,7 +18,7 @@ from kallglot_media.call.subtitles import SubtitleRules
 from kallglot_media.call.transferring import AgentTarget
 from kallglot_media.call.trunks import Trunks, trunk_address
 from kallglot_media.call.world import SessionFacts
-from kallglot_media.config.answering import AnsweringMode
+from kallglot_media.config.answering import AnsweringMode, Handoff
 from kallglot_media.config.load import Config
 from kallglot_media.config.mode import Mode, Target
 from kallglot_media.config.modes import AnyMode
@@ -32,14 +36,24 @@ class Router:
     only_starter  no real recogniser is installed
     our_host      the host part of addresses that we make up
     trunks        who is called and who calls, when that comes over a trunk
+    minds         make the conversations of the modes in which an AI answers
     """
 
-    def __init__(self, config: Config, *, only_starter: bool, our_host: str, trunks: Trunks | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        only_starter: bool,
+        our_host: str,
+        trunks: Trunks | None = None,
+        minds: Minds | None = None,
+    ) -> None:
         self._config = config
         self._only_starter = only_starter
         self._our_host = our_host
         self._trunks = trunks or Trunks(config.server.sip.trunks)
         self._generation = 1
+        self._minds = minds
 
     def __call__(self, called: str, incoming: IncomingCall) -> Destination | None:
         route = self._config.route_for(called, self._asked(incoming))
@@ -48,8 +62,31 @@ class Router:
         if route.mode is None:
             return self._service(route, called)
         mode = narrowed(self._config.mode_of(route), route)
-        assert isinstance(mode, Mode)
-        return self._bridge(mode, called, incoming)
+        return self._bridge(mode, called, incoming) if isinstance(mode, Mode) else self._answer(mode, called, incoming)
+
+    def _answer(self, mode: AnsweringMode, called: str, incoming: IncomingCall) -> Destination:
+        facts = SessionFacts(
+            mode=mode.mode,
+            source_language=mode.source_language,
+            target_language=mode.human_language,
+            called=called,
+            keep=mode.recording.enabled and self._config.server.recording.enabled,
+            generation=self._generation,
+        )
+        return Destination(facts, self.answering_rules(mode, incoming))
+
+    def answering_rules(
+        self, mode: AnsweringMode, incoming: IncomingCall | None, history: Sequence[Line] = ()
+    ) -> AnsweringRules:
+        """How an AI answers, and whom it hands over to. incoming: None when the caller did not come by SIP."""
+        assert self._minds is not None
+
+        def introduce(target: Target) -> tuple[str, SipHeaders]:
+            if incoming is not None:
+                return self._introduction(target, incoming)
+            return (str(target.from_) if target.from_ else f"sip:kallglot@{self._our_host}"), ()
+
+        return answering_rules(self._config, mode, self._minds, introduce, history)
 
     def use(self, config: Config, generation: int) -> None:
         """Calls from now on go by another configuration; those that are there keep theirs."""
@@ -177,8 +214,12 @@ def narrowed(mode: AnyMode, route: Route) -> AnyMode:
     changed: dict[str, object] = {}
     if route.languages is not None:
         changed |= {"source_language": route.languages[0], "target_language": route.languages[1]}
-    if route.to is not None and isinstance(mode, Mode):
-        changed["agent"] = mode.agent.model_copy(update={"to": route.to, "trunk": None, "number": None})
+    if route.to is not None:
+        instead = {"to": route.to, "trunk": None, "number": None}
+        if isinstance(mode, Mode):
+            changed["agent"] = mode.agent.model_copy(update=instead)
+        else:
+            changed["handoff"] = (mode.handoff or Handoff()).model_copy(update=instead)
     return mode.model_copy(update=changed) if changed else mode
 
 
@@ -194,6 +235,10 @@ def announcements_of(config: Config) -> list[tuple[str, str, str | None]]:
     for route in config.routes:
         mode = config.modes.get(route.mode) if route.mode else None
         if isinstance(mode, AnsweringMode):
+            voices = voice_rules(config, mode).voices
+            for name in type(mode.phrases).model_fields:
+                if text := mode.phrases.text(name, mode.source_language):
+                    wanted[text, mode.source_language, voices[mode.source_language]] = None
             continue
         texts = mode.announcements if mode else route.announcements
         if mode:

@@ -40,6 +40,7 @@ class Session:
     bridged  a Bridge runs it
     clients  those at the session's stream
     started  whether the parties ever were connected
+    attendant  sees every event of the media plane, before the session itself does
     """
 
     def __init__(self, world: World, session_id: str, facts: SessionFacts) -> None:
@@ -51,6 +52,8 @@ class Session:
         self.on_speech_started: Callable[[Party], None] = lambda party: None
         self.facts = facts
         self.on_turn: Callable[[Turn], None] = lambda turn: None
+        self.on_key: Callable[[Party, str], None] = lambda party, digit: None
+        self.attendant: Callable[[m.FromMedia], None] = lambda event: None
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
         self._sequence = 0
@@ -106,6 +109,7 @@ class Session:
     def key_pressed(self, party: Party, digit: str, at_ms: int | None = None) -> None:
         """A key, which may be part of a card number: it is written down, never logged."""
         self._journal.event("dtmf", self.now_ms() if at_ms is None else at_ms, speaker=party, digit=digit)
+        self.on_key(party, digit)
 
     def new_leg(self, party: Party) -> Leg:
         """A leg of this session without a port yet. It takes the place of the one that this party had."""
@@ -172,6 +176,13 @@ class Session:
             self.own(interpreter.run(), f"interpreter {direction.talker}")
             self.own(interpreter.glimpse(), f"glimpses {direction.talker}")
             self.listen_to(direction.talker)
+
+    def stop_interpreting(self) -> None:
+        """Words are made over no longer; what is in line is still written down."""
+        for interpreter in self._interpreters.values():
+            interpreter.close()
+        self._interpreters = {}
+        self._through.clear()
 
     def listen_to(self, party: Party) -> None:
         """A party has a new leg: if its words are made over, cut its voice into utterances."""
@@ -280,6 +291,7 @@ class Session:
 
     def on_media(self, event: m.FromMedia) -> None:
         """Take one of the media plane's events about this session."""
+        self.attendant(event)
         if isinstance(event, m.StreamAudioOut | m.StreamCleared):
             self.parties.on_stream(event)
         elif isinstance(event, m.SpeechGrew):

@@ -5,6 +5,7 @@ Places in time are ms on the recording's clock, so a turn can be found in the WA
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,6 +53,8 @@ class Turn:
     start_ms, end_ms  first and last speech on the recording's clock
     confidence        mean token probability of the recogniser, 0–1
     first_sample_ms   where its translation starts in the listener's ear; None: was not spoken
+    sources           documents that an AI's words are from
+    action            what an AI did instead of speaking: {"type": "tool.call" | "escalation.…", …}
     """
 
     sequence: int
@@ -64,6 +67,8 @@ class Turn:
     confidence: float
     timings: TurnTimings | None = None
     first_sample_ms: int | None = None
+    sources: tuple[str, ...] = ()
+    action: Mapping[str, Any] | None = None
 
     def played(self, first_sample_ms: int, timings: TurnTimings) -> Turn:
         """This turn, now that its translation is heard."""
@@ -72,6 +77,9 @@ class Turn:
     def to_json(self) -> dict[str, Any]:
         """The turn as it stands in transcript.jsonl and transcript.json."""
         translation = self.translation and {"language": self.translation.language, "text": self.translation.text}
+        more: dict[str, Any] = {"sources": list(self.sources)} if self.sources else {}
+        if self.action is not None:
+            more["action"] = dict(self.action)
         return {
             "sequence": self.sequence,
             "speaker": self.speaker,
@@ -83,6 +91,7 @@ class Turn:
             "confidence": round(self.confidence, 3),
             "play": None if self.first_sample_ms is None else {"first_sample_ms": self.first_sample_ms},
             "timings": self.timings and self.timings.to_json(),
+            **more,
         }
 
     @classmethod
@@ -100,6 +109,8 @@ class Turn:
             confidence=float(data["confidence"]),
             timings=data.get("timings") and TurnTimings(**data["timings"]),
             first_sample_ms=data["play"]["first_sample_ms"] if data.get("play") else None,
+            sources=tuple(data.get("sources", ())),
+            action=data.get("action"),
         )
 
 

@@ -315,8 +315,8 @@ class AnsweringMode(Settings):
     guards: Guards = Guards()
     """What does not come in or go out."""
 
-    segment: Segment = Segment()
-    """How speech is cut into utterances."""
+    segment: Segment = Segment(stop_ms=300)
+    """How speech is cut into utterances. The silence is short: `turn_taking` waits where the words are unfinished."""
 
     gains: Gains = Gains()
     """How loud the original voice stays in a call that goes on translated."""

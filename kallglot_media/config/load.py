@@ -14,7 +14,7 @@ from kallglot_media.config.crosscheck import accounts, certificates, check_trunk
 from kallglot_media.config.errors import ConfigError, ConfigErrors
 from kallglot_media.config.explain import explain
 from kallglot_media.config.inherit import inherited
-from kallglot_media.config.mode import PLANS, Mode
+from kallglot_media.config.mode import Mode
 from kallglot_media.config.modes import AnyMode, is_mode_file, kind_of_mode
 from kallglot_media.config.reader import Loc, Tree, is_file, is_folder, read_file, shown
 from kallglot_media.config.routes import Asked, Route, Routes, unreachable
@@ -161,10 +161,6 @@ def _mode(tree: Tree, folder: Path) -> AnyMode | None:
     if kind_of_mode(top) is Mode:
         return _model(Mode, tree, folder)
     mode = _model(AnsweringMode, tree, folder)
-    if mode is not None:
-        tree.blame(
-            ("mode",), f"is '{mode.mode}', which this version does not have", f"write one of: {', '.join(PLANS)}"
-        )
     for index, document in enumerate(mode.knowledge.documents if mode is not None else ()):
         if not is_file(document) and not is_folder(document):
             wrong = f"names {shown(document)}, which is neither file nor folder"

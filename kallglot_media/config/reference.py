@@ -16,8 +16,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from kallglot_media.config.announcements import DEFAULT_TEXTS, Announcements
+from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.config.explain import as_yaml, constraints, model_in, setting_name
+from kallglot_media.config.hours import ClockTime
 from kallglot_media.config.mode import Mode
+from kallglot_media.config.phrases import DEFAULT_PHRASES, Phrases
 from kallglot_media.config.routes import Routes
 from kallglot_media.config.server import Server
 from kallglot_media.config.types import BindHost, Cidr, ConfigPath, ExternalHost, Language, LevelDb, SipUri
@@ -55,6 +58,11 @@ FILES: tuple[tuple[str, str, type[BaseModel]], ...] = (
         "A customer and an agent, each in their own language; in the second the agent hears the customer's own voice.",
         Mode,
     ),
+    (
+        "modes/ai_agent.yaml, modes/help_chat_voice.yaml",
+        "An AI answers the caller, and hands over to a human. What it says by itself is at the end of this page.",
+        AnsweringMode,
+    ),
 )
 
 _KINDS: tuple[tuple[object, str], ...] = (
@@ -65,6 +73,7 @@ _KINDS: tuple[tuple[object, str], ...] = (
     (ExternalHost, "IP address or name"),
     (SipUri, "SIP address"),
     (LevelDb, "dB, -60 to 0, or `off`"),
+    (ClockTime, "time of day"),
     (int, "whole number"),
     (float, "number"),
     (bool, "`true` or `false`"),
@@ -78,7 +87,7 @@ def page() -> str:
     for name, about, model in FILES:
         parts.append(f"## {name}\n\n{about}\n")
         parts += [_table(title, section) for title, section in _sections(model, "")]
-    parts.append(_announcements())
+    parts += [_announcements(), _phrases()]
     return "\n".join(parts)
 
 
@@ -87,7 +96,7 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[B
     yield prefix, model
     for name, field in model.model_fields.items():
         inner = model_in(field.annotation)
-        if inner is not None and inner is not Announcements:
+        if inner is not None and inner not in (Announcements, Phrases):
             many = "[]" if typing.get_origin(field.annotation) is tuple else ""
             dot = "." if prefix else ""
             yield from _sections(inner, f"{prefix}{dot}{setting_name(name, field)}{many}")
@@ -132,6 +141,8 @@ def _name_of(annotation: Any) -> str:
         return _name_of(next(arg for arg in args if arg is not type(None)))
     if origin is tuple:
         return f"list of {'' if args[-1] is ... else f'{len(args)} '}{_plural(_name_of(args[0]))}"
+    if annotation is Any:
+        return "anything"
     if origin is dict:
         return f"mapping of {_name_of(args[0])} to {_name_of(args[1])}"
     if origin is typing.Annotated:
@@ -164,6 +175,21 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, Mapping | tuple | list) and not value:
         return "empty"
     return f"`{as_yaml(value)}`"
+
+
+def _phrases() -> str:
+    """What the AI says by itself, each language in a line."""
+    parts = [
+        "## Phrases\n",
+        "What an AI says by itself, in its mode file under `phrases`. A language that has no text here hears the",
+        'English one; `""` says nothing.\n',
+    ]
+    for name, field in Phrases.model_fields.items():
+        meaning = " ".join((field.description or "").split())
+        parts.append(f"### {name}\n\n{meaning}\n")
+        parts += [f"- `{language}` {text}" for language, text in DEFAULT_PHRASES[name].items()]
+        parts.append("")
+    return "\n".join(parts)
 
 
 def _announcements() -> str:

@@ -239,6 +239,27 @@ def _size_bytes(path: Path) -> int:
         return 0
 
 
+def _escalated(tx: Tx, house: House, entry: Entry) -> None:
+    event = entry.event
+    assert isinstance(event, e.Escalated)
+    data = {"session_id": event.session_id, "to": event.to, "detail": event.detail}
+    events.add(tx, f"escalation.{event.step}", data, session_id=event.session_id)
+
+
+def _tool_called(tx: Tx, house: House, entry: Entry) -> None:
+    """What it is called with is told only where words of the session may be kept."""
+    event = entry.event
+    assert isinstance(event, e.ToolCalled)
+    data: dict[str, Any] = {
+        "session_id": event.session_id,
+        "tool_call_id": event.tool_call_id,
+        "name": event.name,
+    }
+    if entry.keep:
+        data["arguments"] = dict(event.arguments)
+    events.add(tx, "tool.call", data, session_id=event.session_id)
+
+
 Writer = Callable[[Tx, House, Entry], Any]
 
 _WRITERS: Mapping[type, Writer] = {
@@ -249,6 +270,8 @@ _WRITERS: Mapping[type, Writer] = {
     e.LegDisconnected: _leg_disconnected,
     e.FinalTranscript: _final_transcript,
     e.TurnHeard: _turn_heard,
+    e.Escalated: _escalated,
+    e.ToolCalled: _tool_called,
     e.SessionEnded: _ended,
 }
 

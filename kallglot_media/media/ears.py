@@ -15,7 +15,7 @@ from kallglot_media.audio.pcm import FRAME_MS, Pcm16
 from kallglot_media.audio.segment import Ended, Grew, SegmentEvent, Started
 from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.leg import MOST_MADE_UP_FRAMES, Leg
-from kallglot_media.media.messages import FromMedia, SpeechGrew, SpeechStarted, Utterance
+from kallglot_media.media.messages import FromMedia, SpeechDropped, SpeechGrew, SpeechStarted, Utterance
 from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, SILENCE, Rows
 
 _QUIET_DBFS = -50.0  # softer: the jitter buffer may drop or add a frame unheard
@@ -158,7 +158,7 @@ class Ears:
 
 
 def as_messages(leg: Leg, piece: SegmentEvent) -> list[FromMedia]:
-    """A segmenter's event as control hears it; a click after SpeechStarted is only counted."""
+    """A segmenter's event as control hears it; a click after SpeechStarted is counted, too."""
     if isinstance(piece, Started):
         return [SpeechStarted(leg.leg_id, piece.at_sample)]
     if isinstance(piece, Ended):
@@ -169,4 +169,4 @@ def as_messages(leg: Leg, piece: SegmentEvent) -> list[FromMedia]:
         pcm = piece.pcm.astype("<i2").tobytes()
         return [SpeechGrew(leg.leg_id, pcm, RATE_HZ, piece.first_sample, piece.speech_end_sample, piece.paused)]
     leg.counters["clicks"] += 1
-    return []
+    return [SpeechDropped(leg.leg_id, piece.at_sample)]

@@ -245,6 +245,14 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechDropped:
+    """What SpeechStarted announced was only a click: no utterance comes of it."""
+
+    leg_id: str
+    at_sample: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechGrew:
     """What somebody has said since the last of these, while they still speak (SegmentRules.partial_ms).
 
@@ -402,6 +410,7 @@ FromMedia = (
     LegOpened
     | LegRefused
     | SpeechStarted
+    | SpeechDropped
     | SpeechGrew
     | Utterance
     | StreamAudioOut

@@ -257,3 +257,33 @@ def _base(row: RowMapping) -> KnowledgeBase:
 
 def _document(row: RowMapping) -> Document:
     return Document(**{name: row[name] for name in Document.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A passage with what is known of its document."""
+
+    title: str
+    source: str | None
+    language: str
+    heading: str | None
+    page: int | None
+    text: str
+
+
+def count_chunks(tx: Tx, base_id: str) -> int:
+    """How many passages a base has."""
+    here = select(func.count()).select_from(_chunks).where(_chunks.c.knowledge_base_id == base_id)
+    return int(tx.run(here).scalar_one())
+
+
+def passages_of(tx: Tx, base_id: str, most: int) -> tuple[Kept, ...]:
+    """A base's passages in the order of their documents, at most so many."""
+    these = (
+        select(_docs.c.title, _docs.c.source, _chunks.c.language, _chunks.c.heading, _chunks.c.page, _chunks.c.text)
+        .join(_docs, _docs.c.id == _chunks.c.document_id)
+        .where(_chunks.c.knowledge_base_id == base_id)
+        .order_by(_chunks.c.document_id, _chunks.c.position)
+        .limit(most)
+    )
+    return tuple(Kept(**row) for row in tx.all(these))

@@ -15,6 +15,7 @@ from typer.main import get_command
 from kallglot_media.api.stream.native import EVENTS
 from kallglot_media.cli import app
 from kallglot_media.config.announcements import DEFAULT_TEXTS
+from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.config.explain import setting_names
 from kallglot_media.config.mode import Mode
 from kallglot_media.config.reference import page
@@ -26,10 +27,10 @@ from kallglot_media.rtp.jitter import JitterStats
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-ANNOUNCED = ("announcements.", "routes.announcements.")
+ANNOUNCED = ("announcements.", "routes.announcements.", "phrases.")
 READING = ("load.py", "server.py", "mode.py", "store.py", "routes.py", "hours.py", "answering.py", "crosscheck.py")
 """Files of the configuration that do something with it."""
-NAMES = {name for model in (Server, Routes, Mode) for name in setting_names(model)}
+NAMES = {name for model in (Server, Routes, Mode, AnsweringMode) for name in setting_names(model)}
 
 
 def test_the_page_of_settings_is_what_the_models_say() -> None:
