@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -23,8 +24,17 @@ def start(config: Path, *, prefix: Sequence[str] = ()) -> str:
     said = ended.stdout + ended.stderr
     assert ended.returncode == 2, f"ended with {ended.returncode}:\n{said}"
     assert "Traceback" not in said, said
-    assert len(said.splitlines()) <= 4, said
+    assert 1 <= len(said_of_mistakes(said)) <= 3, said
     return said
+
+
+def said_of_mistakes(said: str) -> list[str]:
+    """What is no log line of an orderly start: a slow machine writes more of those."""
+    return [
+        line
+        for line in said.splitlines()
+        if not (line.startswith("{") and json.loads(line)["level"] in ("debug", "info"))
+    ]
 
 
 @pytest.fixture
