@@ -1,14 +1,14 @@
 #!/bin/sh
 # Install what the tests talk to, from Debian. Does nothing when it is there.
 #
-#   scripts/install_peers.sh          what `make test` needs: SIPp, baresip, PostgreSQL
+#   scripts/install_peers.sh          what `make test` needs: SIPp, baresip, PostgreSQL, curl and Node
 #   scripts/install_peers.sh --all    what `make interop` needs on top
 #
 # On Debian 12 the versions are pinned to those the tests were written against; elsewhere, or when
 # Debian has moved on to a security update, the distribution's own version is taken and named.
 set -eu
 
-core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3 postgresql"
+core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3 postgresql curl nodejs"
 more="linphone-cli linphone-common sipsak sox kamailio debootstrap"
 
 asked=${1:-}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from kallglot_media.api.docs import errors
 from kallglot_media.api.errors import invalid, not_found
 from kallglot_media.api.parts import parts_of
 from kallglot_media.api.route import ApiRoute, needs
-from kallglot_media.api.validation import Answer, Body, Language, Whole
+from kallglot_media.api.validation import Answer, Body, Language, whole
 from kallglot_media.ledger.analyses import DEFAULT_PROFILE, PROFILE, analysis_json
 from kallglot_media.store import analyses, sessions
 from kallglot_media.store.analyses import Analysis
@@ -55,7 +55,7 @@ class ComplianceOptions(Body):
 class KeywordOptions(Body):
     """How many are told."""
 
-    limit: Annotated[Whole, Field(ge=1, le=100)] = 15
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)] = 15
 
 
 class NewAnalysis(Body):

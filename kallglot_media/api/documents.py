@@ -92,7 +92,7 @@ async def add(
         new = _of_json(base_id, checked(NewDocument, await request.json()))
     elif media_type in MEDIA_TYPES:
         if title is None:
-            raise ApiError(400, "missing_required_field", "title: is missing; add it to the query", param="title")
+            raise invalid("title", "is missing; add it to the query", code="missing_required_field")
         content = await request.body()
         new = StoredDocument(base_id, title, media_type, _sized(content, "the body"), language, source)
     else:

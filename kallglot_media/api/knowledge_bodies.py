@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from kallglot_media.api.session_bodies import Name
-from kallglot_media.api.validation import Answer, Body, Language, Metadata, Whole
+from kallglot_media.api.validation import Answer, Body, Language, Metadata, whole
 
 MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 MOST_BODY_BYTES = MOST_DOCUMENT_BYTES * 4 // 3 + 64 * 1024
@@ -119,7 +119,7 @@ class Search(Body):
     query: Annotated[str, Field(min_length=1, max_length=2000, examples=["How do I send something back?"])]
     """A question, or words."""
 
-    limit: Annotated[Whole, Field(ge=1, le=50)] = 5
+    limit: Annotated[int, Field(ge=1, le=50), BeforeValidator(whole)] = 5
     """How many passages at most."""
 
 

@@ -17,7 +17,10 @@ Text = Annotated[str, Field(max_length=100_000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 HeaderName = Annotated[str, Field(pattern=r"^[Xx]-[A-Za-z0-9-]{1,60}$")]
 HeaderValue = Annotated[str, Field(max_length=500, pattern=r"^[ -~]*$")]
-SipHeaders = Annotated[dict[HeaderName, HeaderValue], Field(max_length=20, examples=[{"X-Ticket": "4711"}])]
+SipHeaders = Annotated[
+    dict[HeaderName, HeaderValue],
+    Field(max_length=20, examples=[{"X-Ticket": "4711"}], json_schema_extra={"additionalProperties": False}),
+]
 SipUri = Annotated[str, Field(max_length=500, pattern=r"^sips?:[!-~]+$", examples=["sip:agent@192.0.2.20:5060"])]
 
 

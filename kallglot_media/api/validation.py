@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from kallglot_media.api.errors import ApiError
@@ -72,12 +72,9 @@ Language = Annotated[str, AfterValidator(_language), WithJsonSchema({"type": "st
 
 
 def whole(value: object) -> object:
-    """JSON has one kind of number: 36.0 is as whole as 36."""
+    """For fields that are whole numbers. JSON has one kind of number: 36.0 is as whole as 36."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
-
-Whole = Annotated[int, BeforeValidator(whole)]
-"""A whole number, however it is written."""
 
 PHONE = r"^\+[1-9][0-9]{6,14}$"
 PhoneNumber = Annotated[str, Field(pattern=PHONE, examples=["+4930123456"])]

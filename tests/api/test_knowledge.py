@@ -135,7 +135,7 @@ async def test_wrong_files(api: ApiWorld) -> None:
         error: dict[str, Any] = response.json()["error"]
         return error
 
-    assert (await refused(400, "", b"a", "text/plain"))["param"] == "title"
+    assert (await refused(422, "", b"a", "text/plain"))["param"] == "title"
     assert (await refused(422, "?title=a", b"", "text/plain"))["param"] == "the body"
     assert (await refused(400, "?title=a", b"a", "application/msword"))["param"] == "Content-Type"
     assert (await refused(400, "?title=a", b"a", None))["param"] == "Content-Type"

@@ -24,6 +24,7 @@ from kallglot_media.config.schema import FILES, schema_of
 from kallglot_media.config.server import Server
 from kallglot_media.rtp.dtmf import DtmfStats
 from kallglot_media.rtp.jitter import JitterStats
+from kallglot_media.store.endpoints import EVENT_TYPES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -58,10 +59,11 @@ def test_settings_that_a_page_names_exist(document: Path) -> None:
     sections = {name.split(".")[0] for name in NAMES}
     named = set(re.findall(r"`((?:[a-z_]+\.)+[a-z_]+)`", document.read_text("utf-8")))
     files = ("yaml", "md", "py", "txt", "json", "jsonl", "wav", "sh", "unfinished")
+    known = NAMES | {*EVENTS, *EVENT_TYPES}
     unknown = {
         name
         for name in named
-        if name.split(".")[0] in sections and name.split(".")[-1] not in files and name not in NAMES | set(EVENTS)
+        if name.split(".")[0] in sections and name.split(".")[-1] not in files and name not in known
     }
     assert not unknown
 
