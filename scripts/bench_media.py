@@ -1,34 +1,49 @@
-"""How much of a core a leg costs, and how evenly the tick beats.
+"""How much of a core a leg costs, how evenly the tick beats, and what a bad network does to what is heard.
 
-    python scripts/bench_media.py [--legs 50,200,400] [--seconds 20] [--no-record]
+    python scripts/bench_media.py [--legs 50,100,200,400,800] [--seconds 6] [--profiles relay,vad,…] [--plot FILE]
+    python scripts/bench_media.py --network            PESQ and delay with losses and jitter, in simulated time
 
-Starts a media process as the server does, opens two legs for each session, bridged, listened to and
-recorded, and lets `rtp_load` (C, compiled here) speak recorded German and English sentences into all of
-them. Prints a Markdown table.
+Starts a media process as the server does, opens two legs for each session, bridged, and lets `rtp_load` (C, compiled
+here, a process of its own) speak recorded German and English sentences into all of them. Beside it, in the same run, a
+relay that treats packet by packet with asyncio, and rtpengine where it is installed. Prints Markdown tables.
 
-CPU is user and system time of the media process over the measured seconds, all its threads. Lateness
-is how much after start + n · 20 ms a tick began; gap is what phones see: how far the time between
-two packets is from 20 ms, by the kernel's receive times.
+Each profile is the one before with more: `relay`, `vad` (+ voice detection and cutting), `mix` (+ made speech over the
+original, turned down), `record` (+ both recordings), then all of it with SRTP, with G.722, and with Opus on one leg and
+PCMU on the other.
+
+CPU is user and system time of the media process over the measured seconds, all its threads. Lateness is how much after
+start + n · 20 ms a tick began; gap is what phones see: how far the time between two packets is from 20 ms, by the
+kernel's receive times; jitter is that of RFC 3550 as the phones would report it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from media_load import (
+    HOST,
+    PAYLOAD_TYPES,
+    SRTP_KEY,
+    SRTP_SUITE,
+    Load,
+    Result,
+    compile_load,
+    speech,
+    used,
+    write_packets,
+)
+from media_network import network_tables
+from media_peers import WARM_UP_S, asyncio_relay, rtpengine_relay
+from media_sending import sending_table
 
-from kallglot_media.audio import g711
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.media.link import MediaLink, MediaSettings
 from kallglot_media.media.messages import (
@@ -38,75 +53,63 @@ from kallglot_media.media.messages import (
     OpenLeg,
     OpenSession,
     PlaneStats,
+    Play,
     RecordingGap,
-    SessionClosed,
     SetPlan,
     SetRemote,
+    SrtpKeys,
     Utterance,
 )
-from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party
+from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, BRIDGED, Party
 
-HERE = Path(__file__).resolve().parent
-UTTERANCES = HERE.parent / "kallglot_media" / "phone" / "utterances"
-WARM_UP_S = 3.0
-HOST = "127.0.0.1"
+MADE_SPEECH_S, MADE_EVERY_S = 4, 8
+"""Of made speech, half of the time: more than an interpreted call has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One row of the table. Times in ms; cpu_s over seconds for all legs."""
+class Profile:
+    """What the legs of one run have. codecs: of the customer's leg and of the agent's."""
 
-    legs: int
-    seconds: float
-    cpu_s: float
-    p99_ms: float
-    ticks: int
-    late: dict[str, int]
-    skipped: int
-    load: dict[str, float]
-    utterances: int
-    gaps: int
-    recorded: int
-
-    @property
-    def percent_per_leg(self) -> float:
-        return 100 * self.cpu_s / self.seconds / self.legs
+    listen: bool = True
+    mix: bool = True
+    record: bool = True
+    srtp: bool = False
+    codecs: tuple[str, str] = ("PCMU", "PCMU")
 
 
-def compile_load(folder: Path) -> Path:
-    """The load generator, built with the C compiler that is there."""
-    program = folder / "rtp_load"
-    subprocess.run(["cc", "-O2", "-o", str(program), str(HERE / "rtp_load.c")], check=True)
-    return program
+PROFILES: Mapping[str, Profile] = {
+    "relay": Profile(listen=False, mix=False, record=False),
+    "vad": Profile(mix=False, record=False),
+    "mix": Profile(record=False),
+    "record": Profile(),
+    "srtp": Profile(srtp=True),
+    "g722": Profile(codecs=("G722", "G722")),
+    "opus": Profile(codecs=("opus", "PCMU")),
+}
 
-
-def speech(folder: Path) -> Path:
-    """The demo's utterances as µ-law, with pauses in between, as people make them."""
-    parts = []
-    for path in sorted(UTTERANCES.glob("*.wav")):
-        with wave.open(str(path)) as sound:
-            pcm = np.frombuffer(sound.readframes(sound.getnframes()), np.int16)
-            step = sound.getframerate() // 8000
-            parts += [pcm[::step], np.zeros(12_000, np.int16)]
-    if not parts:
-        sys.exit(f"no *.wav in {UTTERANCES}")
-    target = folder / "speech.ulaw"
-    target.write_bytes(g711.ulaw_encode(np.ascontiguousarray(np.concatenate(parts))).tobytes())
-    return target
+NAMES = {
+    "relay": "G.711 relay",
+    "vad": "+ VAD",
+    "mix": "+ mix with made speech",
+    "record": "+ recording",
+    "srtp": "the same, SRTP",
+    "g722": "the same, G.722",
+    "opus": "the same, Opus↔PCMU",
+}
 
 
 class Run:
     """One media process with a number of legs."""
 
-    def __init__(self, legs: int, seconds: float, folder: Path, *, record: bool) -> None:
+    def __init__(self, name: str, legs: int, seconds: float, folder: Path) -> None:
+        self.name = name
+        self.profile = PROFILES[name]
         self.legs = legs
         self.seconds = seconds
         self.folder = folder
-        self.record = record
         self.stats: list[PlaneStats] = []
         self.utterances = 0
         self.gaps = 0
-        self.closed: list[SessionClosed] = []
 
     def on_event(self, event: FromMedia) -> None:
         if isinstance(event, PlaneStats):
@@ -115,98 +118,148 @@ class Run:
             self.utterances += 1
         elif isinstance(event, RecordingGap):
             self.gaps += 1
-        elif isinstance(event, SessionClosed):
-            self.closed.append(event)
 
-    async def measure(self, program: Path, sound: Path) -> Result:
+    async def measure(self, program: Path, packets: Mapping[tuple[str, bool], Path]) -> Result:
         link = MediaLink(MediaSettings(first_port=20_000), on_event=self.on_event, on_dead=sys.exit)
         await link.start()
-        load = await asyncio.create_subprocess_exec(
-            str(program), str(self.legs), str(self.seconds + 2 * WARM_UP_S), str(sound),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert load.stdin is not None
-        assert load.stdout is not None
-        peers = [int(port) for port in (await load.stdout.readline()).split()]
-        ports = [await self.open_leg(link, number, peer) for number, peer in enumerate(peers)]
-        load.stdin.write(" ".join(map(str, ports)).encode() + b"\n")
+        files = [packets[codec, self.profile.srtp] for codec in self.profile.codecs]
+        load = Load(program, self.legs, self.seconds + 2 * WARM_UP_S, files)
+        peers = await load.ports()
+        load.speak([await self.open_leg(link, number, peer) for number, peer in enumerate(peers)])
+        talking = asyncio.create_task(self.make_speech(link)) if self.profile.mix else None
         await asyncio.sleep(WARM_UP_S)
-        before_s, first = cpu_s(link.pid), len(self.stats)
-        start_s = asyncio.get_running_loop().time()
-        await asyncio.sleep(self.seconds)
-        used_s, period_s = cpu_s(link.pid) - before_s, asyncio.get_running_loop().time() - start_s
-        measured = self.stats[first:]
-        told = json.loads((await load.communicate())[0])
+        first = len(self.stats)
+        used_s, period_s = await used(lambda: [link.pid], self.seconds)
+        measured = self.stats[first + 1 :]
+        told = await load.told()
+        if talking is not None:
+            talking.cancel()
         for number in range(self.legs // 2):
             link.send(CloseSession(f"s{number}"))
         await link.stop()
-        late = {kind: measured[-1].late_ticks[kind] - measured[0].late_ticks[kind] for kind in measured[0].late_ticks}
         return Result(
-            self.legs, period_s, used_s, max(stats.lateness_p99_ms for stats in measured),
-            measured[-1].ticks - measured[0].ticks, late, measured[-1].skipped - measured[0].skipped,
-            told, self.utterances, self.gaps, sum(file.samples > 0 for closed in self.closed for file in closed.files),
+            NAMES[self.name], self.legs, period_s, used_s, told,
+            p99_ms=max(stats.lateness_p99_ms for stats in measured),
+            max_ms=max(stats.lateness_max_ms for stats in measured),
+            skipped=measured[-1].skipped - self.stats[first].skipped,
+            notes=f"{self.utterances} utterances" + (f", {self.gaps} gaps" if self.gaps else ""),
         )  # fmt: skip
 
     async def open_leg(self, link: MediaLink, number: int, peer: int) -> int:
         """Two legs make a session; returns the leg's port."""
-        session_id, leg_id = f"s{number // 2}", f"l{number}"
+        profile, session_id, leg_id = self.profile, f"s{number // 2}", f"l{number}"
         if number % 2 == 0:
             folder = self.folder / session_id
-            folder.mkdir()
-            link.send(OpenSession(session_id, str(folder) if self.record else None))
-            link.send(SetPlan(session_id, BIDIRECTIONAL_TRANSLATION))
+            folder.mkdir(parents=True)
+            link.send(OpenSession(session_id, str(folder) if profile.record else None))
+            link.send(SetPlan(session_id, BIDIRECTIONAL_TRANSLATION if profile.mix else BRIDGED))
         party = Party.AGENT if number % 2 else Party.CUSTOMER
         opened = await link.open_leg(OpenLeg(session_id, leg_id, party, HOST))
-        link.send(SetRemote(leg_id, HOST, peer, "PCMU", 0, 0))
-        link.send(Listen(leg_id, SegmentRules()))
+        codec = profile.codecs[number % 2]
+        kind = PAYLOAD_TYPES[codec]
+        keys = SrtpKeys(SRTP_SUITE, SRTP_KEY, SRTP_KEY) if profile.srtp else None
+        link.send(SetRemote(leg_id, HOST, peer, codec, kind, kind, keys=keys))
+        if profile.listen:
+            link.send(Listen(leg_id, SegmentRules()))
         return opened.port
 
+    async def make_speech(self, link: MediaLink) -> None:
+        """To every leg, spread over the period, as turns come."""
+        pcm = speech()[8000 : 8000 * (1 + MADE_SPEECH_S)].astype("<i2").tobytes()
+        turn = 0
+        while True:
+            for number in range(self.legs):
+                link.send(Play(f"l{number}", f"p{turn}", pcm, 8000))
+                await asyncio.sleep(MADE_EVERY_S / self.legs)
+            turn += 1
 
-def cpu_s(pid: int | None) -> float:
-    """User and system time of all threads of a process, to the nanosecond (utime and stime are sampled)."""
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
-
-def table(results: Sequence[Result]) -> str:
+def table(results: Sequence[Result], reference: Mapping[int, float]) -> str:
+    """reference: percent per leg of what each line is compared with, by number of legs."""
     lines = [
-        "| legs | % of a core per leg | tick lateness p99 ms | late > 1 / 5 / 20 ms of ticks | skipped "
-        "| gap p50 / p99 / max ms | lost | utterances | files recorded / gaps |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| what | legs | % of a core per leg | × asyncio relay | tick lateness p99 / max ms | skipped "
+        "| gap p50 / p99 / max ms | jitter ms | lost of sent | |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
         load = result.load
+        ratio = f"{result.percent_per_leg / reference[result.legs]:.2f}" if result.legs in reference else "–"
+        late = "–" if result.p99_ms is None else f"{result.p99_ms:.2f} / {result.max_ms:.1f}"
+        lost = load["lost"] + max(0, load["sent"] - load["received"]) if result.p99_ms is None else load["lost"]
         lines.append(
-            f"| {result.legs} | {result.percent_per_leg:.3f} | {result.p99_ms:.2f} "
-            f"| {' / '.join(map(str, result.late.values()))} of {result.ticks} | {result.skipped} "
-            f"| {load['gap_p50_ms']:.2f} / {load['gap_p99_ms']:.2f} / {load['gap_max_ms']:.2f} | {load['lost']} "
-            f"| {result.utterances} | {result.recorded} / {result.gaps} |"
+            f"| {result.what} | {result.legs} | {result.percent_per_leg:.3f} | {ratio} | {late} | {result.skipped} "
+            f"| {load['gap_p50_ms']:.2f} / {load['gap_p99_ms']:.2f} / {load['gap_max_ms']:.1f} "
+            f"| {load['jitter_ms']:.2f} | {lost:.0f} of {load['sent']:.0f} | {result.notes} |"
         )
     return "\n".join(lines)
 
 
+def plot(results: Sequence[Result], path: Path) -> None:
+    """Cost and lateness over the number of legs, one line for each profile."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    cost, late = figure.subplots(1, 2)
+    for what in dict.fromkeys(result.what for result in results):
+        mine = [result for result in results if result.what == what]
+        legs = [result.legs for result in mine]
+        cost.plot(legs, [result.percent_per_leg for result in mine], "o-", markersize=3, linewidth=1.2, label=what)
+        if mine[0].p99_ms is not None:
+            late.plot(legs, [result.p99_ms or 0 for result in mine], "o-", markersize=3, linewidth=1.2, label=what)
+    cost.axhline(0.10, color="#999", linestyle=":", linewidth=1)
+    late.axhline(3.0, color="#999", linestyle=":", linewidth=1)
+    cost.set(xlabel="legs", ylabel="% of a core per leg", ylim=(0, None))
+    late.set(xlabel="legs", ylabel="tick lateness p99, ms", yscale="log")
+    for axis in (cost, late):
+        axis.grid(color="#e5e9ee", linewidth=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
+    cost.legend(fontsize=7, frameon=False, ncols=2)
+    figure.savefig(path, dpi=110)
+
+
 async def run(arguments: argparse.Namespace) -> list[Result]:
-    results = []
+    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
         folder = Path(name)
-        program, sound = compile_load(folder), speech(folder)
+        program = compile_load(folder)
+        kinds = [("PCMU", False), ("PCMU", True), ("G722", False), ("opus", False)]
+        packets = {
+            (codec, srtp): write_packets(folder / f"{codec}-{srtp}.rtp", codec, srtp=srtp) for codec, srtp in kinds
+        }
         for legs in map(int, arguments.legs.split(",")):
-            recordings = folder / str(legs)
-            recordings.mkdir()
-            bench = Run(legs, arguments.seconds, recordings, record=arguments.record)
-            results.append(await bench.measure(program, sound))
+            results.append(await asyncio_relay(program, legs, arguments.seconds, packets["PCMU", False]))
+            engine = await rtpengine_relay(program, legs, arguments.seconds, packets["PCMU", False])
+            results += [engine] if engine is not None else []
+            for profile in arguments.profiles.split(","):
+                bench = Run(profile, legs, arguments.seconds, folder / f"{profile}-{legs}")
+                results.append(await bench.measure(program, packets))
+                print(f"{results[-1].what} {legs}: {results[-1].percent_per_leg:.3f} %", file=sys.stderr, flush=True)
     return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--legs", default="50,200,400", help="how many legs, one run for each number")
-    parser.add_argument("--seconds", type=float, default=20.0, help="measured seconds of each run")
-    parser.add_argument("--record", action=argparse.BooleanOptionalAction, default=True, help="record every session")
+    parser.add_argument("--legs", default="50,100,200,400,800", help="how many legs, one run for each number")
+    parser.add_argument("--seconds", type=float, default=6.0, help="measured seconds of each run")
+    parser.add_argument("--profiles", default=",".join(PROFILES), help=f"of {', '.join(PROFILES)}")
+    parser.add_argument("--plot", type=Path, help="draw cost and lateness into this PNG")
+    parser.add_argument("--network", action="store_true", help="only what a bad network does; needs no quiet machine")
     arguments = parser.parse_args()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
     busy = os.getloadavg()[0]  # what else runs takes caches and hyper-threads away, and doubles these numbers
-    print(f"{machine}, Python {platform.python_version()}, load average before: {busy:.1f}\n")
-    print(table(asyncio.run(run(arguments))))
+    print(f"{machine}, Python {platform.python_version()}, load average before: {busy:.1f}\n", flush=True)
+    if arguments.network:
+        print(network_tables())
+        return
+    results = asyncio.run(run(arguments))
+    reference = {it.legs: it.percent_per_leg for it in results if it.what.startswith("asyncio")}
+    print(table(results, reference), "\n")
+    print(sending_table())
+    if arguments.plot:
+        plot(results, arguments.plot)
 
 
 if __name__ == "__main__":

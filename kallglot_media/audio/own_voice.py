@@ -28,7 +28,8 @@ _LOOK = LOOK_MS * RATE_HZ // 1000
 _PLAYED = PLAYED_MS * RATE_HZ // 1000
 _TAPS = 32  # 8 ms: what a hybrid or the direct way from loudspeaker to microphone spreads over
 _BEFORE = 10  # of them, ahead of the best place
-_FFT = 1 << (_PLAYED + _LOOK - 1).bit_length()
+_PLACES = (_PLAYED - _LOOK) // 2 + 1
+_FFT = 2048  # at 2 kHz; what wraps round lies beyond _PLACES
 
 _Sound = npt.NDArray[np.float32]
 
@@ -42,7 +43,7 @@ class OwnVoiceRules:
     """
 
     explained: float = 0.7
-    candidate: float = 0.25
+    candidate: float = 0.55
     quietest_rms: float = 60.0
     louder_db: float = 6.0
 
@@ -80,13 +81,16 @@ class OwnVoice:
         return self._delay is not None
 
     def _best_place(self, x: _Sound, p: _Sound, energy: float) -> int | None:
-        """Where in `p` it looks most like `x`; None when nowhere."""
-        together = np.fft.irfft(np.fft.rfft(p, _FFT) * np.conj(np.fft.rfft(x, _FFT)), _FFT)[: _PLAYED - _LOOK + 1]
-        sums = np.concatenate([[0.0], np.cumsum(np.square(p, dtype=np.float64))])
-        energies = sums[_LOOK:] - sums[:-_LOOK]
-        likeness = np.square(together) / (np.maximum(energies, self._rules.quietest_rms**2) * energy)
+        """Where in `p` it looks most like `x`, to within two samples; None when nowhere. At 2 kHz: half the work."""
+        x, p = x[::2] + x[1::2], p[::2] + p[1::2]
+        together = np.fft.irfft(np.fft.rfft(p, _FFT) * np.conj(np.fft.rfft(x, _FFT)), _FFT)[:_PLACES]
+        sums = np.zeros(len(p) + 1)
+        np.cumsum(np.square(p), dtype=np.float64, out=sums[1:])
+        energies = sums[len(x) :] - sums[: -len(x)]
+        np.maximum(energies, 4 * self._rules.quietest_rms**2 * len(x), out=energies)
+        likeness = np.square(together) / energies
         place = int(likeness.argmax())
-        return place if likeness[place] > self._rules.candidate**2 else None
+        return 2 * place if likeness[place] > self._rules.candidate**2 * float(np.dot(x, x)) else None
 
     def _explains(self, x: _Sound, p: _Sound, place: int, energy: float) -> bool:
         """Fit a filter of 8 ms round `place`; whether it makes enough of `x`, and `x` is no louder than an echo is."""

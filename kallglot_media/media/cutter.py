@@ -19,7 +19,8 @@ from kallglot_media.audio.segment import Segmenter, SegmentEvent, SegmentRules
 from kallglot_media.media.rows import PAST_FRAMES, RATE_HZ
 
 _FRAME_MS = 20
-_COMPARE_TICKS = 2  # comparing takes as long as all else that a leg needs; half of it is enough
+_COMPARE_TICKS = 2  # comparing takes longer than all else that a leg needs in a tick
+_COMPARE_IN_SPEECH_TICKS = 25
 _CALM_FRAMES = 25  # the detector's own hang-over and the evidence for a start are over by then
 
 
@@ -27,6 +28,7 @@ class Cutter:
     """A detector, a segmenter, and when they may rest.
 
     detect  detect(bytes of a frame, its samples): whether it is speech
+    is_own_voice  what `compare` found last
     asleep  the caller pushes nothing while the leg is under the floor; then `wake`, then push
     """
 
@@ -42,17 +44,17 @@ class Cutter:
         self._last_tick = 0
         self._own_voice = OwnVoice()
         self._compared_tick = -_COMPARE_TICKS
-        self._is_own = False
+        self.is_own_voice = False
 
-    def is_own_voice(self, tick: int, heard: Callable[[], Pcm16], told: Callable[[], Pcm16]) -> bool:
-        """Whether what sounds like speech is what the leg was told, coming back. Looked at every other tick.
+    def wants_comparison(self, tick: int) -> bool:
+        """Whether it is time to look if this is the leg's own voice: speech may start, or has gone on for a while."""
+        is_person = self.segmenter.in_speech and not self.is_own_voice
+        return tick - self._compared_tick >= (_COMPARE_IN_SPEECH_TICKS if is_person else _COMPARE_TICKS)
 
-        heard, told  give the sound that `OwnVoice.is_it` wants
-        """
-        if tick - self._compared_tick >= _COMPARE_TICKS:
-            self._compared_tick = tick
-            self._is_own = self._own_voice.is_it(heard(), told())
-        return self._is_own
+    def compare(self, heard: Pcm16, told: Pcm16, tick: int) -> None:
+        """Whether what sounds like speech is what the leg was told, coming back; see OwnVoice.is_it."""
+        self._compared_tick = tick
+        self.is_own_voice = self._own_voice.is_it(heard, told)
 
     def push(
         self, frame: Pcm16, is_speech: bool, first_sample: int, level_dbfs: float, tick: int

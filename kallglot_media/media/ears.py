@@ -20,6 +20,9 @@ from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, SILENCE, Rows
 
 _QUIET_DBFS = -50.0  # softer: the jitter buffer may drop or add a frame unheard
 _LOOK_BACK_FRAMES = -(-history_samples(RATE_HZ) // FRAME_SAMPLES)
+_LEAST_COMPARISONS, _LEGS_FOR_EACH_COMPARISON = 4, 50
+"""So many comparisons with what was told are made in one tick, lest it be late when all speak at once."""
+
 _LOOK_FRAMES = LOOK_MS // FRAME_MS
 _FRAME_BYTES = 2 * FRAME_SAMPLES
 
@@ -37,6 +40,7 @@ class Ears:
         self._silences: list[bytes] = []
         self._levels: list[float] = []
         self._quiet: list[bool] = []
+        self._comparisons_left = 0
 
     def arrange(self, legs: Iterable[Leg]) -> None:
         """Legs came or went, or changed what is wanted of them."""
@@ -87,6 +91,7 @@ class Ears:
             return []
         events: list[FromMedia] = []
         levels = self._levels
+        self._comparisons_left = _LEAST_COMPARISONS + len(self._listening) // _LEGS_FOR_EACH_COMPARISON
         sound = heard.tobytes()
         for leg in self._listening:
             slot, level = leg.slot, levels[leg.slot]
@@ -107,12 +112,13 @@ class Ears:
         return events
 
     def _is_own_voice(self, leg: Leg, cutter: Cutter, tick: int) -> bool:
-        rows, slot = self._rows, leg.slot
-        return cutter.is_own_voice(
-            tick,
-            lambda: halve(np.append(rows.last_frames(slot, tick, _LOOK_FRAMES - 1), rows.heard[slot])),
-            lambda: rows.told_before(slot, tick),
-        )
+        """Compared anew when it is time to; when too many want it in one tick, what was found last stands."""
+        if self._comparisons_left and cutter.wants_comparison(tick):
+            self._comparisons_left -= 1
+            rows, slot = self._rows, leg.slot
+            heard = np.append(rows.last_frames(slot, tick, _LOOK_FRAMES - 1), rows.heard[slot])
+            cutter.compare(halve(heard), rows.told_before(slot, tick), tick)
+        return cutter.is_own_voice
 
     def _wake(self, leg: Leg, cutter: Cutter, tick: int) -> None:
         """What was not looked at while all was quiet may be an utterance's lead-in."""

@@ -244,4 +244,5 @@ def total(stats: Sequence[PlaneStats]) -> PlaneStats:
         late_ticks={kind: sum(one.late_ticks.get(kind, 0) for one in stats) for kind in kinds},
         lateness_p99_ms=max(one.lateness_p99_ms for one in stats),
         cpu_s=sum(one.cpu_s for one in stats),
+        lateness_max_ms=max(one.lateness_max_ms for one in stats),
     )

@@ -394,7 +394,7 @@ class PlaneStats:
 
     late_ticks    by kind: "over_1ms", "over_5ms", "over_20ms"
     skipped       frames given up because the process was more than 5 frames late
-    lateness_p99_ms  over the last period
+    lateness_*_ms    over the last period
     """
 
     legs: int
@@ -404,6 +404,7 @@ class PlaneStats:
     late_ticks: dict[str, int]
     lateness_p99_ms: float
     cpu_s: float
+    lateness_max_ms: float = 0.0
 
 
 FromMedia = (

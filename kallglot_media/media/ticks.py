@@ -47,7 +47,9 @@ class TickClock:
                 self.late_ticks[kind] += late_s > bound_s
         return skipped
 
-    def take_p99_ms(self) -> float:
-        """The 99th percentile of lateness since the last call, in ms; 0.0 without ticks."""
+    def take_lateness_ms(self) -> tuple[float, float]:
+        """The 99th percentile and the most of lateness since the last call, in ms; zeros without ticks."""
         ordered, self._lateness_s = sorted(self._lateness_s), []
-        return 1000 * ordered[(len(ordered) * 99 - 1) // 100] if ordered else 0.0
+        if not ordered:
+            return 0.0, 0.0
+        return 1000 * ordered[(len(ordered) * 99 - 1) // 100], 1000 * ordered[-1]
