@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from bench_media import compile_load, speech
+from media_load import compile_load, write_packets
 
 HOST = "127.0.0.1"
 
@@ -25,7 +25,7 @@ class Calls:
     async def __aenter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="bench-api-")
         folder = Path(self._folder.name)
-        program, sound = compile_load(folder), speech(folder)
+        program, sound = compile_load(folder), write_packets(folder / "speech.rtp", "PCMU")
         self._load = await asyncio.create_subprocess_exec(
             str(program), str(self._count), str(self._seconds), str(sound),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
