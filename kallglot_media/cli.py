@@ -332,6 +332,19 @@ def plot(
     raise typer.Exit(code)
 
 
+@app.command()
+def latency(
+    session: Annotated[Path, typer.Argument(help="A session's folder: DATA_DIR/sessions/ID.")],
+    as_json: JsonOption = False,
+) -> None:
+    """How far the interpreter was behind, from the recorded tracks alone; exit code 1 when nothing was translated."""
+    with plain_errors():
+        from kallglot_media.measure.cli import latency_command
+
+        code = latency_command(session, out, as_json=as_json)
+    raise typer.Exit(code)
+
+
 def main() -> None:
     """Entry point of the script `kallglot-media`."""
     app()

@@ -80,6 +80,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "phone": frozenset(
         {"sip", "sdp", "rtp", "audio", "net", "random_ids", "log", "speech.types", "media.track_files", "modes.plan"}
     ),
+    # what recordings show
+    "measure": frozenset({"audio", "phone.session_folder"}),
     # people
     "doctor": frozenset({"config", "speech", "audio", "media"}),
     "cli": frozenset(
@@ -92,6 +94,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
             "config",
             "doctor",
             "phone",
+            "measure",
             "speech",
             "sip.passwords",
             "log",

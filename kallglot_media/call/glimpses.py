@@ -43,8 +43,6 @@ class Glimpses:
 
     def grow(self, piece: SpeechGrew) -> None:
         """Somebody goes on speaking; never waits."""
-        if self._policy.interpret == "turn" and self._policy.partials == "watched" and not self._wanted():
-            return
         self._listening.grow(piece)
         self._news.set()
 
@@ -66,9 +64,13 @@ class Glimpses:
                 return
             await self._look()
 
+    def _must_look(self) -> bool:
+        """By turns, what nobody watches is recognised where its speaker pauses, and mostly only there."""
+        return self._policy.interpret == "clause" or self._policy.partials == "always" or self._wanted()
+
     async def _look(self) -> None:
         snapshot = self._listening.sound()
-        if snapshot is None:
+        if snapshot is None or not (snapshot.paused or self._must_look()):
             return
         language, hints = self._expects()
         try:

@@ -179,7 +179,9 @@ class Listening:
         cut = self._cut_after(count, of)
         text = " ".join([*self._aside, joined(words)])
         start_ms = words[0].start_ms if not self._aside else 1000 * self._utterance_from // self._rate_hz
-        end_ms = min(words[-1].end_ms, 1000 * of.speech_end_sample // self._rate_hz)
+        end_ms = 1000 * of.speech_end_sample // self._rate_hz
+        if not (of.paused and count == len(agreement.words)):  # word times are less exact than the voice detection
+            end_ms = min(words[-1].end_ms, end_ms)
         self._aside = []
         agreement.drop(count)
         self._forget_before(cut)

@@ -26,6 +26,7 @@ class FakeFloor:
         self.through: list[tuple[Party, bool]] = []
         self.timings: list[tuple[int, int, TurnTimings]] = []
         self.partials: list[tuple[str, str]] = []
+        self.watched = True
         self.idle = asyncio.Event()
 
     def next_sequence(self) -> int:
@@ -41,7 +42,7 @@ class FakeFloor:
         self.partials.append((text, stable))
 
     def partials_wanted(self) -> bool:
-        return True
+        return self.watched
 
     def event(self, kind: str, at_sample: int | None = None, **fields: Any) -> None:
         self.events.append((kind, fields))
@@ -207,9 +208,9 @@ class Talking(Scene):
             asyncio.create_task(self.interpreter.glimpse()),
         ]
 
-    async def grow(self, first_sample: int, samples: int) -> None:
+    async def grow(self, first_sample: int, samples: int, *, paused: bool = False) -> None:
         pcm = b"\1\0" * samples
-        self.interpreter.grow(SpeechGrew("sess_1/customer", pcm, 8000, first_sample, first_sample + samples, False))
+        self.interpreter.grow(SpeechGrew("sess_1/customer", pcm, 8000, first_sample, first_sample + samples, paused))
         for _ in range(20):
             await asyncio.sleep(0)
 
@@ -224,6 +225,16 @@ async def test_subtitles_come_while_somebody_speaks() -> None:
     await talking.grow(12_000, 4000)
     assert talking.floor.partials == [("Guten Tag.", ""), ("Guten Tag. Ich habe", "Guten Tag.")]
     assert talking.floor.turns == []
+    await talking.close()
+
+
+async def test_by_turns_and_unwatched_only_a_pause_is_worth_a_look() -> None:
+    talking = Talking(TURN_BY_TURN, {8000: "Guten Tag."})
+    talking.floor.watched = False
+    await talking.grow(8000, 4000)
+    assert talking.engines.hints == []
+    await talking.grow(12_000, 4000, paused=True)
+    assert [turn.text for turn in talking.floor.turns] == ["Guten Tag."], "without waiting for the utterance's end"
     await talking.close()
 
 

@@ -1,0 +1,1 @@
+"""What a recording shows: lag, from waveforms alone."""
