@@ -58,6 +58,9 @@ bench-idle: setup
 bench-api: setup
 	@$(PY) scripts/bench_api.py
 
+bench-interpreter: setup
+	@$(PY) scripts/bench_interpreter.py
+
 bench-store: setup
 	@$(PY) scripts/bench_store.py
 
