@@ -12,6 +12,7 @@ import base64
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 from bench_api_http import Http
@@ -65,9 +66,8 @@ class Stream(asyncio.Protocol):
         self.ready: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request.encode())
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request.encode())
 
     # ── out ──────────────────────────────────────────────────────────────────────
 
