@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import cast
@@ -21,7 +22,7 @@ FRAME = 160
 CHUNKS_MS = (20, 100, 200)
 _DIGITS = 5
 _BASE = 8
-_LOUDEST = 0xF0  # µ-law codes near silence
+_LOUDEST = 0xF6  # µ-law codes so near silence that frames too many are left out, as in the pauses of speech
 
 
 def frame_of(number: int) -> bytes:
@@ -39,10 +40,11 @@ def number_of(frame: bytes) -> int | None:
 
 @dataclass
 class Delays:
-    """By length of a piece; and how late this process was itself."""
+    """By length of a piece; how late this process was itself; how long a pong takes amid the sound."""
 
     delays_ms: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     sending_late_ms: list[float] = field(default_factory=list)
+    answers_ms: list[float] = field(default_factory=list)
     sent: int = 0
 
 
@@ -62,6 +64,7 @@ class Stream(asyncio.Protocol):
         self._upgraded = False
         self._number = 0
         self._sent_s: dict[int, float] = {}
+        self._pinged_s: float | None = None
         self.measuring = False
         self.ready: asyncio.Future[None] = self._loop.create_future()
 
@@ -73,15 +76,18 @@ class Stream(asyncio.Protocol):
 
     def start(self, after_s: float) -> None:
         """Speak from then on, without end."""
-        self._due_s = self._loop.time() + after_s
-        self._timer = self._loop.call_at(self._due_s, self._speak)
+        self._due_s = time.perf_counter() + after_s
+        self._timer = self._loop.call_later(self._due_s - time.perf_counter(), self._speak)
 
     def _speak(self) -> None:
-        now_s = self._loop.time()
+        now_s = time.perf_counter()
         if self.measuring:
             self._found.sending_late_ms.append(1000 * (now_s - self._due_s))
             self._found.sent += 1
             self._sent_s[self._number] = now_s
+            if self._pinged_s is None:
+                self._pinged_s = now_s
+                self.write(b'{"type":"ping"}')
         sound = b"".join(frame_of(self._number + n) for n in range(self._frames))
         self._number += self._frames
         self.write(
@@ -89,7 +95,7 @@ class Stream(asyncio.Protocol):
             b'"sample_rate_hz":8000,"payload":"%b"}}' % (self._number, 20 * self._number, base64.b64encode(sound))
         )
         self._due_s += self._chunk_ms / 1000
-        self._timer = self._loop.call_at(self._due_s, self._speak)
+        self._timer = self._loop.call_later(self._due_s - time.perf_counter(), self._speak)
 
     def write(self, text: bytes) -> None:
         """A text frame, masked with zeros. RFC 6455 section 5.2."""
@@ -105,7 +111,7 @@ class Stream(asyncio.Protocol):
     # ── in ───────────────────────────────────────────────────────────────────────
 
     def data_received(self, data: bytes) -> None:
-        now_s = self._loop.time()
+        now_s = time.perf_counter()
         self._buffer += data
         if not self._upgraded:
             head, found, rest = self._buffer.partition(b"\r\n\r\n")
@@ -143,6 +149,9 @@ class Stream(asyncio.Protocol):
                 if sent_s is not None:
                     waited_s = 0.020 * (len(frames) - 1 - place)
                     self._found.delays_ms[self._chunk_ms].append(1000 * (now_s - sent_s - waited_s))
+        elif b'"pong"' in text and self._pinged_s is not None:
+            self._found.answers_ms.append(1000 * (now_s - self._pinged_s))
+            self._pinged_s = None
         elif b'"session.ready"' in text and not self.ready.done():
             self.ready.set_result(None)
         elif b'"session.error"' in text:

@@ -10,7 +10,16 @@ import sys
 from collections.abc import Callable
 
 from kallglot_media.media import wire
-from kallglot_media.media.messages import CloseLeg, FromMedia, LegOpened, LegRefused, OpenLeg, PlaneStats, ToMedia
+from kallglot_media.media.messages import (
+    CloseLeg,
+    FromMedia,
+    LegOpened,
+    LegRefused,
+    OpenLeg,
+    PlaneStats,
+    StreamAudioIn,
+    ToMedia,
+)
 from kallglot_media.media.settings import MediaSettings
 
 __all__ = ["MediaError", "MediaLink", "MediaSettings"]
@@ -20,6 +29,9 @@ OPEN_DEADLINE_S = 5.0
 STOP_DEADLINE_S = 15.0
 SILENCE_DEADLINE_S = 10.0
 """PlaneStats come every two seconds, so a process that says nothing for this long hangs."""
+
+GATHER_S = 0.004
+"""Sound of streams is gathered for so long: each write wakes the media process, and a tick needs it every 20 ms."""
 
 _LONGEST_LINE_BYTES = 64 * 1024 * 1024
 _READ_BYTES = 256 * 1024
@@ -53,6 +65,8 @@ class MediaLink:
         self._reading: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._opening: dict[str, asyncio.Future[LegOpened]] = {}
+        self._waiting: list[bytes] = []
+        self._flushing: asyncio.TimerHandle | None = None
         self._stopping = False
 
     @property
@@ -96,6 +110,7 @@ class MediaLink:
         if self._writer is None or self._reading is None:
             return
         self._stopping = True
+        self._flush()
         with contextlib.suppress(OSError):
             self._writer.write_eof()
         await asyncio.wait({self._reading}, timeout=STOP_DEADLINE_S)
@@ -136,7 +151,20 @@ class MediaLink:
         if self._writer.transport.get_write_buffer_size() > _LONGEST_LINE_BYTES:
             self._fail(f"does not read: {_LONGEST_LINE_BYTES >> 20} MB wait for it")
             return
-        self._writer.write(wire.encode(message))
+        self._waiting.append(wire.encode(message))
+        if not isinstance(message, StreamAudioIn):
+            self._flush()
+        elif self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(GATHER_S, self._flush)
+
+    def _flush(self) -> None:
+        """Write what waits, in its order and at once."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        waiting, self._waiting = self._waiting, []
+        if waiting and self._writer is not None:
+            self._writer.write(b"".join(waiting))
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         """Until the process is gone, whatever the reason."""
@@ -215,3 +243,4 @@ class MediaLink:
             await self._process.wait()
             self._process = None
         self._writer = None
+        self._flush()  # nowhere: what waited was for the process that is gone

@@ -20,7 +20,7 @@ HOLD_FRAMES = 3
 MOST_FRAMES = 250
 """More than this is thrown away, the oldest first: a client that sends faster than time goes."""
 
-LOOK_FRAMES = 100
+LOOK_FRAMES = 50
 """Over this many frames the smallest reserve is looked for; what is above HOLD_FRAMES of it is only delay."""
 
 BATCH_FRAMES = 5
@@ -33,7 +33,7 @@ class StreamBuffer:
     """Pieces of any length in, one frame of 20 ms per tick out. Offers what Ears wants of a JitterBuffer.
 
     Pieces come in bursts (200 ms at a time, or two at once after the network stood still). It starts after
-    HOLD_FRAMES, and when there always is more in reserve than needed it drops a quiet frame now and then.
+    HOLD_FRAMES, and when there always is more in reserve than needed it drops so many quiet frames.
     """
 
     pieces = ()
@@ -43,8 +43,8 @@ class StreamBuffer:
         self._bytes = bytearray()
         self._running = False
         self._held = 0
-        self._popped = 0
-        self._least = MOST_FRAMES
+        self._surplus = 0
+        self._look_anew()
 
     @property
     def waiting(self) -> int:
@@ -76,25 +76,31 @@ class StreamBuffer:
         if not waiting:
             self.counters["stream_gaps"] += 1
             self._running = False
-            self._least, self._popped = MOST_FRAMES, 0
+            self._surplus = 0
+            self._look_anew()
             return None
-        if self._has_too_much(waiting) and quiet:
+        if self._surplus and quiet and waiting > 1:
             self.counters["stream_shrunk"] += 1
-            self._least = MOST_FRAMES
+            self._surplus -= 1
             del self._bytes[:FRAME_SAMPLES]
+            self._look_anew()
+        else:
+            self._look(waiting - 1)
         frame = bytes(self._bytes[:FRAME_SAMPLES])
         del self._bytes[:FRAME_SAMPLES]
         return frame
 
-    def _has_too_much(self, waiting: int) -> bool:
-        """Whether, in the last LOOK_FRAMES, there never was less than one frame more than is needed."""
-        self._least = min(self._least, waiting - 1)
-        self._popped += 1
-        if self._popped < LOOK_FRAMES:
-            return False
-        if self._popped == 2 * LOOK_FRAMES:
-            self._popped, self._least = LOOK_FRAMES, waiting - 1
-        return self._least > HOLD_FRAMES + 1
+    def _look_anew(self) -> None:
+        self._looked = 0
+        self._least = MOST_FRAMES
+
+    def _look(self, left: int) -> None:
+        """`left` frames stay behind. What LOOK_FRAMES in a row did without, nobody needs."""
+        self._least = min(self._least, left)
+        self._looked += 1
+        if self._looked == LOOK_FRAMES:
+            self._surplus = max(0, self._least - HOLD_FRAMES)
+            self._look_anew()
 
 
 class StreamLeg(Leg):

@@ -29,12 +29,14 @@ from kallglot_media.media.messages import (
     Listen,
     OpenLeg,
     OpenSession,
+    OpenStreamLeg,
     Play,
     PlayoutFinished,
     PlayTone,
     SessionClosed,
     SetPlan,
     SetRemote,
+    StreamAudioIn,
     Utterance,
 )
 from kallglot_media.media.recorder import MARKER, repair
@@ -287,3 +289,20 @@ async def test_an_error_in_a_callback_does_not_cut_the_link() -> None:
     loop.set_exception_handler(None)
     assert problems
     assert problems[0]["message"] == "handling PlaneStats failed"
+
+
+async def test_sound_of_streams_is_gathered_and_comes_before_what_follows_it(desk: Desk) -> None:
+    desk.link.send(OpenSession("s"))
+    desk.link.send(SetPlan("s", BRIDGED))
+    desk.link.send(OpenStreamLeg("s", "c", Party.CUSTOMER))
+    desk.link.send(OpenStreamLeg("s", "a", Party.AGENT))
+    for _ in range(10):
+        desk.link.send(StreamAudioIn("c", b"\x55" * 160))
+    desk.link.send(CloseLeg("c"))
+    closed = await desk.wait(LegClosed)
+    assert closed.stats.counters["stream_in"] == 10, "nothing was overtaken"
+    desk.link.send(StreamAudioIn("a", b"\x55" * 160))
+    await asyncio.sleep(2 * link_module.GATHER_S)
+    desk.events.clear()
+    desk.link.send(CloseLeg("a"))
+    assert (await desk.wait(LegClosed)).stats.counters["stream_in"] == 1

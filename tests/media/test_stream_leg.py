@@ -180,3 +180,22 @@ def test_pieces_of_200_ms_in_real_time_leave_no_holes() -> None:
         frames += buffer.pop() is not None
     assert buffer.counters["stream_gaps"] == 0
     assert frames >= 490
+
+
+@pytest.mark.parametrize("frames", [1, 5, 10], ids="pieces of {} frames".format)
+def test_a_reserve_that_is_too_large_goes_in_a_second_or_two_and_no_further(frames: int) -> None:
+    buffer = StreamBuffer()
+    buffer.put(FRAME_BYTES * 60)
+    for tick in range(4 * LOOK_FRAMES):
+        if tick % frames == 0:
+            buffer.put(FRAME_BYTES * frames)
+        buffer.pop(quiet=True)
+    least = []
+    for tick in range(4 * LOOK_FRAMES):
+        if tick % frames == 0:
+            least.append(buffer.waiting)
+            buffer.put(FRAME_BYTES * frames)
+        buffer.pop(quiet=True)
+    assert max(least) <= HOLD_FRAMES + 1
+    assert min(least) >= HOLD_FRAMES - 1
+    assert buffer.counters["stream_gaps"] == 0
