@@ -9,7 +9,7 @@ TESTS ?=
 # Calls in real time have one worker, everything else shares the others.
 WORKERS ?= 3
 
-.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-idle fuzz-sip interop clean
+.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-idle fuzz-sip fuzz-api interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -69,6 +69,10 @@ fuzz-sip: setup
 	@$(PY) -m pip install -qq --constraint constraints.txt atheris
 	@$(PY) scripts/fuzz_parsers.py
 	@$(PY) scripts/fuzz_sip.py
+
+# schemathesis against the served OpenAPI document: make fuzz-api KALLGLOT_FUZZ_S=3600
+fuzz-api: setup
+	@KALLGLOT_FUZZ_S=$${KALLGLOT_FUZZ_S:-600} $(PY) -m pytest tests/api/test_schemathesis.py
 
 # With the peers that make test can do without: Linphone, sipsak, Kamailio.
 interop: setup

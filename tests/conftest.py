@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from hypothesis import settings
+
+from kallglot_media.store.migrate import HEAD, migrate
+from kallglot_media.store.store import parse_url
+from kallglot_media.store.tables import metadata
+from tests.support import postgres
 
 # A slow machine is not a failing test: pytest's own time limit is the deadline.
 settings.register_profile("no deadline", deadline=None)
@@ -40,3 +46,32 @@ def no_log_is_left() -> Iterator[None]:
     for handler in list(logging.root.handlers):
         if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
             logging.root.removeHandler(handler)
+
+
+_DATABASE = "kallglot"
+_EMPTY = (
+    f"TRUNCATE {', '.join(metadata.tables)}, chunk_search RESTART IDENTITY; "
+    f"UPDATE alembic_version SET version_num = '{HEAD}'"
+)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    """A PostgreSQL with a database that has all tables."""
+    binaries = postgres.find_bin()
+    if binaries is None:
+        pytest.skip(postgres.MEND)
+    running = postgres.Cluster(binaries)
+    try:
+        running.sql(f"CREATE DATABASE {_DATABASE}")
+        asyncio.run(migrate(parse_url(running.url(_DATABASE)), lock_wait_s=1))
+        yield running
+    finally:
+        running.remove()
+
+
+@pytest.fixture
+def postgres_url(cluster: postgres.Cluster) -> str:
+    """The PostgreSQL database with all tables, empty."""
+    cluster.sql(_EMPTY, _DATABASE)
+    return cluster.url(_DATABASE)

@@ -31,6 +31,7 @@ from kallglot_media.store import analyses, endpoints, recordings, sessions, tabl
 from kallglot_media.store.endpoints import EVENT_TYPES
 from kallglot_media.store.recordings import NewRecording
 from kallglot_media.store.sessions import NewSession
+from kallglot_media.store.settings import StoreSettings
 from kallglot_media.store.tx import Tx
 from kallglot_media.webhooks.post import HttpPost
 from kallglot_media.webhooks.sender import WebhookSender
@@ -67,10 +68,10 @@ RECEIVERS = {"python": ("hook.py", [sys.executable]), "javascript": ("hook.mjs",
 
 
 @asynccontextmanager
-async def whole_server(folder: Path) -> AsyncIterator[ApiWorld]:
+async def whole_server(folder: Path, database: StoreSettings | None = None) -> AsyncIterator[ApiWorld]:
     """With what works in the background, and phones that answer whoever calls them."""
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(api_world(folder))
+        api = await stack.enter_async_context(api_world(folder, database))
         signalling = api.around.signalling
         signalling.numbered = True
         dial = signalling.dial
@@ -127,13 +128,22 @@ async def receiver(folder: Path, language: str) -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("language", SCRIPTS)
 async def test_the_examples_run_as_they_stand(tmp_path: Path, language: str) -> None:
+    await run_page(tmp_path, language)
+
+
+@pytest.mark.postgres
+async def test_the_examples_run_with_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    await run_page(tmp_path, "sh", StoreSettings(postgres_url))
+
+
+async def run_page(tmp_path: Path, language: str, database: StoreSettings | None = None) -> None:
     name, command, head = SCRIPTS[language]
     need(command[0] if language != "sh" else "curl", "nodejs" if language == "javascript" else "curl")
     folder = tmp_path / "client"
     folder.mkdir()
     (folder / name).write_text(head + "\n".join(blocks(language)))
     hook = "javascript" if language == "javascript" else "python"
-    async with whole_server(tmp_path / "server") as api, receiver(folder, hook) as port:
+    async with whole_server(tmp_path / "server", database) as api, receiver(folder, hook) as port:
         session = await api.session()
         await api.say(session["id"], CONVERSATION)
         await api.call("POST", f"/v1/sessions/{session['id']}/end")

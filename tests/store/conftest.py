@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from kallglot_media.random_ids import RandomIds
-from kallglot_media.store.migrate import HEAD, migrate
+from kallglot_media.store.migrate import migrate
 from kallglot_media.store.settings import StoreSettings
 from kallglot_media.store.store import Store, open_store, parse_url
-from kallglot_media.store.tables import metadata
-from tests.support import postgres
 from tests.support.stores import HandClock
-
-_DATABASE = "kallglot"
-_EMPTY = (
-    f"TRUNCATE {', '.join(metadata.tables)}, chunk_search RESTART IDENTITY; "
-    f"UPDATE alembic_version SET version_num = '{HEAD}'"
-)
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[postgres.Cluster]:
-    """A PostgreSQL with a database that has all tables."""
-    binaries = postgres.find_bin()
-    if binaries is None:
-        pytest.skip(postgres.MEND)
-    running = postgres.Cluster(binaries)
-    try:
-        running.sql(f"CREATE DATABASE {_DATABASE}")
-        asyncio.run(migrate(parse_url(running.url(_DATABASE)), lock_wait_s=1))
-        yield running
-    finally:
-        running.remove()
 
 
 @pytest.fixture(scope="session")
@@ -58,13 +35,6 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     path = tmp_path / "kallglot.sqlite3"
     shutil.copy(sqlite_template, path)
     return f"sqlite:///{path}"
-
-
-@pytest.fixture
-def postgres_url(cluster: postgres.Cluster) -> str:
-    """The PostgreSQL database with all tables, empty."""
-    cluster.sql(_EMPTY, _DATABASE)
-    return cluster.url(_DATABASE)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -193,13 +193,13 @@ def _truth() -> Truth:
 
 
 @asynccontextmanager
-async def api_world(folder: Path, **api: Any) -> AsyncIterator[ApiWorld]:
-    """A running server, with these settings of its section `api`."""
+async def api_world(folder: Path, database: StoreSettings | None = None, **api: Any) -> AsyncIterator[ApiWorld]:
+    """A running server, with these settings of its section `api`. database: left out, SQLite."""
     config = write_config(folder, **api)
     data_dir = config.server.data_dir
     (data_dir / "sessions").mkdir(parents=True)
     async with AsyncExitStack() as stack:
-        store = await open_store(StoreSettings(sqlite_url(data_dir)), RandomIds())
+        store = await open_store(database or StoreSettings(sqlite_url(data_dir)), RandomIds())
         stack.push_async_callback(store.close)
         around = TestWorld(data_dir / "sessions")
         ids = RandomIds()
