@@ -288,15 +288,20 @@ _REASON_VALUE = re.compile(rf"{TOKEN}++(?: ?; ?{TOKEN}++(?: ?= ?(?:{TOKEN}++|{QU
 
 
 def reason_header(text: str | None) -> tuple[tuple[str, str], ...]:
-    """A Reason header (RFC 3326): a full value ("Q.850;cause=16") as it is, plain words as SIP text."""
+    """A Reason header (RFC 3326): a full value ("Q.850;cause=16") as it is, plain words as the text of a cause.
+
+    A cause is always there: for SIP and Q.850 section 2 wants one, and billing reads nothing else.
+    """
     if not text:
         return ()
+    if text in ("BYE", "hung up"):
+        return (("Reason", 'Q.850;cause=16;text="Normal call clearing"'),)
     # Often the other leg's words: a line end would begin a header of their choosing, and no other control belongs here.
     clean = "".join(char for char in " ".join(text.split()) if char.isprintable())
     if _REASON_VALUE.fullmatch(clean):
         return (("Reason", clean),)
     quoted = clean.replace("\\", "\\\\").replace('"', '\\"')
-    return (("Reason", f'SIP;text="{quoted}"'),)
+    return (("Reason", f'Q.850;cause=31;text="{quoted}"'),)  # normal, unspecified
 
 
 def sdp_of(message: Request | Response) -> bytes | None:

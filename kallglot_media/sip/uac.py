@@ -26,6 +26,9 @@ from kallglot_media.sip.routing import in_dialog_peer
 from kallglot_media.sip.settings import Credentials, Target
 from kallglot_media.sip.signing import Signer
 
+_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+"""RFC 3326 section 3.1."""
+
 _END_OF_RING = "ring"
 _END_OF_CANCEL = "cancel"
 _SILENCE = "silence"
@@ -374,7 +377,7 @@ class OutgoingCall:
             return
         self._wire.count("forks_left")
         self._left[tag], to = self._send_ack(dialog)
-        self._send(dialog.request("BYE", headers=reason_header("another fork answered")), to, now_s)
+        self._send(dialog.request("BYE", headers=reason_header(_ELSEWHERE)), to, now_s)
 
     def _retry(self, now_s: float) -> None:
         self._forget_early()

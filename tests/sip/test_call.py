@@ -68,15 +68,16 @@ def test_every_event_and_action_is_used() -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("agent left", 'SIP;text="agent left"'),
-        ('said "no"', 'SIP;text="said \\"no\\""'),
+        ("BYE", 'Q.850;cause=16;text="Normal call clearing"'),
+        ("agent left", 'Q.850;cause=31;text="agent left"'),
+        ('said "no"', 'Q.850;cause=31;text="said \\"no\\""'),
         ("Q.850;cause=16", "Q.850;cause=16"),
         ('SIP ;cause=486; text="a; b \\"c\\""', 'SIP ;cause=486; text="a; b \\"c\\""'),
-        ("two\r\nlines", 'SIP;text="two lines"'),
-        ("it has opus; we speak PCMU", 'SIP;text="it has opus; we speak PCMU"'),
-        ('SIP;text="open', 'SIP;text="SIP;text=\\"open"'),
-        ("SIP;cause=1\r\nRoute: <sip:x>", 'SIP;text="SIP;cause=1 Route: <sip:x>"'),
-        ("red \x1b[31m\0", 'SIP;text="red [31m"'),
+        ("two\r\nlines", 'Q.850;cause=31;text="two lines"'),
+        ("it has opus; we speak PCMU", 'Q.850;cause=31;text="it has opus; we speak PCMU"'),
+        ('SIP;text="open', 'Q.850;cause=31;text="SIP;text=\\"open"'),
+        ("SIP;cause=1\r\nRoute: <sip:x>", 'Q.850;cause=31;text="SIP;cause=1 Route: <sip:x>"'),
+        ("red \x1b[31m\0", 'Q.850;cause=31;text="red [31m"'),
     ],
 )
 def test_reason_headers(text: str, value: str) -> None:
