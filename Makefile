@@ -78,7 +78,7 @@ fuzz-api: setup
 interop: setup
 	@scripts/install_peers.sh --all
 	@scripts/interop_asterisk.sh >/dev/null || echo "interop: without Asterisk"
-	@KALLGLOT_INTEROP_REPORT=docs/interop.md $(PY) -m pytest -m interop $(TESTS)
+	@KALLGLOT_INTEROP_REPORT=docs/interop.md KALLGLOT_INTEROP_README=README.md $(PY) -m pytest -m interop $(TESTS)
 
 clean:
 	rm -rf build dist demo-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

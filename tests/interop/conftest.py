@@ -111,6 +111,8 @@ def server(place: Place) -> Server:
 
 REPORT = "KALLGLOT_INTEROP_REPORT"
 """The environment variable with the file that the matrix is written to; without it none is."""
+README = "KALLGLOT_INTEROP_README"
+"""The same for README.md, which has one row for each peer."""
 MATRIX = Matrix()
 
 
@@ -129,3 +131,6 @@ def pytest_sessionfinish() -> None:
     if path and MATRIX.rows:
         today = datetime.now(UTC).date().isoformat()
         Path(path).write_text(MATRIX.page(versions(asterisk_version()), today), encoding="utf-8")
+        readme = os.environ.get(README)
+        if readme:
+            Path(readme).write_text(MATRIX.into(Path(readme).read_text("utf-8")), encoding="utf-8")

@@ -42,7 +42,21 @@ class Matrix:
             lines.append(f"| {peer} | {feature} | {_result(tests)} |")
         return "\n".join(lines) + "\n"
 
+    def into(self, readme: str) -> str:
+        """README.md with one row for each peer between the two marks."""
+        peers: dict[str, list[str]] = {}
+        for (peer, feature), tests in sorted(self.rows.items(), key=lambda row: (row[0][0].lower(), row[0][1])):
+            result = _result(tests)
+            peers.setdefault(peer, []).append(feature if result == "pass" else f"{feature}: {result}")
+        rows = [f"| {peer} | {' · '.join(features)} |" for peer, features in peers.items()]
+        before, _, rest = readme.partition(_BEGIN)
+        _, mark, after = rest.partition(_END)
+        if not mark:
+            raise ValueError(f"README.md has no {_BEGIN} … {_END}")
+        return f"{before}{_BEGIN}\n| peer | proved with it |\n|---|---|\n" + "\n".join(rows) + f"\n{_END}{after}"
 
+
+_BEGIN, _END = "<!-- made by make interop -->", "<!-- end -->"
 _RANK = {"passed": 0, "skipped": 1, "failed": 2}
 
 

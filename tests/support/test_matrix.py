@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.matrix import Matrix
 
 
@@ -21,3 +23,17 @@ def test_a_row_passes_when_all_its_tests_did() -> None:
         "| baresip | hold | pass |",
         "| SIPp | busy | **failed**: `test_busy_again` |",
     ]
+
+
+def test_the_readme_has_a_row_for_each_peer_between_its_marks() -> None:
+    matrix = Matrix()
+    matrix.add("SIPp", "CANCEL", "test_a", "passed")
+    matrix.add("SIPp", "T.38", "test_b", "failed")
+    matrix.add("baresip", "Opus", "test_c", "passed")
+    once = matrix.into("before\n<!-- made by make interop -->\nold\n<!-- end -->\nafter\n")
+    assert once.startswith("before\n<!-- made by make interop -->\n| peer |")
+    assert "| baresip | Opus |\n| SIPp | CANCEL · T.38: **failed**: `test_b` |\n<!-- end -->\nafter\n" in once
+    assert "old" not in once
+    assert matrix.into(once) == once
+    with pytest.raises(ValueError, match="no <!-- made"):
+        matrix.into("nothing")
