@@ -34,7 +34,7 @@ def test_a_session_is_refreshed_in_time(server: Server, tmp_path: Path) -> None:
     sipp.run(tmp_path, "uac_session_timer", remote=server.address, service="echo", hold_ms=300, timeout_s=80).check()
 
 
-@pytest.mark.feature("SIPp", "302 followed, within what mode.transfer allows")
+@pytest.mark.feature("SIPp", "302 followed, to whom the mode file allows it")
 def test_a_redirection_is_followed_where_the_dial_plan_lets_it(tmp_path: Path) -> None:
     first, second = free_port(), free_port()
     mode = {"agent": {"to": f"sip:agent@{HOST}:{first}"}, "transfer": {"allow": [f"*@{HOST}"]}}
