@@ -43,6 +43,7 @@ from kallglot_media.reload import watch
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.events import CallEnded, CallFailed, IncomingCall, SipEvent
 from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.load import Step
 from kallglot_media.speech.pool import SpeechPool
 from kallglot_media.speech.settings import EngineKind
 from kallglot_media.wiring import agent_settings, deadlines, listen_at, media_home, media_settings, take_recording_key
@@ -158,7 +159,7 @@ class Server:
 
     async def _start_engines_and_media(self, stack: AsyncExitStack) -> None:
         """Both take a second or two, so they start side by side."""
-        self._pool = SpeechPool(self._config.engines(), on_change=self._engine_changed)
+        self._pool = SpeechPool(self._config.engines(), on_change=self._engine_changed, on_step=self._speech_stepped)
         self._fleet = MediaFleet(
             media_settings(self._config),
             processes_of(self._config.server.media.processes),
@@ -218,7 +219,7 @@ class Server:
                 bind=bind,
             )
 
-        rules = RegistryRules(sip.max_calls, server.recording.min_free_mb * 1_000_000)
+        rules = RegistryRules(sip.max_calls, server.recording.min_free_mb * 1_000_000, self._pool.why_no_room)
         return Registry(world, rules, router, self._trunks.called)
 
     def _health(self) -> ServerHealth:
@@ -266,6 +267,11 @@ class Server:
         if isinstance(event, LegStats | LegClosed):
             self._office.note_leg(event)
         self._registry.on_media(event)
+
+    def _speech_stepped(self, step: Step) -> None:
+        (log.warning if step else log.info)(
+            "engines too busy" if step else "engines keep up", given_up=step.name.lower()
+        )
 
     def _engine_changed(self, kind: EngineKind, works: bool) -> None:
         (log.info if works else log.error)("engine back" if works else "engine lost", sign="=", engine=str(kind))

@@ -58,6 +58,7 @@ GAP_S = 0.16
 
 LONG_MS = 6000
 SENTENCES_IN_A_LONG_ONE = 4
+SHORT_LINES = 12
 LOSSES = (0.0, 0.01, 0.03, 0.05)
 
 
@@ -157,7 +158,7 @@ def ear_voice(both: Sequence[Lags]) -> list[float | None]:
 
 def calls_table(folder: Path, recordings: Sequence[Recording]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    short = conversation(recordings, 1, folder / "in")
+    short = conversation(recordings, 1, folder / "in")[:SHORT_LINES]
     long = conversation(recordings, SENTENCES_IN_A_LONG_ONE, folder / "in")
     print(
         "\n**Real calls**, one at a time; ms p50 / p95. Added: end of speech to the first translated sample on the wire"

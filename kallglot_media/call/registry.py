@@ -42,10 +42,14 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class RegistryRules:
-    """max_calls: sessions at the same time; min_free_bytes: with less room on the disk no call is taken."""
+    """max_calls: sessions at the same time; min_free_bytes: with less room on the disk no call is taken.
+
+    why_no_room  why the engines could not serve one call more than so many; None when they could
+    """
 
     max_calls: int
     min_free_bytes: int
+    why_no_room: Callable[[int], str | None] = lambda calls: None
 
 
 Outcome = tuple[EndReason, str]
@@ -183,6 +187,8 @@ class Registry:
             return "draining"
         if len(self._sessions) >= self._rules.max_calls:
             return "max_calls"
+        if (why := self._rules.why_no_room(len(self._sessions))) is not None:
+            return why
         try:
             free_bytes = shutil.disk_usage(self.world.sessions_dir).free
         except OSError as error:  # unmounted, or removed by somebody

@@ -173,6 +173,10 @@ class Speech(Settings):
     synthesizer: Synthesizer = Synthesizer()
     """Text to speech."""
 
+    when_busy: Literal["refuse", "degrade"] = _SPEECH.when_busy
+    """A call that the engines would have no time for: `refuse` it with 503 and Retry-After, or take it and `degrade`:
+    partial transcripts are given up first, then voices, then words; the original voice is let through."""
+
     glossary: ConfigPath | None = _SPEECH.glossary
     """A YAML file of terms: how they are written, heard, translated and said. Read anew when it changes."""
 
@@ -194,6 +198,7 @@ class Speech(Settings):
             languages=tuple(sorted(set(languages))),
             voices=dict(self.synthesizer.voices),
             glossary=self.glossary,
+            when_busy=self.when_busy,
             window=self.recognizer.window,
             recognizer_workers=self.recognizer.workers,
             translator_workers=self.translator.workers,

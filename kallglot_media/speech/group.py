@@ -17,6 +17,7 @@ import structlog
 from kallglot_media.speech.child import Child, Command, WorkerDied
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.line import Line
+from kallglot_media.speech.load import Work
 from kallglot_media.speech.settings import EngineKind
 from kallglot_media.speech.types import EngineBusy, EngineFailed, EngineTimeout, SpeechError
 
@@ -42,6 +43,7 @@ class _Job:
     arguments: list[Any]
     due_s: float
     answer: asyncio.Future[Answer]
+    can_wait: bool = False
 
     def fail(self, error: SpeechError) -> None:
         if not self.answer.done():
@@ -60,6 +62,7 @@ class EngineStatus:
     in_line     jobs that wait
     counters    done, failed (the engine raised), died and hung (at work), lost (workers, at work, idle or starting),
                 timeouts (the caller's deadline), refused (line full), partials_late and partials_refused likewise
+    work        the time that workers have spent on jobs
     facts       what the worker told of its model when it was loaded
     last_error  why the last worker was lost or did not start
     pids        of the workers that are ready
@@ -71,6 +74,7 @@ class EngineStatus:
     busy: int
     in_line: int
     counters: dict[str, int]
+    work: Work
     facts: dict[str, Any]
     last_error: str | None
     pids: tuple[int, ...]
@@ -80,6 +84,8 @@ class EngineStatus:
 class _State:
     ready: dict[int, Child] = field(default_factory=dict)
     busy: int = 0
+    busy_s: float = 0.0
+    must_s: float = 0.0
     failures: int = 0
     counters: Counter[str] = field(default_factory=Counter)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -146,7 +152,7 @@ class EngineGroup:
         if self._out_of_order():
             raise self._not_running()
         loop = asyncio.get_running_loop()
-        job = _Job(arguments, loop.time() + deadline_s, loop.create_future())
+        job = _Job(arguments, loop.time() + deadline_s, loop.create_future(), can_wait)
         try:
             place = self._line.join(job, job.due_s, can_wait=can_wait)
         except EngineBusy:
@@ -172,6 +178,7 @@ class EngineGroup:
             busy=state.busy,
             in_line=len(self._line),
             counters=dict(state.counters),
+            work=Work(state.busy_s, state.must_s, self._workers),
             facts=dict(state.facts),
             last_error=state.last_error,
             pids=tuple(state.ready),
@@ -250,6 +257,7 @@ class EngineGroup:
         loop = asyncio.get_running_loop()
         state = self._state
         state.busy += 1
+        began_s = loop.time()
         try:
             # A job that waited long must not get its worker shot for what the line did.
             async with asyncio.timeout_at(max(job.due_s, loop.time() + self._hung_after_s)):
@@ -275,6 +283,8 @@ class EngineGroup:
             job.succeed(answer)
         finally:
             state.busy -= 1
+            state.busy_s += loop.time() - began_s
+            state.must_s += 0.0 if job.can_wait else loop.time() - began_s
 
     async def _end(self, child: Child, grace_s: float = 0.0) -> None:
         self._state.ready.pop(child.pid, None)

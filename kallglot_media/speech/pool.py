@@ -17,12 +17,26 @@ from kallglot_media.speech.child import Command, python_worker
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.glossary import GlossaryFile
 from kallglot_media.speech.group import Answer, EngineGroup, EngineStatus
+from kallglot_media.speech.load import Load, Step
 from kallglot_media.speech.model_check import check
 from kallglot_media.speech.models import Installed, Model, find_models
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
-from kallglot_media.speech.types import NO_HINTS, Context, EngineFailed, Hints, Pcm16, Speech, Transcript, Translation
+from kallglot_media.speech.types import (
+    NO_HINTS,
+    Context,
+    EngineBusy,
+    EngineFailed,
+    Hints,
+    Pcm16,
+    Speech,
+    Transcript,
+    Translation,
+)
 
 OnChange = Callable[[EngineKind, bool], None]
+OnStep = Callable[[Step], None]
+
+LOOK_EVERY_S = 1.0
 
 
 class SpeechPool:
@@ -30,6 +44,8 @@ class SpeechPool:
 
     settings   see SpeechSettings
     on_change  called as on_change(kind, works) when the last worker of a kind is lost and when one is back
+    load       how busy the engines are
+    on_step    called when something is given up because the engines are too busy, or taken up again
     commands   how to start a worker of a kind; left out: the real one (tests put scripts here)
     """
 
@@ -38,10 +54,14 @@ class SpeechPool:
         settings: SpeechSettings,
         *,
         on_change: OnChange = lambda kind, works: None,
+        on_step: OnStep = lambda step: None,
         commands: Mapping[EngineKind, Command] | None = None,
     ) -> None:
         self._settings = settings
         self._on_change = on_change
+        self._on_step = on_step
+        self.load = Load()
+        self._watching: asyncio.Task[None] | None = None
         self._commands = commands
         self._groups: dict[EngineKind, EngineGroup] = {}
         self._glossary = GlossaryFile(settings.glossary)
@@ -68,9 +88,13 @@ class SpeechPool:
         except BaseException:
             await self.stop()
             raise
+        self._watching = asyncio.create_task(self._watch(), name="speech load")
 
     async def stop(self) -> None:
         """End every worker. Jobs under way fail with EngineFailed."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await asyncio.gather(*(group.stop() for group in self._groups.values()))
 
     async def transcribe(
@@ -83,6 +107,7 @@ class SpeechPool:
         hints: Hints = NO_HINTS,
     ) -> Transcript:
         """The words in `pcm` (16 kHz mono). partial: everything else goes first."""
+        self._must_do(Step.NO_PARTIALS if partial else Step.THROUGH, "partial transcripts" if partial else "words")
         glossary = self._glossary.now()
         words = (*hints.words, *glossary.words)
         arguments = [wire.pack_pcm(pcm), language, hints.usual, hints.among, words, hints.before]
@@ -102,9 +127,37 @@ class SpeechPool:
         self, text: str, language: str, voice: str | None, *, deadline_s: float, speed: float = 1.0
     ) -> Speech:
         """`text` spoken, faster than the voice's own pace with a speed above 1.0."""
+        self._must_do(Step.CAPTIONS, "voices")
         said = self._glossary.now().said(text, language)
         answer = await self._ask(EngineKind.SYNTHESIZER, [said, language, voice, speed], deadline_s)
         return wire.unpack_speech(answer)
+
+    @property
+    def step(self) -> Step:
+        """What is given up now because the engines are too busy."""
+        return self.load.step
+
+    def shares(self) -> dict[EngineKind, float]:
+        """How busy each kind is, 0 to 1."""
+        return dict(self.load.shares)
+
+    def why_no_room(self, calls: int) -> str | None:
+        """Why one call more than `calls` could not be served in time; None when it could."""
+        if self._settings.when_busy == "degrade" or (self.load.has_room(calls) and self.step < Step.CAPTIONS):
+            return None
+        return "engines_busy"
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            before = self.step
+            work = {kind: status.work for kind, status in self.status().items()}
+            if self.load.take(asyncio.get_running_loop().time(), work) is not before:
+                self._on_step(self.step)
+
+    def _must_do(self, least: Step, what: str) -> None:
+        if self.step >= least:
+            raise EngineBusy(f"the engines are too busy for {what}; add workers or take fewer calls at once")
 
     def status(self) -> dict[EngineKind, EngineStatus]:
         """How each kind is doing."""

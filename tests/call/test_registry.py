@@ -105,6 +105,17 @@ async def test_with_a_full_disk_no_call_is_taken(tmp_path: Path) -> None:
     assert desk.verbs == [("reject", "a", "503")]
 
 
+async def test_a_call_that_the_engines_have_no_time_for_is_told_when_to_try_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, RegistryRules(4, 0, why_no_room=lambda calls: "engines_busy" if calls else None))
+    for name in ("a", "b"):
+        desk.registry.on_sip(incoming(name))
+    await desk.settle()
+    assert desk.verbs[0] == ("reject", "b", "503")
+    assert desk.around.signalling.headers == [("Retry-After", "30")]
+    assert desk.registry.counters["refused_engines_busy"] == 1
+    await desk.registry.end_all("test", 5.0)
+
+
 async def test_without_a_free_port_the_call_is_refused(desk: Desk) -> None:
     desk.around.media.full = True
     desk.registry.on_sip(incoming("a"))

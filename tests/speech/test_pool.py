@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import uvloop
 
 from kallglot_media.speech.child import Command
 from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.load import Step
 from kallglot_media.speech.pool import SpeechPool
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
 from kallglot_media.speech.types import EngineBusy, EngineFailed, EngineTimeout, UnknownPair
@@ -31,13 +33,13 @@ def fake(mode: str = "good", *more: str) -> Command:
     return lambda fd: (sys.executable, str(FAKE), str(fd), mode, *more)
 
 
-def pool_of(command: Command, changes: Changes, **settings: float) -> SpeechPool:
+def pool_of(command: Command, changes: Changes, **settings: float | str) -> SpeechPool:
     said = SpeechSettings(**{"hung_after_s": AGES_S, **settings})  # type: ignore[arg-type]
     return SpeechPool(said, on_change=lambda *change: changes.put_nowait(change), commands={KIND: command})
 
 
 @asynccontextmanager
-async def running(command: Command | None = None, **settings: float) -> AsyncIterator[tuple[SpeechPool, Changes]]:
+async def running(command: Command | None = None, **settings: float | str) -> AsyncIterator[tuple[SpeechPool, Changes]]:
     changes: Changes = asyncio.Queue()
     pool = pool_of(command or fake(), changes, **settings)
     await pool.start()
@@ -242,3 +244,19 @@ def test_it_works_under_uvloop_too() -> None:
             assert await changes.get() == (KIND, False)
 
     uvloop.run(scenario())
+
+
+async def test_what_is_given_up_is_refused_at_once() -> None:
+    async with running() as (pool, _):
+        assert pool.why_no_room(0) is None
+        pool.load.step = Step.CAPTIONS
+        with pytest.raises(EngineBusy, match="too busy for voices"):
+            await pool.synthesize("Hello.", "en", None, deadline_s=1.0)
+        with pytest.raises(EngineBusy, match="partial"):
+            await pool.transcribe(np.zeros(160, np.int16), "de", deadline_s=1.0, partial=True)
+        assert await ask(pool, "Guten Tag.") == "1 Guten Tag.", "words are still translated"
+        assert pool.why_no_room(0) == "engines_busy"
+        assert pool.status()[KIND].work.must_s > 0
+    async with running(when_busy="degrade") as (pool, _):
+        pool.load.step = Step.CAPTIONS
+        assert pool.why_no_room(0) is None

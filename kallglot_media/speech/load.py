@@ -1,0 +1,141 @@
+"""How busy the engines are, what is given up when they are too busy, and whether one more call has room. No clock.
+
+    ALL ──▶ NO_PARTIALS ──▶ CAPTIONS ──▶ THROUGH        busy for raise_after_s: one step up
+      ◀──             ◀──          ◀──                  calm for lower_after_s: one step down
+
+Each step gives up what can best be missed: partial transcripts; then voices (words are still written down, and the
+original voice is let through); then words as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from kallglot_media.speech.settings import EngineKind
+
+
+class Step(IntEnum):
+    """What the engines still do."""
+
+    ALL = 0
+    NO_PARTIALS = 1
+    CAPTIONS = 2
+    THROUGH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRules:
+    """Shares are of the workers' time.
+
+    busy            above this, the engines cannot keep up
+    calm            below this, they could do more
+    raise_after_s   busy for so long: a step up
+    lower_after_s   calm for so long: a step down; twice as long each time that it did not last
+    longest_s       but never longer than this
+    room_below      a call is taken when its share would keep the engines below this
+    first_call      share of one worker that a call is expected to take before one was measured
+    memory_s        how far back shares are measured
+    """
+
+    busy: float = 0.92
+    calm: float = 0.65
+    raise_after_s: float = 3.0
+    lower_after_s: float = 8.0
+    longest_s: float = 120.0
+    room_below: float = 0.85
+    first_call: float = 0.04
+    memory_s: float = 10.0
+
+
+LOAD_RULES = LoadRules()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one kind of engine has done since its start, summed over its workers. must_s: without what can wait."""
+
+    busy_s: float
+    must_s: float
+    workers: int
+
+
+class Load:
+    """take() once a second; then `step`, `shares` and `has_room` are of now."""
+
+    def __init__(self, rules: LoadRules = LOAD_RULES) -> None:
+        self._rules = rules
+        self.step = Step.ALL
+        self.shares: dict[EngineKind, float] = {}
+        self._must: dict[EngineKind, float] = {}
+        self._now: dict[EngineKind, float] = {}  # of the time since the last look alone
+        self._last: dict[EngineKind, Work] = {}
+        self._last_s: float | None = None
+        self._busy_since_s: float | None = None
+        self._calm_since_s: float | None = None
+        self._lowered_at_s: float | None = None
+        self._patience_s = rules.lower_after_s
+
+    def take(self, now_s: float, work: Mapping[EngineKind, Work]) -> Step:
+        """What was done up to now; returns the step that is right from here on."""
+        if self._last_s is not None and now_s > self._last_s:
+            self._measure(now_s - self._last_s, work)
+            self._decide(now_s)
+        self._last, self._last_s = dict(work), now_s
+        return self.step
+
+    def has_room(self, calls: int) -> bool:
+        """Whether one call more than `calls` could be served in time. What can wait does not count."""
+        for kind, share in self._must.items():
+            workers = max(1, self._last[kind].workers)
+            one_more = max(share / calls if calls else 0.0, self._rules.first_call / workers)
+            if share + one_more > self._rules.room_below:
+                return False
+        return True
+
+    def _measure(self, elapsed_s: float, work: Mapping[EngineKind, Work]) -> None:
+        weight = min(1.0, elapsed_s / self._rules.memory_s)
+        for kind, now in work.items():
+            before = self._last.get(kind, now)
+            time_s = elapsed_s * max(1, now.workers)
+            for shares, done_s in (
+                (self.shares, now.busy_s - before.busy_s),
+                (self._must, now.must_s - before.must_s),
+            ):
+                share = min(1.0, max(0.0, done_s) / time_s)
+                if shares is self.shares:
+                    self._now[kind] = share
+                shares[kind] = shares.get(kind, share) + weight * (share - shares.get(kind, share))
+
+    def _decide(self, now_s: float) -> None:
+        busiest = max(self._now.values(), default=0.0)
+        rules = self._rules
+        self._busy_since_s = _since(self._busy_since_s, now_s, holds=busiest > rules.busy)
+        self._calm_since_s = _since(self._calm_since_s, now_s, holds=busiest < rules.calm)
+        if self._busy_since_s is not None and now_s - self._busy_since_s >= rules.raise_after_s:
+            self._raise(now_s)
+        elif self._calm_since_s is not None and now_s - self._calm_since_s >= self._patience_s:
+            self._lower(now_s)
+
+    def _raise(self, now_s: float) -> None:
+        rules, self._busy_since_s = self._rules, now_s
+        if self.step is Step.THROUGH:
+            return
+        self.step = Step(self.step + 1)
+        if self._lowered_at_s is not None and now_s - self._lowered_at_s < self._patience_s + 2 * rules.raise_after_s:
+            self._patience_s = min(rules.longest_s, 2 * self._patience_s)
+
+    def _lower(self, now_s: float) -> None:
+        self._calm_since_s = now_s
+        if self.step is Step.ALL:
+            self._patience_s = self._rules.lower_after_s
+            return
+        self.step = Step(self.step - 1)
+        self._lowered_at_s = now_s
+
+
+def _since(since_s: float | None, now_s: float, *, holds: bool) -> float | None:
+    if not holds:
+        return None
+    return now_s if since_s is None else since_s

@@ -1,0 +1,102 @@
+"""How busy the engines are, in pure time: what is given up, what comes back, and who still has room."""
+
+from itertools import pairwise
+
+import pytest
+
+from kallglot_media.speech.load import LOAD_RULES, Load, Step, Work
+from kallglot_media.speech.settings import EngineKind
+
+R, T = EngineKind.RECOGNIZER, EngineKind.TRANSLATOR
+
+
+class Machine:
+    """Two recognisers and a translator, looked at once a second."""
+
+    def __init__(self) -> None:
+        self.load = Load()
+        self.now_s = 100.0
+        self.done = {R: Work(0, 0, 2), T: Work(0, 0, 1)}
+        self.load.take(self.now_s, self.done)
+
+    def run(self, seconds: int, share: float, *, partials: float = 0.0) -> list[Step]:
+        """The recognisers are busy for this share of the time, and for `partials` of it with what can wait."""
+        steps = []
+        for _ in range(seconds):
+            self.now_s += 1
+            before = self.done[R]
+            self.done[R] = Work(before.busy_s + 2 * (share + partials), before.must_s + 2 * share, 2)
+            steps.append(self.load.take(self.now_s, self.done))
+        return steps
+
+
+def test_engines_that_keep_up_give_nothing_up() -> None:
+    assert set(Machine().run(60, 0.8)) == {Step.ALL}
+
+
+def test_the_first_thing_given_up_is_what_can_wait_and_it_comes_back() -> None:
+    machine = Machine()
+    steps = machine.run(60, 0.3, partials=0.7)
+    first = steps.index(Step.NO_PARTIALS)
+    assert first >= LOAD_RULES.raise_after_s, "not for a moment's load"
+    machine = Machine()
+    machine.run(first + 1, 0.3, partials=0.7)
+    assert machine.run(40, 0.3)[-1] is Step.ALL
+
+
+def test_one_thing_after_the_other_is_given_up_and_taken_up_again() -> None:
+    machine = Machine()
+    steps = machine.run(60, 1.0)
+    assert steps[-1] is Step.THROUGH
+    assert all(later - before in (0, 1) for before, later in pairwise(steps))
+    steps = machine.run(120, 0.1)
+    assert steps[-1] is Step.ALL
+    assert all(before - later in (0, 1) for before, later in pairwise(steps))
+
+
+def test_what_did_not_last_is_tried_less_and_less_often() -> None:
+    machine = Machine()
+    step, waits, calm = Step.ALL, [], 0
+    for _ in range(900):
+        now = machine.run(1, 1.0 if step < Step.CAPTIONS else 0.2)[0]
+        calm += 1
+        if now < step:
+            waits.append(calm)
+        if now != step:
+            calm = 0
+        step = now
+    assert waits == sorted(waits)
+    assert waits[-1] > 3 * waits[0]
+
+
+@pytest.mark.parametrize(
+    ("share", "calls", "room"),
+    [
+        (0.0, 0, True),
+        (0.4, 10, True),
+        (0.8, 10, False),
+        (0.8, 40, True),
+        (0.84, 40, False),
+        (0.4, 1, True),
+        (0.5, 1, False),
+    ],
+)
+def test_room_is_foreseen_from_what_a_call_takes(share: float, calls: int, room: bool) -> None:
+    machine = Machine()
+    machine.run(120, share)
+    assert machine.load.has_room(calls) is room
+
+
+def test_what_can_wait_does_not_take_room_from_calls() -> None:
+    machine = Machine()
+    machine.run(120, 0.2, partials=0.6)
+    assert machine.load.has_room(4)
+
+
+def test_restarted_engines_do_not_count_backwards() -> None:
+    machine = Machine()
+    machine.run(30, 0.5)
+    machine.done = {R: Work(0, 0, 2), T: Work(0, 0, 1)}
+    machine.now_s += 1
+    machine.load.take(machine.now_s, machine.done)
+    assert 0 <= machine.load.shares[R] <= 1
