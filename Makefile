@@ -1,4 +1,5 @@
 # make demo    hear it work: two phones, one interpreted call, all on this machine
+# make demo DESK=webshop   the same with a desk of configs/examples: webshop, hotel, helpdesk
 # make run     serve with configs/server.yaml
 # make test    every test, those with SIPp and baresip too
 # make check   lint, types and tests: what CI runs
@@ -9,7 +10,7 @@ TESTS ?=
 # Calls in real time have one worker, everything else shares the others.
 WORKERS ?= 3
 
-.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-idle fuzz-sip fuzz-api interop clean
+.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-agent bench-idle fuzz-sip fuzz-api interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -21,7 +22,11 @@ peers: setup
 	@scripts/install_peers.sh
 
 demo: setup
+ifdef DESK
+	@$(PY) scripts/demo_desk.py $(DESK)
+else
 	@$(PY) -m kallglot_media.cli demo
+endif
 
 run: setup
 	@$(PY) -m kallglot_media.cli serve $(CONFIG)
@@ -60,6 +65,10 @@ bench-api: setup
 
 bench-interpreter: setup
 	@$(PY) scripts/bench_interpreter.py
+
+# Ten minutes of noise in it: MINUTES=0 leaves them out.
+bench-agent: setup
+	@$(PY) scripts/bench_agent.py --minutes $(or $(MINUTES),10)
 
 bench-store: setup
 	@$(PY) scripts/bench_store.py

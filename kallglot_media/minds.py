@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from kallglot_media.agent.documents import read_documents
 from kallglot_media.agent.guards import Topics
 from kallglot_media.agent.knowledge import Knowledge
 from kallglot_media.agent.llm import LlmSettings, OpenAiLlm
-from kallglot_media.agent.tools import Failed, NotTaken, Tool, ToolBox, ToolSettings, load_python
+from kallglot_media.agent.tools import Failed, NotTaken, Tool, ToolBox, ToolRule, ToolSettings, load_python
 from kallglot_media.agent.types import Line, Source, ToolSpec
 from kallglot_media.call.clients import NoClient
 from kallglot_media.call.events import ToolCalled
@@ -153,7 +154,12 @@ class Minds:
             return None
         tools = [
             Tool(
-                ToolSpec(one.name, one.description, one.parameters), one.url, one.python, one.timeout_s, one.idempotent
+                ToolSpec(one.name, one.description, one.parameters),
+                one.url,
+                one.python,
+                one.timeout_s,
+                one.idempotent,
+                ToolRule(re.compile(one.match), one.reply, one.not_found) if one.match is not None else None,
             )
             for one in mode.ai_agent.tools
         ]

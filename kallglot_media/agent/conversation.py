@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 from kallglot_media.agent.extract import answer
 from kallglot_media.agent.generate import Generator
-from kallglot_media.agent.guards import Topics, redacted
+from kallglot_media.agent.guards import Topics, redacted, with_figures
 from kallglot_media.agent.intents import Intent, intent_of
 from kallglot_media.agent.knowledge import Knowledge
 from kallglot_media.agent.llm import Llm, LlmFailed
 from kallglot_media.agent.tools import ToolBox
-from kallglot_media.agent.types import Finish, HandOver, Heard, Line, Piece, Say
+from kallglot_media.agent.types import Finish, HandOver, Heard, Line, Piece, Say, Waiting
 
 SUMMARY_CHARACTERS = 220
 EMPTY = Knowledge(())
@@ -152,7 +152,7 @@ class Conversation:
     async def _answered(self, heard: Heard) -> AsyncIterator[Piece]:
         """From the model, else from the documents; when both have nothing, that is said."""
         if self._llm is None:
-            for piece in self._extracted(heard):
+            async for piece in self._by_rule(heard):
                 yield piece
             return
         manners = self.manners
@@ -174,6 +174,25 @@ class Conversation:
             return
         if helped:
             self.failures = 0
+        else:
+            for piece in self._not_found():
+                yield piece
+
+    async def _by_rule(self, heard: Heard) -> AsyncIterator[Piece]:
+        """A tool whose rule fits, else the documents."""
+        found = self._tools.by_rule(with_figures(heard.inner)) if self._tools is not None else None
+        if found is None or self._tools is None or found[0].rule is None:
+            for piece in self._extracted(heard):
+                yield piece
+            return
+        tool, arguments = found
+        yield Waiting(tool.spec.name)
+        used = await self._tools.call("rule", tool.spec.name, arguments)
+        yield used
+        text = tool.rule.said(used) if tool.rule is not None else ""
+        if text:
+            self.failures = 0
+            yield Say(text, self.manners.inner_language)
         else:
             for piece in self._not_found():
                 yield piece

@@ -57,6 +57,13 @@ def redacted(text: str, kinds: Iterable[str]) -> str:
     return _SPOKEN_RUN.sub(lambda found: _spoken(found[0], wanted), text) if wanted & {"card", "phone"} else text
 
 
+def with_figures(text: str) -> str:
+    """Digits that were spoken, as figures: "number four one seven" -> "number 417"."""
+    return _SPOKEN_RUN.sub(
+        lambda found: "".join(_SPOKEN_DIGITS[word] for word in re.split(r"[ ,-]+", found[0].lower()) if word), text
+    )
+
+
 def _is_phone(text: str) -> bool:
     digits = re.sub(r"\D", "", text)
     return 7 <= len(digits) <= 15 and text.lstrip().startswith(("+", "0"))

@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import inspect
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,14 +28,34 @@ TRANSFER = "transfer_to_human"
 
 
 @dataclass(frozen=True, slots=True)
+class ToolRule:
+    """A tool without a model. match: on what the caller says, its named groups are the arguments.
+
+    reply      what is said with the output's names filled in; not_found: when there is none
+    """
+
+    match: re.Pattern[str]
+    reply: str
+    not_found: str = ""
+
+    def said(self, used: ToolUsed) -> str:
+        """What to say of a result. A name that the output lacks is left out."""
+        if used.error is not None:
+            return self.not_found
+        output = used.output if isinstance(used.output, Mapping) else {"output": used.output}
+        return re.sub(r"\{(\w+)\}", lambda name: str(output.get(name[1], "")), self.reply)
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool and where it goes. python: "module:function"; url: POSTed to."""
+    """A tool and where it goes. python: "module:function"; url: POSTed to; rule: when there is no model."""
 
     spec: ToolSpec
     url: str | None = None
     python: str | None = None
     timeout_s: float = 10.0
     idempotent: bool = False
+    rule: ToolRule | None = None
 
 
 class NotTaken(Exception):
@@ -82,6 +103,14 @@ class ToolBox:
     def specs(self) -> list[ToolSpec]:
         """What the model is told."""
         return [tool.spec for tool in self._tools.values()]
+
+    def by_rule(self, said: str) -> tuple[Tool, str] | None:
+        """The tool whose rule fits what the caller said, and its arguments as JSON."""
+        for tool in self._tools.values():
+            found = tool.rule.match.search(said) if tool.rule is not None else None
+            if found is not None:
+                return tool, json.dumps({name: value for name, value in found.groupdict().items() if value is not None})
+        return None
 
     async def call(self, call_id: str, name: str, written: str) -> ToolUsed:
         """Check and call. Never raises for what model or tool do wrong: the error goes back to the model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -58,6 +59,16 @@ class Tool(Settings):
     )
     """A function of a Python module on the server, `module:function`; it gets the arguments as keywords."""
 
+    match: Annotated[str | None, Field(max_length=500, examples=["booking (?P<number>[0-9]{4,8})"])] = None
+    """Without a language model: a regular expression on what the caller says (digits as figures) or keys in; its named
+    groups are the arguments."""
+
+    reply: Annotated[str, Field(max_length=1000, examples=["Your room is ready at {ready_at}."])] = ""
+    """With `match`: what is said then, in `target_language`, with the names of the output in braces."""
+
+    not_found: Annotated[str, Field(max_length=1000)] = ""
+    """With `match`: what is said when the tool gives an error."""
+
     timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 10
     """A result later than this is given up, and the model is told."""
 
@@ -72,6 +83,15 @@ class Tool(Settings):
             raise bad(f"is no JSON Schema of an object: {wrong}", "write type: object and properties:")
         found: dict[str, Any] = plain(parameters)
         return found
+
+    @field_validator("match")
+    @classmethod
+    def _is_a_pattern(cls, match: str | None) -> str | None:
+        try:
+            re.compile(match or "")
+        except re.error as error:
+            raise bad(f"is no regular expression: {error}", "write one, e.g. '(?P<number>[0-9]{4,8})'") from None
+        return match
 
     @field_validator("python")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from kallglot_media.agent.conversation import Conversation, Manners, drained
 from kallglot_media.agent.guards import Topics
 from kallglot_media.agent.knowledge import Knowledge
 from kallglot_media.agent.llm import Call, LlmFailed, Message, Output, Words
-from kallglot_media.agent.tools import Tool, ToolBox, ToolSettings
+from kallglot_media.agent.tools import Tool, ToolBox, ToolRule, ToolSettings
 from kallglot_media.agent.types import Finish, HandOver, Heard, Line, Piece, Say, Source, ToolSpec, ToolUsed, Waiting
 from kallglot_media.config.phrases import Phrases
 
@@ -239,3 +240,28 @@ async def test_a_goodbye_needs_no_model() -> None:
     llm = Script()
     assert (await say(Conversation(MANNERS, llm=llm), "Auf Wiederhören."))[-1] == Finish("goodbye")
     assert llm.asked == []
+
+
+# ── tools without a model ────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Die Nummer ist vier eins sieben.", "Gefunden: 417417."),
+        ("4711", "Gefunden: 47114711."),
+        ("Was kostet der Versand?", "Der Versand kostet 4,90 Euro."),
+    ],
+)
+async def test_a_rule_calls_a_tool_where_there_is_no_model(text: str, said: str) -> None:
+    rule = ToolRule(re.compile("(?P<number>[0-9]{3,8})"), "Gefunden: {output}.")
+    tool = Tool(ToolSpec("lookup", "", {"type": "object"}), python="tests.agent.test_tools:double", rule=rule)
+    pieces = await say(Conversation(MANNERS, SHOP, tools=ToolBox(ToolSettings([tool]), "s")), text)
+    assert texts(pieces) == [said]
+
+
+async def test_a_rule_whose_tool_fails_says_so() -> None:
+    rule = ToolRule(re.compile("(?P<number>[0-9]+)"), "{x}", "Die Nummer gibt es nicht.")
+    tool = Tool(ToolSpec("lookup", "", {"type": "object"}), python="tests.agent.test_tools:later", rule=rule)
+    conversation = Conversation(MANNERS, SHOP, tools=ToolBox(ToolSettings([tool]), "s"))
+    assert texts(await say(conversation, "0")) == ["Die Nummer gibt es nicht."]
