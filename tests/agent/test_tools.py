@@ -11,7 +11,7 @@ import pytest
 
 from kallglot_media.agent.tools import Failed, NotTaken, Tool, ToolBox, ToolSettings, load_python
 from kallglot_media.agent.types import ToolSpec
-from kallglot_media.config.answering import schema_mistake
+from kallglot_media.config.tools import schema_mistake
 from kallglot_media.webhooks.post import Answer
 from kallglot_media.webhooks.signature import HEADER, verify
 

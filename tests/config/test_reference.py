@@ -29,7 +29,17 @@ from kallglot_media.store.endpoints import EVENT_TYPES
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ANNOUNCED = ("announcements.", "routes.announcements.", "phrases.")
-READING = ("load.py", "server.py", "mode.py", "store.py", "routes.py", "hours.py", "answering.py", "crosscheck.py")
+READING = (
+    "load.py",
+    "server.py",
+    "mode.py",
+    "store.py",
+    "routes.py",
+    "hours.py",
+    "answering.py",
+    "crosscheck.py",
+    "tools.py",
+)
 """Files of the configuration that do something with it."""
 NAMES = {name for model in (Server, Routes, Mode, AnsweringMode) for name in setting_names(model)}
 
