@@ -8,6 +8,7 @@ finish within limits.drain_s, then SIP, engines and media.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -95,6 +96,7 @@ class Server:
             await self._start_sip(stack)
             self._watch_config(stack, router)
             self._warm(stack)
+            spare_the_collector()
             log.info("ready", sign="=", after_s=round(time.monotonic() - began_s, 2), pid=os.getpid())
             try:
                 yield
@@ -312,6 +314,14 @@ class Server:
                 log.warning("recording repaired", call=repaired.session_id, samples=repaired.samples)
                 sessions.append(repaired.session_id)
         return sessions
+
+
+def spare_the_collector() -> None:
+    """What is there when the server is ready stays to its end: looking through it took 0.2 s at a time, in which no
+    call was heard.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def make_sessions_dir(path: Path) -> None:
