@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from kallglot_media.call.announcer import Announcer
+from kallglot_media.call.day_counts import DayCounts
 from kallglot_media.call.journal import recover
 from kallglot_media.call.leg import Leg
 from kallglot_media.call.phones import Phones
@@ -205,7 +206,9 @@ class Server:
         resolver = Resolver(transports=tuple(transports))
         signalling = ShellSignalling(self._shell, Finder(resolver, self._trunks, phones))
         terms = TermsOf(self._trunks, phones, self._loop.time)
-        self._keeper = TrunkKeeper(self._shell, resolver, self._trunks, self._ids, phones)
+        counts = DayCounts(self._trunks, server.data_dir / "calls-today.json", Finder.today)
+        files: list[Phones | DayCounts] = [counts, *([phones] if phones is not None else [])]
+        self._keeper = TrunkKeeper(self._shell, resolver, self._trunks, self._ids, files)
 
         def world(bind: Callable[[str, Leg], None]) -> World:
             return World(

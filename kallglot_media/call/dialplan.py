@@ -57,6 +57,20 @@ class Dialplan:
         """It is over."""
         self._open.discard(call)
 
+    @property
+    def has_day_limit(self) -> bool:
+        """Whether calls are counted against a day's limit."""
+        return self._rules.max_per_day is not None
+
+    def made_on(self, day: int) -> int:
+        """Calls that were started on this day."""
+        return self._count(day)
+
+    def remember(self, day: int, calls: int) -> None:
+        """What was counted before a restart; never fewer than are counted now."""
+        self._today = max(calls, self._today) if day == self._day else calls
+        self._day = day
+
     def _count(self, day: int) -> int:
         if day != self._day:
             self._day, self._today = day, 0

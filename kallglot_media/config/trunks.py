@@ -73,7 +73,7 @@ class Dialling(Settings):
     """Exceptions from `allow`."""
 
     max_per_day: Annotated[int | None, Field(ge=0, le=10_000_000, examples=[500])] = None
-    """Calls a day (UTC)."""
+    """Calls a day (UTC); kept over restarts."""
 
     max_calls: Annotated[int | None, Field(ge=0, le=5000, examples=[10])] = None
     """Calls of ours at the same time."""

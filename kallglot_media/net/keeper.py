@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from kallglot_media.call.day_counts import DayCounts
 from kallglot_media.call.phones import Phones
 from kallglot_media.call.trunks import TrunkLine, Trunks
 from kallglot_media.ids import Ids
@@ -27,7 +28,7 @@ PING_S = 4.0
 REGISTER_S = 8.0
 """A registrar that has not answered for so long is passed over, when there is another."""
 SAVE_S = 15.0
-"""How often the registrar's file is brought up to date."""
+"""How often the files of registrations and of the day's calls are brought up to date."""
 LOG_OFF_S = 2.0
 """How long stop() waits for registrars to confirm that we are gone."""
 
@@ -36,12 +37,12 @@ class TrunkKeeper:
     """Call on_sip() for each of the agent's events. Nothing in here raises for what a trunk does."""
 
     def __init__(
-        self, shell: SipShell, resolver: Resolver, trunks: Trunks, ids: Ids, phones: Phones | None = None
+        self, shell: SipShell, resolver: Resolver, trunks: Trunks, ids: Ids, files: Sequence[Phones | DayCounts] = ()
     ) -> None:
         self._shell = shell
         self._resolver = resolver
         self._trunks = trunks
-        self._phones = phones
+        self._files = files
         self._ids = ids
         self._loop = asyncio.get_running_loop()
         self._registrations = {
@@ -59,9 +60,9 @@ class TrunkKeeper:
     def start(self) -> None:
         """Log on and begin to ask; the shell must listen already."""
         now_s = self._loop.time()
-        if self._phones is not None:
-            self._phones.load(now_s)
-            self._save_due_s = now_s + SAVE_S
+        for file in self._files:
+            file.load(now_s)
+        self._save_due_s = now_s + SAVE_S
         for line in self._trunks.lines.values():
             line.machine.start(now_s)
             self._own(self._learn(line))
@@ -83,8 +84,8 @@ class TrunkKeeper:
             self._timer.cancel()
         for task in set(self._tasks):
             task.cancel()
-        if self._phones is not None:
-            self._phones.save(self._loop.time())
+        for file in self._files:
+            file.save(self._loop.time())
 
     def on_sip(self, event: object) -> bool:
         """Take one of the agent's events; whether it was about a request of ours."""
@@ -130,15 +131,16 @@ class TrunkKeeper:
                     "host up" if change.up else "host down", sign="=", trunk=change.trunk, host=change.host,
                     usable=change.usable,
                 )  # fmt: skip
-        if self._phones is not None and now_s >= self._save_due_s:
+        if now_s >= self._save_due_s:
             self._save_due_s = now_s + SAVE_S
-            self._phones.save(now_s)
+            for file in self._files:
+                file.save(now_s)
         self._set_timer(now_s)
 
     def _set_timer(self, now_s: float) -> None:
         due = [registration.next_time_s() for registration in self._registrations.values()]
         due += [line.machine.next_time_s() for line in self._trunks.lines.values()]
-        if self._phones is not None:
+        if self._files:
             due.append(self._save_due_s)
         next_s = min((at_s for at_s in due if at_s is not None), default=None)
         if self._timer is not None:

@@ -34,6 +34,7 @@ def test_a_session_is_refreshed_in_time(server: Server, tmp_path: Path) -> None:
     sipp.run(tmp_path, "uac_session_timer", remote=server.address, service="echo", hold_ms=300, timeout_s=80).check()
 
 
+@pytest.mark.more_peers
 @pytest.mark.feature("SIPp", "302 followed, to whom the mode file allows it")
 def test_a_redirection_is_followed_where_the_dial_plan_lets_it(tmp_path: Path) -> None:
     first, second = free_port(), free_port()
@@ -57,6 +58,7 @@ def _has_ipv6() -> bool:
     return True
 
 
+@pytest.mark.more_peers
 @pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 on this machine: sysctl net.ipv6.conf.lo.disable_ipv6=0")
 @pytest.mark.feature("SIPp", "IPv6, signalling and sound")
 def test_a_call_over_ipv6(tmp_path: Path) -> None:

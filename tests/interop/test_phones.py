@@ -164,6 +164,7 @@ def test_an_agent_transfers_the_customer(tmp_path: Path) -> None:
         assert "transfer.failed" not in kinds
 
 
+@pytest.mark.more_peers
 @pytest.mark.feature("baresip", "a transfer that may not be: refused with 403")
 def test_a_transfer_that_is_not_allowed_is_refused(tmp_path: Path) -> None:
     agent_port = free_port()
