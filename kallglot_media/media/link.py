@@ -180,8 +180,10 @@ class MediaLink:
                     self._take(wire.decode(body))
         except TimeoutError:
             why = f"says nothing for {SILENCE_DEADLINE_S:.0f} s"
-        except (OSError, wire.WireError) as error:
-            why = str(error)
+        except OSError:  # reset: it died with something of ours unread
+            why = "closed its socket"
+        except wire.WireError as error:
+            why = f"says what nobody understands: {error}"
         await self._gone(why)
 
     def _take(self, message: FromMedia | ToMedia) -> None:

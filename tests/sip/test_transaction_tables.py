@@ -6,7 +6,7 @@ import pytest
 
 from kallglot_media.sip.timers import UNRELIABLE_ONLY, ZERO_WHEN_RELIABLE, Timer, Timers
 from kallglot_media.sip.transaction_client import INVITE_CLIENT, NON_INVITE_CLIENT
-from kallglot_media.sip.transaction_machine import Do, On, Start, State, Table
+from kallglot_media.sip.transaction_machine import Do, On, Start, State, Table, response_event
 from kallglot_media.sip.transaction_server import INVITE_SERVER, NON_INVITE_SERVER
 
 CLIENT_RESPONSES = {On.GET_1XX, On.GET_2XX, On.GET_FAILURE}
@@ -111,3 +111,13 @@ TABLE_4 = ["A 0.5", "B 32", "D 32", "E 0.5", "F 32", "G 0.5", "H 32", "I 5", "J 
 @pytest.mark.parametrize(("timer", "seconds"), [row.split() for row in TABLE_4])
 def test_the_lengths_are_those_of_table_4_and_rfc_6026(timer: str, seconds: str) -> None:
     assert Timers().delay_s(Timer(timer), reliable=False) == float(seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [(100, "one"), (199, "one"), (200, "two"), (299, "two"), (300, "failure"), (302, "failure"), (699, "failure")],
+)
+def test_where_one_class_of_answers_ends_and_the_next_begins(status: int, event: str) -> None:
+    """RFC 3261 section 7.2: 3xx is final and no success, from its first number on."""
+    events = {"one": On.GET_1XX, "two": On.GET_2XX, "failure": On.GET_FAILURE}
+    assert response_event(status, *events.values()) is events[event]
