@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from kallglot_media import __version__
 from kallglot_media.cli_common import (
@@ -24,7 +23,7 @@ from kallglot_media.cli_common import (
     plain_errors,
 )
 from kallglot_media.cli_sessions import sessions_app
-from kallglot_media.cli_store import keys_app, webhooks_app
+from kallglot_media.cli_store import keys_app, table, webhooks_app
 from kallglot_media.config import Config, ConfigErrors, check_file, load_config
 from kallglot_media.errors import SetupError
 
@@ -206,17 +205,22 @@ def models_list(config: ConfigArgument = DEFAULT_CONFIG, as_json: JsonOption = F
             ]
             print(json.dumps(rows, ensure_ascii=False, indent=2))
             return
-        table = Table("kind", "name", "languages", "MB", "used", "", box=None, pad_edge=False)
-        for model in installed.models:
-            sign = "yes" if model.path in used else "no"
-            size = f"{model.size_bytes / 1e6:.0f}"
-            starter = "starter" if model.starter else ""
-            table.add_row(model.kind, model.name, " ".join(model.languages), size, sign, starter)
-        out.print(table)
+        lines = [
+            (
+                model.kind,
+                model.name,
+                " ".join(model.languages),
+                f"{model.size_bytes / 1e6:.0f}",
+                "yes" if model.path in used else "no",
+                "starter" if model.starter else "",
+            )
+            for model in installed.models
+        ]
+        out.print(escape(table(("kind", "name", "languages", "MB", "used", ""), lines)))
         for kind, limits in dict.fromkeys((model.kind, model.limits) for model in installed.models if model.starter):
             out.print(f"starter {kind}: {limits}")
         where = installed.folder or "none: starter models only (set KALLGLOT_MODELS or speech.models_dir)"
-        out.print(f"models folder: {where}")
+        out.print(f"models folder: {escape(str(where))}")
 
 
 @models_app.command("check")
@@ -234,7 +238,7 @@ def models_check(config: ConfigArgument = DEFAULT_CONFIG) -> None:
                 broken += 1
                 err.print(f"[red]{escape(why.where)}[/]: {escape(why.wrong)}; {escape(why.mend)}")
             else:
-                out.print(f"[green]ok[/] {model.kind} {model.name} {escape(str(model.path))}")
+                out.print(f"[green]ok[/] {model.kind} {escape(model.name)} {escape(str(model.path))}")
         if broken:
             raise typer.Exit(USER_ERROR)
 

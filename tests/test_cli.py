@@ -130,6 +130,11 @@ def test_a_schema_folder_that_cannot_be_made() -> None:
     assert result.stderr == f"{SERVER}/schema: not a directory; name a folder that can be written\n"
 
 
+def test_models_list_is_whole_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert "recognizer   mini-deen-closed     de en      14  yes   starter" in run("models", "list", SERVER).output
+
+
 def test_models_list_says_what_starter_models_cannot_do() -> None:
     result = run("models", "list", SERVER)
     assert result.exit_code == 0

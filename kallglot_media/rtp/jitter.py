@@ -138,7 +138,9 @@ class JitterBuffer:
         ahead = sequence - self._newest_sequence
         in_stream = -_FAR_BEHIND <= ahead <= _FAR_AHEAD and -self._near <= timestamp - self._end <= self._near
         spurt = self._held >= self._idle_ticks and 0 < ahead <= _FAR_AHEAD
-        if not in_stream and not spurt:
+        # RFC 3550 A.1: so few numbers behind it is late or a repeat. Two such in a row are no new stream to go back to.
+        past = -_FAR_BEHIND <= ahead <= 0 and -_FAR_BEHIND * self._longest <= timestamp - self._end <= 0
+        if not in_stream and not spurt and not past:
             self._meet_stranger(packet)
             return
         if self._stranger is not None:

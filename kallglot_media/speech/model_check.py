@@ -39,7 +39,9 @@ def check_recognizer(folder: Path) -> None:
         raise SpeechSetupError(str(folder / "vocabulary.json"), "missing, and no vocabulary.txt either", AGAIN)
     for name in ("config.json", "tokenizer.json", "preprocessor_config.json"):
         if (folder / name).is_file():
-            read_json(folder / name)
+            about = read_json(folder / name)
+            if name == "tokenizer.json" and "model" not in about:
+                raise SpeechSetupError(str(folder / name), "has no 'model'", AGAIN)
     with (folder / "model.bin").open("rb") as file:
         check_ctranslate2(file, str(folder / "model.bin"), (folder / "model.bin").stat().st_size)
 

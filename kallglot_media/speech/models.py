@@ -145,7 +145,7 @@ def _entries(folder: Path, kind: EngineKind) -> list[Path]:
 
 def _by_number(name: str) -> list[tuple[int, str]]:
     """A sort key by which 1_10 comes after 1_9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _recognizer(path: Path, *, starter: bool, name: str | None = None) -> Model:
@@ -168,9 +168,16 @@ def _voice(path: Path, *, starter: bool) -> Model:
     if not described.is_file():
         raise SpeechSetupError(str(described), "missing", "a Piper voice is two files: put its .onnx.json beside it")
     about = read_json(described)
-    code = about.get("language", {}).get("code") or about.get("espeak", {}).get("voice") or path.name
+    code = _text_in(about, "language", "code") or _text_in(about, "espeak", "voice") or path.name
     size_bytes = path.stat().st_size + described.stat().st_size
     return Model(EngineKind.SYNTHESIZER, path.stem, path, (_iso_639_1(code),), size_bytes, starter)
+
+
+def _text_in(about: dict[str, Any], section: str, name: str) -> str | None:
+    """A text in a section of a description, None where either is missing or something else."""
+    inside = about.get(section)
+    value = inside.get(name) if isinstance(inside, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def read_package_metadata(path: Path) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from kallglot_media.config.answering import Handoff, Tool
-from kallglot_media.config.phrases import DEFAULT_PHRASES, FALLBACK_LANGUAGE, Phrases
+from kallglot_media.config.announcements import FALLBACK_LANGUAGE
+from kallglot_media.config.answering import Handoff
+from kallglot_media.config.phrases import DEFAULT_PHRASES, Phrases
+from kallglot_media.config.tools import Tool
 
 TO = {"to": "sip:agent@192.0.2.20"}
 TRUNK = {"trunk": "pbx"}

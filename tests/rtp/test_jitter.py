@@ -88,6 +88,25 @@ def test_duplicates_are_counted_whether_waiting_or_played() -> None:
     assert (buffer.stats.duplicate, buffer.stats.late) == (2, 0)
 
 
+@pytest.mark.parametrize("order", [[20, 8, 9], [8, 9, 20], [20, 8, 9, 11], [3, 4, 5, 6, 7, 8, 9, 20]])
+def test_repeats_of_long_ago_are_no_new_stream_to_go_back_to(order: list[int]) -> None:
+    """A path that repeats or holds back a run of packets: none of them is heard a second time."""
+    buffer = JitterBuffer(FIXED)
+    play(buffer, [[sound(n)] if n != 10 else [] for n in range(20)])
+    assert play(buffer, [[sound(n) for n in order], *([sound(n)] for n in range(21, 30))]) == list(range(19, 29))
+    assert (buffer.stats.duplicate, buffer.stats.late) == (len(order) - 1, 0)
+    assert (buffer.stats.lost, buffer.stats.resyncs, buffer.stats.discarded) == (1, 0, 0)
+    assert conserved(buffer)
+
+
+def test_a_lost_packet_that_comes_long_after_its_turn_is_late_and_a_repeat_of_it_a_duplicate() -> None:
+    buffer = JitterBuffer(FIXED)
+    play(buffer, [[sound(n)] if n != 10 else [] for n in range(30)])
+    assert play(buffer, [[sound(10), sound(10), sound(30)], [sound(31)]]) == [29, 30]
+    assert (buffer.stats.lost, buffer.stats.late, buffer.stats.duplicate) == (1, 1, 1)
+    assert conserved(buffer)
+
+
 def test_a_burst_of_packets_is_no_burst_of_speech() -> None:
     buffer = JitterBuffer(JitterRules(40, 40, 200))
     out = play(buffer, [[sound(n) for n in range(30)], *([[]] * 20)])

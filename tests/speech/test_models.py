@@ -129,6 +129,12 @@ def test_a_file_of_something_else_is_no_model(recognizer: Path) -> None:
         check_recognizer(recognizer)
 
 
+def test_a_tokenizer_of_nothing_is_found_before_it_is_loaded(recognizer: Path) -> None:
+    (recognizer / "tokenizer.json").write_text("{}")
+    with pytest.raises(SpeechSetupError, match=r"tokenizer\.json: has no 'model'"):
+        check_recognizer(recognizer)
+
+
 def test_broken_json_names_the_file(recognizer: Path) -> None:
     (recognizer / "config.json").write_text("{")
     with pytest.raises(SpeechSetupError, match=r"config\.json: is not JSON"):
@@ -182,6 +188,20 @@ def test_a_voice_without_its_description_is_said(voice: Path) -> None:
     voice.with_name(voice.name + ".json").unlink()
     with pytest.raises(SpeechSetupError, match=r"onnx\.json: missing; a Piper voice is two files"):
         find_models(SpeechSettings(models=voice.parents[1]))
+
+
+@pytest.mark.parametrize("described", ['{"language": "de"}', '{"language": {"code": 5}, "espeak": null}', "{}"])
+def test_a_description_that_names_no_language_leaves_the_files_name(voice: Path, described: str) -> None:
+    voice.with_name(voice.name + ".json").write_text(described)
+    found = find_models(SpeechSettings(models=voice.parents[1]))
+    assert [model.languages for model in found.models if model.path == voice] == [("de",)]
+
+
+def test_a_folder_may_have_any_name(recognizer: Path) -> None:
+    for name in ("²", "model-١٢"):
+        shutil.copytree(recognizer, recognizer.with_name(name))
+    names = {model.name for model in find_models(SpeechSettings(models=recognizer.parents[1])).models}
+    assert {"²", "model-١٢", "real"} <= names
 
 
 @pytest.mark.parametrize("kept_bytes", [1, 100, 1_000_000, 8_683_650])
