@@ -94,7 +94,7 @@ class Generator:
         manners = self._manners
         text, sources = without_marks(spoken(sentence), found)
         if not any(char.isalnum() for char in text):
-            return None
+            return Say("", manners.inner_language, sources) if sources else None
         if manners.topics.touched(text) is not None:
             self._blocked = True
             return Say(manners.phrase("off_topic"), manners.caller_language, phrase="off_topic")

@@ -33,7 +33,7 @@ class Say:
     """Something to be said: a sentence, or a few.
 
     language  what it is written in
-    sources   titles of the documents it is from
+    sources   titles of the documents it is from; with no text: of what was said before
     phrase    the name of the phrase that it is, "" for words of its own
     """
 

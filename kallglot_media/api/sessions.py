@@ -59,7 +59,8 @@ async def create(body: NewSession, request: Request) -> Response:
     """A session that waits for its parties: a call to `sip:<id>@<this server>`, or a connection to `stream.url`."""
     parts = parts_of(request)
     check(body)
-    wanted = body.model_dump(mode="json", exclude_none=True, exclude={"metadata"})
+    # what the client left out is the mode file's to say, not a default of ours
+    wanted = body.model_dump(mode="json", exclude_none=True, exclude_unset=True, exclude={"metadata"})
     try:
         facts, rules = parts.desk.settle(wish_of(await parts.store.read(with_agent, wanted)))
     except CannotServe as error:

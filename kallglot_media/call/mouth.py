@@ -107,6 +107,11 @@ class Mouth:
         if not self.paused:
             self._send(clip)
 
+    def add_sources(self, sources: tuple[str, ...]) -> None:
+        """Where the last sentence is from, when that comes after it."""
+        if self._clips:
+            self._clips[-1].sources = tuple(dict.fromkeys((*self._clips[-1].sources, *sources)))
+
     def _send(self, clip: _Clip) -> None:
         self._count += 1
         clip.play_id = f"ai.{self._count}"

@@ -29,6 +29,7 @@ class Speaker:
         """Queue a sentence in the caller's language; False when it has no words or cannot be made."""
         rules = self._rules
         if not say.text:
+            self._mouth.add_sources(say.sources)
             return False
         words_s = self._loop.time()
         text = await self.translated(say.text, say.language, rules.caller_language)

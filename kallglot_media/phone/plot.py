@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kallglot_media.audio.pcm import Pcm16
-from kallglot_media.phone.session_folder import Session, Turn, plays, read_session
+from kallglot_media.phone.session_folder import AI, Session, Turn, plays, read_session
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -161,6 +161,9 @@ def labels(row: Row, session: Session) -> list[Label]:
             placed.append((turn.start_ms / 1000, turn.text))
         elif turn.translation is not None and turn.first_sample_ms is not None:
             placed.append((turn.first_sample_ms / 1000, turn.translation))
+    if row.made and row.speaker == "agent":
+        placed += [(turn.start_ms / 1000, turn.translation or turn.text) for turn in _of_ai(session)]
+        placed.sort()
     placed = [(start_s, _drawable(text)) for start_s, text in placed if start_s < session.seconds]
     starts_s = [start_s for start_s, _ in placed] + [session.seconds]
     return [
@@ -178,7 +181,8 @@ def spans(row: Row, session: Session) -> list[tuple[float, float]]:
     turns = _turns_of(session, row)
     if not row.made:
         return [(turn.start_ms / 1000, turn.end_ms / 1000) for turn in turns]
-    return [(play.start_s, play.end_s) for play in plays(session, row.speaker)]
+    of_ai = [(turn.start_ms / 1000, turn.end_ms / 1000) for turn in _of_ai(session)] if row.speaker == "agent" else []
+    return [(play.start_s, play.end_s) for play in plays(session, row.speaker)] + of_ai
 
 
 def envelope(pcm: Pcm16, rate_hz: int, bins: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
@@ -193,6 +197,11 @@ def envelope(pcm: Pcm16, rate_hz: int, bins: int) -> tuple[npt.NDArray[Any], npt
 
 def _turns_of(session: Session, row: Row) -> list[Turn]:
     return [turn for turn in session.turns if turn.speaker == row.speaker]
+
+
+def _of_ai(session: Session) -> list[Turn]:
+    """What an AI said: it is heard where an agent's translation would be."""
+    return [turn for turn in session.turns if turn.speaker == AI]
 
 
 def _common_peak(session: Session) -> float:

@@ -16,6 +16,10 @@ from kallglot_media.errors import SetupError
 from kallglot_media.media.track_files import TrackError, open_file
 
 SPEAKERS = ("customer", "agent")
+"""Whose voices have tracks."""
+
+AI = "ai"
+"""Who else may have turns: what it says is made speech for the customer."""
 
 STAGES = ("endpoint", "recognize", "translate", "synthesize", "playout_wait")
 """The stages between a speaker's last sound and the first translated sample, in their order."""
@@ -94,7 +98,7 @@ class Turn:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 return f"{name} is {value!r}"
-        return None if self.speaker in SPEAKERS else f"speaker is {self.speaker!r}"
+        return None if self.speaker in (*SPEAKERS, AI) else f"speaker is {self.speaker!r}"
 
 
 @dataclass(frozen=True, slots=True)

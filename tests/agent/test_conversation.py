@@ -265,3 +265,11 @@ async def test_a_rule_whose_tool_fails_says_so() -> None:
     tool = Tool(ToolSpec("lookup", "", {"type": "object"}), python="tests.agent.test_tools:later", rule=rule)
     conversation = Conversation(MANNERS, SHOP, tools=ToolBox(ToolSettings([tool]), "s"))
     assert texts(await say(conversation, "0")) == ["Die Nummer gibt es nicht."]
+
+
+async def test_a_source_that_is_named_after_its_sentence_still_counts() -> None:
+    llm = Script([Words("Der Versand kostet 4,90 Euro. [1]")])
+    pieces = await say(Conversation(MANNERS, SHOP, llm=llm), "Was kostet der Versand?")
+    assert pieces == [
+        Say("Der Versand kostet 4,90 Euro.", "de"), Say("", "de", ("faq › FAQ › Versandkosten",)),
+    ]  # fmt: skip
