@@ -108,7 +108,7 @@ class Media(Settings):
     @field_validator("ports")
     @classmethod
     def _range(cls, ports: tuple[int, int]) -> tuple[int, int]:
-        if ports[1] - ports[0] + 1 < PORTS_PER_CALL:
+        if ports[1] < ports[0]:
             raise bad(f"is {ports[0]} to {ports[1]}", "write the lower port first, e.g. ports: [20000, 29999]")
         return ports
 

@@ -212,3 +212,15 @@ def test_hold_music_that_cannot_be_played_is_said_at_start(tmp_path: Path) -> No
     sound = Hold.model_validate({"music": tmp_path / "mono.wav"}).sound()
     assert sound is not None
     assert (len(sound[0]), sound[1]) == (80, 8000)
+
+
+def test_a_range_of_ports_may_fit_exactly(write: Write) -> None:
+    write(s="sip: {max_calls: 2}\nmedia: {ports: [20000, 20007]}\n")
+    assert load_config(Path("server.yaml")).server.media.ports == (20000, 20007)
+
+
+def test_a_transfer_over_a_trunk_that_is_there(write: Write) -> None:
+    write(s='sip: {trunks: [{name: pbx, hosts: ["sip:192.0.2.1"]}]}\n', m="transfer: {trunk: pbx}\n")
+    (mode,) = load_config(Path("server.yaml")).modes.values()
+    assert isinstance(mode, Mode)
+    assert mode.transfer.trunk == "pbx"
