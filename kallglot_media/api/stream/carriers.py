@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ MARK_EVERY_SAMPLES = 8000
 MOST_OUT_OF_ORDER = 5
 """So many pieces wait for one that others have overtaken."""
 
+_NUMBER = re.compile("[0-9]{1,15}")
+_KEYS = frozenset("0123456789*#ABCD")
 _CODINGS: Mapping[str, StreamAudio] = {"audio/x-mulaw": TELEPHONE, "pcmu": TELEPHONE, "pcma": ALAW}
 
 
@@ -100,7 +103,7 @@ class Carrier:
             return (HungUp(),)
         if kind == "dtmf":
             digit = _part(message, "dtmf").get("digit")
-            return (Key(self.party, digit),) if isinstance(digit, str) and 0 < len(digit) <= 2 else ()
+            return (Key(self.party, digit),) if isinstance(digit, str) and digit in _KEYS else ()
         if kind == "mark":
             return (Mark(str(_part(message, "mark").get("name"))[:100]),)
         return ()
@@ -118,7 +121,7 @@ class Carrier:
 
     def _in_order(self, chunk: object, sound: bytes) -> list[bytes]:
         """The pieces whose turn it is: a carrier may send them out of order, and numbers them."""
-        number = int(chunk) if isinstance(chunk, str | int) and str(chunk).isdecimal() else None
+        number = int(chunk) if isinstance(chunk, str | int) and _NUMBER.fullmatch(str(chunk)) else None
         if number is None:
             return [sound]
         if self._next_chunk is None:

@@ -109,8 +109,12 @@ def read_object(text: str) -> Json:
     """A JSON object. Raises BadMessage."""
     try:
         value = json.loads(text)
+        if "\\u" in text:  # half of a pair, or a NUL, is no text for a database or an engine
+            json.dumps(value, ensure_ascii=False).encode()
+            if "\\u0000" in text:
+                raise ValueError("NUL")
     except (ValueError, RecursionError) as error:
-        why = getattr(error, "msg", "nested too deeply").lower()
+        why = getattr(error, "msg", "nested too deeply" if isinstance(error, RecursionError) else str(error)).lower()
         raise BadMessage("invalid_field_value", f"the frame is no JSON: {why}; write one object a frame") from None
     if not isinstance(value, dict):
         kind = type(value).__name__
