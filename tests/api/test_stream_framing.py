@@ -16,11 +16,37 @@ from kallglot_media.call.stream_leg import StreamAudio
 
 WIDE = StreamAudio("pcm_s16le", 16_000)
 NAMES = some.sampled_from(
-    (
-        "type speaker sequence timestamp_ms audio encoding sample_rate_hz payload text events tool_call_id output error "
-        "event start media track chunk dtmf digit mark name streamSid stream_id customParameters custom_parameters "
-        "mediaFormat media_format token"
-    ).split()
+    [
+        "type",
+        "speaker",
+        "sequence",
+        "timestamp_ms",
+        "audio",
+        "encoding",
+        "sample_rate_hz",
+        "payload",
+        "text",
+        "events",
+        "tool_call_id",
+        "output",
+        "error",
+        "event",
+        "start",
+        "media",
+        "track",
+        "chunk",
+        "dtmf",
+        "digit",
+        "mark",
+        "name",
+        "streamSid",
+        "stream_id",
+        "customParameters",
+        "custom_parameters",
+        "mediaFormat",
+        "media_format",
+        "token",
+    ]
 )
 WORDS = some.sampled_from(
     (
