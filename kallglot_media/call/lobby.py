@@ -91,7 +91,9 @@ class Lobby:
         )
 
     def _enter(self, room: Room) -> Session:
-        """The first party comes."""
+        """The first party comes: only now the session is one of sip.max_calls. Raises NoRoom, OSError."""
+        if (why := self._registry.why_full()) is not None:
+            raise NoRoom(why)
         _, facts = self._rooms[room.session_id]
         session = Session(self._registry.world, room.session_id, facts)
         session.open()
@@ -246,6 +248,8 @@ class Lobby:
     async def _put_through(self, room: Room, incoming: IncomingCall, party: Party) -> None:
         try:
             await room.take_call(incoming, party)
+        except NoRoom as error:
+            self._registry.refuse(incoming, 503, str(error), (("Retry-After", str(error.retry_after_s)),))
         except (MediaError, OSError) as error:
             self._registry.refuse(incoming, 503, "no_port", (("Retry-After", str(RETRY_AFTER_S)),), detail=str(error))
         except (SdpError, NotAcceptable) as error:

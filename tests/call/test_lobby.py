@@ -131,6 +131,34 @@ async def test_no_session_is_made_while_the_server_drains(house: House) -> None:
     assert refused.value.retry_after_s > 0
 
 
+async def test_sessions_that_wait_hold_no_place_and_nobody_enters_one_where_there_is_none(house: House) -> None:
+    for number in range(5):
+        house.create(session_id=f"{ROOM}{number}")
+    for number in range(4):
+        house.lobby.connect_stream(f"{ROOM}{number}")
+    with pytest.raises(NoRoom, match="max_calls") as refused:
+        house.lobby.connect_stream(f"{ROOM}4")
+    assert refused.value.retry_after_s > 0
+    await house.sip(invite("one", f"{ROOM}4"))
+    assert house.verbs == [("reject", "one", "503")]
+    with pytest.raises(NoRoom):
+        await house.lobby.dial(f"{ROOM}4", C, TO)
+    house.lobby.end(f"{ROOM}0", EndReason.EXPLICIT_END, "asked by the client")
+    await house.settle()
+    assert house.lobby.connect_stream(f"{ROOM}4"), "it waited on"
+
+
+async def test_while_the_server_drains_a_client_may_come_back_and_no_session_begins(house: House) -> None:
+    house.create()
+    house.create(session_id=f"{ROOM}1")
+    legs = house.lobby.connect_stream(ROOM)
+    house.registry.draining = True
+    with pytest.raises(NoRoom, match="draining"):
+        house.lobby.connect_stream(f"{ROOM}1")
+    house.lobby.release_stream(ROOM, legs, over=None)
+    assert house.lobby.connect_stream(ROOM) == legs
+
+
 # ── by WebSocket alone ───────────────────────────────────────────────────────────
 
 
