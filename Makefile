@@ -73,6 +73,11 @@ bench-agent: setup
 bench-store: setup
 	@$(PY) scripts/bench_store.py
 
+# A million datagrams of every kind at RTP ports: ten minutes.
+.PHONY: fuzz-media
+fuzz-media: setup
+	@$(PY) scripts/fuzz_media.py
+
 # The parsers led by coverage (a minute each), then a million damaged messages at a running agent: five minutes.
 fuzz-sip: setup
 	@$(PY) -m pip install -qq --constraint constraints.txt atheris

@@ -45,7 +45,7 @@ from media_peers import WARM_UP_S, asyncio_relay, rtpengine_relay
 from media_sending import sending_table
 
 from kallglot_media.audio.segment import SegmentRules
-from kallglot_media.media.link import MediaLink, MediaSettings
+from kallglot_media.media.link import MediaError, MediaLink, MediaSettings
 from kallglot_media.media.messages import (
     CloseSession,
     FromMedia,
@@ -125,7 +125,12 @@ class Run:
         files = [packets[codec, self.profile.srtp] for codec in self.profile.codecs]
         load = Load(program, self.legs, self.seconds + 2 * WARM_UP_S, files)
         peers = await load.ports()
-        load.speak([await self.open_leg(link, number, peer) for number, peer in enumerate(peers)])
+        try:
+            load.speak([await self.open_leg(link, number, peer) for number, peer in enumerate(peers)])
+        except MediaError:
+            load.give_up()
+            await link.stop()
+            raise
         talking = asyncio.create_task(self.make_speech(link)) if self.profile.mix else None
         await asyncio.sleep(WARM_UP_S)
         first = len(self.stats)
@@ -235,7 +240,13 @@ async def run(arguments: argparse.Namespace) -> list[Result]:
             results += [engine] if engine is not None else []
             for profile in arguments.profiles.split(","):
                 bench = Run(profile, legs, arguments.seconds, folder / f"{profile}-{legs}")
-                results.append(await bench.measure(program, packets))
+                try:
+                    results.append(await bench.measure(program, packets))
+                except MediaError as error:
+                    print(
+                        f"{NAMES[profile]} {legs}: more than one process carries: {error}", file=sys.stderr, flush=True
+                    )
+                    continue
                 print(f"{results[-1].what} {legs}: {results[-1].percent_per_leg:.3f} %", file=sys.stderr, flush=True)
     return results
 

@@ -116,6 +116,10 @@ class Load:
         assert self._child.stdin is not None
         self._child.stdin.write(" ".join(map(str, to)).encode() + b"\n")
 
+    def give_up(self) -> None:
+        """End it before it spoke."""
+        self._child.kill()
+
     async def told(self) -> dict[str, float]:
         """Wait for its end; what it counted."""
         found: dict[str, float] = json.loads((await self._child.communicate())[0])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kallglot_media.audio.conceal import Concealer, history_samples
+from kallglot_media.audio.conceal import Concealer, Erasure, history_samples
 from kallglot_media.audio.condition import clipped_samples
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.noise import comfort_noise
@@ -66,7 +66,7 @@ class Ears:
                 payloads[leg.slot] = payload
             else:
                 coded.append((leg, payload))
-            if leg.made_up_frames:
+            if leg.made_up_frames or leg.jitter.skipped:
                 odd.append((leg, True))
         heard = self._rows.decode(payloads, tick)
         for leg, payload in coded:
@@ -137,6 +137,8 @@ class Ears:
         if came:
             if concealer is not None:
                 frame[:] = concealer.good(frame)
+            elif leg.jitter.skipped:  # it follows another frame than the one it was spoken after
+                frame[:] = Erasure(self._rows.last_frames(leg.slot, tick, _LOOK_BACK_FRAMES).reshape(-1)).join(frame)
             leg.concealer, leg.made_up_frames = None, 0
             return
         if leg.silent or leg.made_up_frames >= MOST_MADE_UP_FRAMES:

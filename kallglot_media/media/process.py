@@ -110,6 +110,7 @@ class MediaProcess:
     def _live(self) -> None:
         """Up to the next tick, and the tick."""
         due_s = self._clock.due_s
+        self._wait(0)  # control is heard even when no time is left before the tick: it may say that calls end
         while not self._ended and (wait_s := due_s - time.monotonic()) > 0:
             self._wait(wait_s)
         skipped = self._clock.begin(time.monotonic())

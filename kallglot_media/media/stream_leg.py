@@ -37,6 +37,7 @@ class StreamBuffer:
     """
 
     pieces = ()
+    skipped = False
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()

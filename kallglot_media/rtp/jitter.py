@@ -65,6 +65,7 @@ class JitterBuffer:
         self.stats = JitterStats()
         self.bursts = Bursts()
         self.pieces: list[tuple[int, bytes]] = []
+        self.skipped = False  # between the last frame and the one before, one was dropped that was not silent
         self._frame = rate_hz * FRAME_MS // 1000  # ticks = bytes in a frame
         self._ticks_per_ms = rate_hz // 1000
         self._max = self.rules.max_ms * self._ticks_per_ms
@@ -273,6 +274,7 @@ class JitterBuffer:
         """
         if self.pieces:
             self.pieces = []
+        self.skipped = False
         if self._filling:
             if not self._ready():
                 return None
@@ -280,7 +282,7 @@ class JitterBuffer:
         if self._line:
             if self._held:
                 self._take_off_held()
-            if self._reserve.adjust_frames and self._reserve.may_adjust(quiet) and self._stretch_or_shrink():
+            if self._reserve.adjust_frames and self._reserve.may_adjust(quiet) and self._stretch_or_shrink(quiet):
                 return None
         if not self._line:
             self._held += self._frame
@@ -308,12 +310,13 @@ class JitterBuffer:
         self._play += min(gap, self._held)
         self._held = 0
 
-    def _stretch_or_shrink(self) -> bool:
+    def _stretch_or_shrink(self, quiet: bool) -> bool:
         """Bring the reserve one frame nearer to the target. True: this tick waits."""
         if self._reserve.take_step() > 0:
             self.stats.stretched_frames += 1
             return True
         self.stats.shrunk_frames += 1
+        self.skipped = not quiet
         self._take_frame()
         self.pieces = []
         return False
