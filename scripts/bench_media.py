@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
+import json
 import os
 import platform
 import sys
@@ -135,7 +137,7 @@ class Run:
         await asyncio.sleep(WARM_UP_S)
         first = len(self.stats)
         used_s, period_s = await used(lambda: [link.pid], self.seconds)
-        measured = self.stats[first + 1 :]
+        measured = self.stats[first + 1 :] or self.stats[-1:]
         told = await load.told()
         if talking is not None:
             talking.cancel()
@@ -225,6 +227,19 @@ def plot(results: Sequence[Result], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def keep(result: Result, path: Path | None) -> None:
+    """A line of JSON for each run, so that several invocations make one table (`--show`)."""
+    print(f"{result.what} {result.legs}: {result.percent_per_leg:.3f} %", file=sys.stderr, flush=True)
+    if path is not None:
+        with path.open("a") as file:
+            file.write(json.dumps(dataclasses.asdict(result)) + "\n")
+
+
+def kept(path: Path) -> list[Result]:
+    """What `keep` wrote."""
+    return [Result(**json.loads(line)) for line in path.read_text().splitlines()]
+
+
 async def run(arguments: argparse.Namespace) -> list[Result]:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
@@ -235,9 +250,11 @@ async def run(arguments: argparse.Namespace) -> list[Result]:
             (codec, srtp): write_packets(folder / f"{codec}-{srtp}.rtp", codec, srtp=srtp) for codec, srtp in kinds
         }
         for legs in map(int, arguments.legs.split(",")):
-            results.append(await asyncio_relay(program, legs, arguments.seconds, packets["PCMU", False]))
-            engine = await rtpengine_relay(program, legs, arguments.seconds, packets["PCMU", False])
-            results += [engine] if engine is not None else []
+            for relay in (asyncio_relay, rtpengine_relay):
+                beside = await relay(program, legs, arguments.seconds, packets["PCMU", False])
+                if beside is not None:
+                    results.append(beside)
+                    keep(beside, arguments.keep)
             for profile in arguments.profiles.split(","):
                 bench = Run(profile, legs, arguments.seconds, folder / f"{profile}-{legs}")
                 try:
@@ -247,7 +264,7 @@ async def run(arguments: argparse.Namespace) -> list[Result]:
                         f"{NAMES[profile]} {legs}: more than one process carries: {error}", file=sys.stderr, flush=True
                     )
                     continue
-                print(f"{results[-1].what} {legs}: {results[-1].percent_per_leg:.3f} %", file=sys.stderr, flush=True)
+                keep(results[-1], arguments.keep)
     return results
 
 
@@ -256,6 +273,8 @@ def main() -> None:
     parser.add_argument("--legs", default="50,100,200,400,800", help="how many legs, one run for each number")
     parser.add_argument("--seconds", type=float, default=6.0, help="measured seconds of each run")
     parser.add_argument("--profiles", default=",".join(PROFILES), help=f"of {', '.join(PROFILES)}")
+    parser.add_argument("--keep", type=Path, help="append the results to this file")
+    parser.add_argument("--show", type=Path, help="measure nothing; the table of what was kept there")
     parser.add_argument("--plot", type=Path, help="draw cost and lateness into this PNG")
     parser.add_argument("--network", action="store_true", help="only what a bad network does; needs no quiet machine")
     arguments = parser.parse_args()
@@ -265,7 +284,7 @@ def main() -> None:
     if arguments.network:
         print(network_tables())
         return
-    results = asyncio.run(run(arguments))
+    results = kept(arguments.show) if arguments.show else asyncio.run(run(arguments))
     reference = {it.legs: it.percent_per_leg for it in results if it.what.startswith("asyncio")}
     print(table(results, reference), "\n")
     print(sending_table())

@@ -315,6 +315,8 @@ class Session:
             self._on_rtp_lost(event)
         elif isinstance(event, m.RecordingGap):
             self.event("recording.gap", event.first_sample, samples=event.samples, why=event.why)
+        elif isinstance(event, m.LegStats):
+            self._note_losses(event)
         elif isinstance(event, m.LegClosed):
             self._on_leg_closed(event)
         elif isinstance(event, m.SessionClosed) and not self._media_closed.done():
@@ -343,7 +345,14 @@ class Session:
         self.event("rtp.lost", speaker=party, silent_ms=event.silent_ms)
         self.end(EndReason.TIMEOUT, f"no RTP from the {party} for {event.silent_ms // 1000} s")
 
+    def _note_losses(self, stats: m.LegStats) -> None:
+        """Where the network lost what a party said: it can be seen in the plot."""
+        if stats.lost:
+            spans = [[_ms(first), _ms(first + samples)] for first, samples in zip(*[iter(stats.lost)] * 2, strict=True)]
+            self.event("rtp.loss", stats.lost[0], speaker=self.parties.party_of(stats.leg_id), spans_ms=spans)
+
     def _on_leg_closed(self, event: m.LegClosed) -> None:
+        self._note_losses(event.stats)
         self.parties.media_closed(event.leg_id)
         self._open_plays.pop(event.leg_id, None)
         self.event("leg.stats", speaker=self.parties.party_of(event.leg_id), **stats_facts(event.stats))

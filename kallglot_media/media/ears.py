@@ -135,6 +135,7 @@ class Ears:
         frame = self._rows.heard[leg.slot]
         concealer = leg.concealer
         if came:
+            leg.note_lost(leg.session.position(tick))
             if concealer is not None:
                 frame[:] = concealer.good(frame)
             elif leg.jitter.skipped:  # it follows another frame than the one it was spoken after

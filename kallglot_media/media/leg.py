@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ from kallglot_media.media.guard import Guard
 from kallglot_media.media.messages import LegStats, RtpLost, SetRemote
 from kallglot_media.media.quality import UNHEARD, Quality, measure
 from kallglot_media.media.reports import Reports
-from kallglot_media.media.rows import LAWS, SILENCE
+from kallglot_media.media.rows import FRAME_SAMPLES, LAWS, SILENCE
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address, SourceLock
 from kallglot_media.media.speaker import Speaker
@@ -39,6 +40,7 @@ _JITTER_COUNTERS = tuple(field.name for field in dataclasses.fields(JitterStats)
 _DTMF_COUNTERS = tuple(field.name for field in dataclasses.fields(DtmfStats))
 _KEY_TICKS = 150  # a key's packets may be repeated for so long
 
+_MOST_LOST = 250  # stretches between two LegStats: as many as there can be frames
 MOST_MADE_UP_FRAMES = 5
 """Sound is made up for this long (it fades meanwhile); what is missing after that is silence."""
 
@@ -87,6 +89,8 @@ class Leg:
         self.silent = False  # the peer sends comfort noise: what is missing is silence, not loss
         self.noise_dbov = -127
         self.made_up_frames = MOST_MADE_UP_FRAMES  # in a row; none is made up before the first one came
+        self._lost: list[list[int]] = []  # first sample and samples of what was made up since the last stats
+        self._lost_before = 0
         self._presses: list[DtmfPress] = []
         self._key_ticks = 0
         self._receive_type = -1
@@ -280,10 +284,23 @@ class Leg:
         counters |= {f"dtmf_{name}": getattr(self.dtmf.stats, name) for name in _DTMF_COUNTERS}
         counters["latched"] = self.lock.latched
         counters["delay_ms"] = self.jitter.depth_ms
-        quality = self.quality()
+        quality, reports = self.quality(), self.reports
+        lost, self._lost = tuple(itertools.chain.from_iterable(self._lost)), []
         return LegStats(
-            self.leg_id, counters, self.reports.jitter_ms, self.reports.loss_ratio, quality.mos, quality.peer_mos
+            self.leg_id, counters, reports.jitter_ms, reports.loss_ratio, quality.mos, quality.peer_mos, lost
         )
+
+    @property
+    def packets_lost(self) -> int:
+        """Packets whose turn came and that were not there."""
+        return self.jitter.stats.lost
+
+    def note_lost(self, end_sample: int) -> None:
+        """Sound is there again after frames that were made up: was it loss, or has the peer been silent?"""
+        lost, self._lost_before = self.packets_lost - self._lost_before, self.packets_lost
+        if lost > 0 and self.made_up_frames and len(self._lost) < _MOST_LOST:
+            samples = self.made_up_frames * FRAME_SAMPLES
+            self._lost.append([end_sample - samples, samples])
 
     def quality(self) -> Quality:
         """How it sounds, to us and to the peer."""

@@ -352,6 +352,7 @@ class LegStats:
     loss_ratio: float
     mos: float | None = None
     peer_mos: float | None = None
+    lost: tuple[int, ...] = ()  # since the last one: first sample, samples, first sample, … of what was made up
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,11 @@ class StreamLeg(Leg):
         """Always: a client that has nothing to say sends nothing."""
         return True
 
+    @property
+    def packets_lost(self) -> int:
+        """None: a WebSocket loses nothing."""
+        return 0
+
     def say(self, sound: bytes, position: int) -> list[StreamAudioOut]:
         """One frame of what the party hears, at `position` on the session's clock; a batch when one is full."""
         if sound == _MULAW_SILENCE:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _INK, _MUTED, _GRID = "#1f2933", "#6b7785", "#dfe4ea"
 _COLOURS = {"customer": "#1668b0", "agent": "#b4511e"}
 _LAG = "#2a2a2a"
+_LOSS = "#c81e3c"
 _TEXT_LINES = 3
 _TEXT_PT = 8.0
 _INCHES_PER_CHARACTER = 0.068
@@ -106,12 +107,24 @@ def _draw_row(axis: Axes, row: Row, session: Session, peak: float) -> None:
     axis.fill_between(times_s, low / peak, high / peak, color=colour, alpha=0.5 if row.made else 0.9, linewidth=0.3)
     for start_s, end_s in spans(row, session):
         axis.axvspan(start_s, end_s, ymin=0, ymax=1, color=colour, alpha=0.08, linewidth=0)
+    _draw_faults(axis, row, session)
     for label in labels(row, session):
         columns = max(10, int(label.room_s * _inches_per_second(session) / _INCHES_PER_CHARACTER))
         words = textwrap.fill(label.text, columns, max_lines=_TEXT_LINES, placeholder=" …")
         axis.text(label.start_s, 2.05, words, va="top", ha="left", color=_INK, fontsize=_TEXT_PT,
                   style="italic" if row.made else "normal", linespacing=1.15, parse_math=False)  # fmt: skip
     _dress(axis, row, colour)
+
+
+def _draw_faults(axis: Axes, row: Row, session: Session) -> None:
+    """Red under the wave where the network lost something; grey over all where nothing could be recorded."""
+    for fault in session.faults:
+        if fault.speaker is None:
+            axis.axvspan(fault.start_s, fault.end_s, color=_MUTED, alpha=0.25, linewidth=0, hatch="///")
+        elif fault.speaker == row.speaker and not row.made:
+            shortest_s = 1.5 / _inches_per_second(session) / 72  # to be seen at all
+            end_s = max(fault.end_s, fault.start_s + shortest_s)
+            axis.axvspan(fault.start_s, end_s, ymin=0, ymax=0.035, color=_LOSS, linewidth=0)
 
 
 def _dress(axis: Axes, row: Row, colour: str) -> None:
@@ -219,4 +232,6 @@ def _title(session: Session) -> str:
     pair = f"{facts.get('source_language', '?')} ↔ {facts.get('target_language', '?')}"
     lags = [lag_ms(turn) for turn in session.turns if turn.first_sample_ms is not None]
     median = f" · median {np.median(lags):.0f} ms from end of speech to first translated sample" if lags else ""
-    return f"{facts.get('session_id', session.folder.name)} · {pair} · {len(session.turns)} turns{median}"
+    missing_s = sum(fault.end_s - fault.start_s for fault in session.faults if fault.speaker is not None)
+    lost = f" · {1000 * missing_s:.0f} ms lost on the network (red)" if missing_s else ""
+    return f"{facts.get('session_id', session.folder.name)} · {pair} · {len(session.turns)} turns{median}{lost}"

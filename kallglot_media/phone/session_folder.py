@@ -111,6 +111,15 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Where sound is missing: lost on the network (of one speaker), or not recorded (speaker None)."""
+
+    speaker: str | None
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A session as its folder tells it. tracks: by speaker."""
 
@@ -118,6 +127,7 @@ class Session:
     facts: Mapping[str, Any]
     turns: tuple[Turn, ...]
     tracks: Mapping[str, Track]
+    faults: tuple[Fault, ...] = ()
 
     @property
     def rate_hz(self) -> int:
@@ -136,7 +146,21 @@ def read_session(folder: Path) -> Session:
         raise SessionFolderError(str(folder), "is no folder", "give a folder under DATA_DIR/sessions/")
     facts = _read_json(folder / "session.json")
     tracks = {speaker: read_track(folder / f"{speaker}.wav") for speaker in SPEAKERS}
-    return Session(folder, facts, read_turns(folder), tracks)
+    rate_hz = next(iter(tracks.values())).rate_hz
+    return Session(folder, facts, read_turns(folder), tracks, tuple(read_faults(folder, rate_hz)))
+
+
+def read_faults(folder: Path, rate_hz: int) -> Iterator[Fault]:
+    """From events.jsonl: `rtp.loss` and `recording.gap`."""
+    for event in JsonLines(folder / "events.jsonl").read_new():
+        try:
+            if event.get("type") == "rtp.loss":
+                yield from (Fault(str(event["speaker"]), start / 1000, end / 1000) for start, end in event["spans_ms"])
+            elif event.get("type") == "recording.gap" and event["samples"]:
+                start_s = event["at_ms"] / 1000
+                yield Fault(None, start_s, start_s + event["samples"] / rate_hz)
+        except (KeyError, TypeError, ValueError):
+            continue  # of another version: the picture is drawn without it
 
 
 @dataclass(frozen=True, slots=True)

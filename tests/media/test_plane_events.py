@@ -261,6 +261,21 @@ def test_a_leg_says_how_it_sounds_to_both_its_ends() -> None:
     assert closed.stats.peer_mos == 3.3, "the peer's own word goes before what we make of its losses"
 
 
+def test_what_was_lost_is_told_with_its_place() -> None:
+    studio, peer = one_leg()
+    for n in range(300):
+        if n in (100, 101, 150):
+            peer.skip()
+            studio.step()
+        else:
+            studio.step({"c": SILENCE})
+    studio.apply(CloseLeg("c"))
+    closed = [event.stats for event in studio.plane.take_events() if isinstance(event, LegClosed)]
+    told = [*studio.take(LegStats), *closed]
+    lost = [number for stats in told if isinstance(stats, LegStats) for number in stats.lost]
+    assert lost == [101 * FRAME, 2 * FRAME, 151 * FRAME, FRAME]
+
+
 # ── whom to believe ──────────────────────────────────────────────────────────────
 
 ELSEWHERE = ("203.0.113.66", 6666)

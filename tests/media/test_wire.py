@@ -63,7 +63,10 @@ def test_types_survive_not_only_values() -> None:
         (["Dtmf", "l1", "5", True, 0], "Dtmf.duration_ms: expected int, got bool"),
         (["Play", "l1", "p1", "text", 8000], "Play.pcm: expected bytes, got str"),
         (["RecordingGap", "s1", 0, 1.5, ""], "RecordingGap.samples: expected int, got float"),
-        (["LegStats", "l1", {"late": "many"}, 0.0, 0.0, None, None], "LegStats.counters.late: expected int, got str"),
+        (
+            ["LegStats", "l1", {"late": "many"}, 0.0, 0.0, None, None, []],
+            "LegStats.counters.late: expected int, got str",
+        ),
         (["SessionClosed", "s1", 0, [["/p", "agent", 1, 2]]], "SessionClosed.files[0]: expected 5 fields, got 4"),
         (["SetPlan", "s1", ["none", [], {}], [None, None, 1, 1], []], "SetPlan.plan.live: expected a map, got list"),
         (["SetPlan", "s1", ["none", {}, {}], [None, None, 1, 1], {}], "SetPlan.through: expected a list, got dict"),

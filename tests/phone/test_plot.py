@@ -11,7 +11,7 @@ import pytest
 
 from kallglot_media.audio.wav import wav_bytes
 from kallglot_media.phone.plot import ROWS, envelope, labels, lag_ms, plot_session, spans
-from kallglot_media.phone.session_folder import JsonLines, SessionFolderError, plays, read_session
+from kallglot_media.phone.session_folder import Fault, JsonLines, SessionFolderError, plays, read_session
 from tests.support.sessions import LINES, MadeUpCall
 
 
@@ -26,6 +26,28 @@ def test_both_files_are_drawn_and_hold_every_word_and_lag(tmp_path: Path) -> Non
         assert f"{line.lag_ms} ms" in texts
     for row in ROWS:
         assert row.label in texts
+
+
+def test_losses_and_gaps_are_drawn_where_they_were(tmp_path: Path) -> None:
+    folder = MadeUpCall().write(tmp_path / "sess")
+    plot_session(folder, tmp_path / "clean.png", tmp_path / "clean.svg")
+    with (folder / "events.jsonl").open("a") as file:
+        for event in (
+            {"type": "rtp.loss", "at_ms": 1500, "speaker": "customer", "spans_ms": [[1500, 1560], [2000, 2020]]},
+            {"type": "rtp.loss", "at_ms": 1, "speaker": "agent", "spans_ms": "nonsense"},
+            {"type": "recording.gap", "at_ms": 20_000, "samples": 16_000, "why": "no room"},
+        ):
+            file.write(json.dumps(event) + "\n")
+    assert read_session(folder).faults == (
+        Fault("customer", 1.5, 1.56),
+        Fault("customer", 2.0, 2.02),
+        Fault(None, 20.0, 22.0),
+    )
+    plot_session(folder, tmp_path / "lossy.png", tmp_path / "lossy.svg")
+    clean, lossy = ((tmp_path / f"{name}.svg").read_text() for name in ("clean", "lossy"))
+    assert "#c81e3c" not in clean
+    assert lossy.count("#c81e3c") == 2
+    assert "80 ms lost on the network" in lossy
 
 
 def test_words_stand_at_the_start_of_what_they_were_said_with(tmp_path: Path) -> None:
