@@ -22,9 +22,10 @@ from kallglot_media.cli_common import (
     out,
     plain_errors,
 )
+from kallglot_media.cli_models import models_app, settings_for_models
 from kallglot_media.cli_sessions import sessions_app
 from kallglot_media.cli_store import keys_app, table, webhooks_app
-from kallglot_media.config import Config, ConfigErrors, check_file, load_config
+from kallglot_media.config import ConfigErrors, check_file, load_config
 from kallglot_media.errors import SetupError
 
 DEMO_FOLDER = Path("demo-output")
@@ -37,7 +38,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="What recognises, translates and speaks.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 users_app = typer.Typer(help="Who may log on to this server.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
@@ -195,7 +195,7 @@ def models_list(config: ConfigArgument = DEFAULT_CONFIG, as_json: JsonOption = F
     with plain_errors():
         from kallglot_media.speech.models import find_models
 
-        settings = _settings_for_models(config)
+        settings = settings_for_models(config)
         installed = find_models(settings)
         used = {model.path for model in installed.used(settings)}
         if as_json:
@@ -231,7 +231,7 @@ def models_check(config: ConfigArgument = DEFAULT_CONFIG) -> None:
         from kallglot_media.speech.models import find_models
 
         broken = 0
-        for model in find_models(_settings_for_models(config)).models:
+        for model in find_models(settings_for_models(config)).models:
             try:
                 check_model(model)
             except SetupError as why:
@@ -254,16 +254,6 @@ def users_hash(
         from kallglot_media.cli_users import hash_line
 
         out.print(hash_line(user, realm, config), markup=False)
-
-
-def _settings_for_models(config: Path) -> Any:
-    """The configuration's engine settings; where there is no configuration, the defaults."""
-    from kallglot_media.speech.settings import SpeechSettings
-
-    if config == DEFAULT_CONFIG and not config.exists():
-        return SpeechSettings()
-    loaded: Config = load_config(config)
-    return loaded.engines()
 
 
 @app.command()

@@ -24,7 +24,10 @@ from kallglot_media.speech.settings import EngineKind, SpeechSettings
 
 MODELS_VARIABLE = "KALLGLOT_MODELS"
 STARTER_FOLDER = Path(__file__).parent / "starter"
-PULL_HINT = f"put it there, or point {MODELS_VARIABLE} or speech.models_dir at the folder that has it"
+PULL_HINT = (
+    "bring it with `kallglot-media models pull`, "
+    f"or point {MODELS_VARIABLE} or speech.models_dir at the folder that has it"
+)
 
 STARTER_LIMITS = {
     EngineKind.RECOGNIZER: "knows 242 German and English customer-service sentences in made voices; "
