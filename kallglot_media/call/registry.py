@@ -7,6 +7,7 @@ which session. Whatever goes wrong inside a session ends that session and no oth
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
@@ -30,6 +31,8 @@ from kallglot_media.sdp.types import NotAcceptable, SdpError
 from kallglot_media.sip.events import CallEnded, CallFailed, IncomingCall, SipEvent
 
 RETRY_AFTER_S = 30
+DISK_LOOK_S = 0.1
+"""So often it is looked how much room there is on the disk; clients make hundreds of sessions a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class Registry:
         self._tasks: set[asyncio.Task[None]] = set()
         self._take_call: Callable[[str, IncomingCall], bool] = lambda called, incoming: False
         self._log = logger("registry")
+        self._disk_seen_s = -math.inf
+        self._disk_says: str | None = None
 
     @property
     def open_sessions(self) -> int:
@@ -189,6 +194,12 @@ class Registry:
             return "max_calls"
         if (why := self._rules.why_no_room(len(self._sessions))) is not None:
             return why
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._disk_seen_s > DISK_LOOK_S:
+            self._disk_seen_s, self._disk_says = now_s, self._why_no_disk()
+        return self._disk_says
+
+    def _why_no_disk(self) -> str | None:
         try:
             free_bytes = shutil.disk_usage(self.world.sessions_dir).free
         except OSError as error:  # unmounted, or removed by somebody
