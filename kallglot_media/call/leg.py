@@ -16,7 +16,7 @@ from kallglot_media.call.leg_state import LegState as LegState
 from kallglot_media.call.leg_state import MediaHome as MediaHome
 from kallglot_media.call.leg_state import MediaTerms
 from kallglot_media.call.ports import Media, Signalling, SipHeaders
-from kallglot_media.media.messages import CloseLeg, DtlsPeer, Listen, OpenLeg, SetRemote, SrtpKeys
+from kallglot_media.media.messages import CloseLeg, DtlsPeer, Listen, OpenLeg, SendDtmf, SetRemote, SrtpKeys
 from kallglot_media.modes.plan import Party
 from kallglot_media.sdp.session import SdpSession
 from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError
@@ -38,6 +38,9 @@ from kallglot_media.sip.events import (
     TransferProgress,
 )
 from kallglot_media.sip.settings import Credentials
+
+KEY_MS = 160
+"""How long a key is pressed that we pass on."""
 
 
 class Leg:
@@ -115,6 +118,15 @@ class Leg:
     def listen(self, rules: SegmentRules | None) -> None:
         """Cut this leg's voice into utterances, or stop doing so."""
         self._media.send(Listen(self.leg_id, rules))
+
+    def press(self, key: str) -> None:
+        """A key for the peer: RFC 4733 where that is agreed, else INFO. Nothing before the call is up."""
+        if self.agreed is None or self.state is not LegState.ANSWERED or self.sip_call is None:
+            return
+        if self.agreed.dtmf_send_payload_type is not None:
+            self._media.send(SendDtmf(self.leg_id, key))
+        else:
+            self._signalling.press_key(self.sip_call, key, KEY_MS)
 
     def close_media(self) -> None:
         """Give the RTP port back; what is being said is flushed as a last utterance."""

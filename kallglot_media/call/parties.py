@@ -86,6 +86,12 @@ class Parties:
             if leg.leg_id == event.leg_id and isinstance(leg, StreamLeg):
                 leg.say(event) if isinstance(event, StreamAudioOut) else leg.clear()
 
+    def pass_on_key(self, talker: Party, key: str) -> None:
+        """What one party presses the others get too: behind an agent's number may be a menu."""
+        for party, leg in self.legs.items():
+            if party is not talker and isinstance(leg, Leg):
+                leg.press(key)
+
     def connected(self, party: Party) -> bool:
         """Whether this party is there now."""
         leg = self.legs.get(party)

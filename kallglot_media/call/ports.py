@@ -51,6 +51,10 @@ class Signalling(Protocol):
         """Ask the peer to call `to` instead; TransferProgress says what comes of it."""
         ...
 
+    def press_key(self, call: str, key: str, duration_ms: int) -> None:
+        """A key as INFO, for a peer that takes no telephone-events."""
+        ...
+
     def message(self, call: str, text: str) -> None:
         """A text inside a confirmed call (MESSAGE, RFC 3428). A peer that does not take it is counted, no more."""
         ...

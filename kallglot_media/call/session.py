@@ -110,6 +110,7 @@ class Session:
         """A key, which may be part of a card number: it is written down, never logged."""
         self._journal.event("dtmf", self.now_ms() if at_ms is None else at_ms, speaker=party, digit=digit)
         self.on_key(party, digit)
+        self.parties.pass_on_key(party, digit)
 
     def new_leg(self, party: Party) -> Leg:
         """A leg of this session without a port yet. It takes the place of the one that this party had."""

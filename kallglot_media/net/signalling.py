@@ -85,6 +85,10 @@ class ShellSignalling:
         self._shell.agent.refer(call, to, self._loop.time(), replaces_call=replaces_call)
         self._shell.drain()
 
+    def press_key(self, call: str, key: str, duration_ms: int) -> None:
+        self._shell.agent.press_key(call, key, duration_ms, self._loop.time())
+        self._shell.drain()
+
     def message(self, call: str, text: str) -> None:
         self._shell.agent.message(call, text, self._loop.time())
         self._shell.drain()

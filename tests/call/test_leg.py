@@ -232,3 +232,34 @@ async def test_a_key_that_came_as_info_is_written_down_as_others_are(tmp_path: P
     lines = (tmp_path / "sess_1" / "events.jsonl").read_text().splitlines()
     keys = [event for event in map(json.loads, lines) if event["type"] == "dtmf"]
     assert [(event["speaker"], event["digit"]) for event in keys] == [("customer", "7")]
+
+
+WITHOUT_EVENTS = make_offer(MediaAbility("192.0.2.30", 5000, dtmf_payload_type=None))
+
+
+@pytest.mark.parametrize(("agents_sdp", "by_info"), [(PHONE_SDP, False), (WITHOUT_EVENTS, True)])
+async def test_keys_are_passed_on_to_the_other_party_as_it_takes_them(
+    tmp_path: Path, agents_sdp: bytes, by_info: bool
+) -> None:
+    world = TestWorld(tmp_path)
+    session = world.session()
+    customer, _ = await world.customer(session)
+    agent = session.new_leg(Party.AGENT)
+    await agent.open()
+    await agent.dial("sip:agent@192.0.2.30", "sip:us@192.0.2.10")
+    session.key_pressed(Party.CUSTOMER, "1")  # nobody has answered yet
+    agent.on_sip(answered(agents_sdp))
+    customer.answered_by_us()
+    session.key_pressed(Party.CUSTOMER, "2")
+    sent = [(key.leg_id, key.digits) for key in world.media.of(m.SendDtmf)]
+    told = [verb for verb in world.signalling.verbs if verb[0] == "press_key"]
+    assert sent == ([] if by_info else [("sess_1/agent", "2")])
+    assert told == ([("press_key", "agent-call", "2")] if by_info else [])
+
+
+async def test_a_key_does_not_come_back_to_who_pressed_it(tmp_path: Path) -> None:
+    world, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.answered_by_us()
+    leg.on_sip(KeyPressed("customer-call", "7", 160))
+    assert world.media.of(m.SendDtmf) == []

@@ -135,6 +135,9 @@ class FakeSignalling:
     def refer(self, call: str, to: str, *, replaces_call: str | None = None) -> None:
         self.verbs.append(("refer", call, to))
 
+    def press_key(self, call: str, key: str, duration_ms: int) -> None:
+        self.verbs.append(("press_key", call, key))
+
     def message(self, call: str, text: str) -> None:
         self.verbs.append(("message", call, text))
 
