@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
+import pydantic_core
 from fastapi import Query
 from starlette.responses import Response
 
@@ -17,8 +18,16 @@ T = TypeVar("T")
 
 def answer(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "replace"), status, headers, "application/json")
+    return Response(_json(body), status, headers, "application/json")
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    """Four times as fast as the standard library's: the transcript of two hours is 0.8 MB."""
+    try:
+        return pydantic_core.to_json(body, inf_nan_mode="null")
+    except pydantic_core.PydanticSerializationError:  # half of a surrogate pair, which is no Unicode
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
