@@ -25,6 +25,7 @@ from kallglot_media.call.registry import Registry
 from kallglot_media.call.routing import Router
 from kallglot_media.config.load import Config
 from kallglot_media.ids import Ids
+from kallglot_media.knowledge.embeddings import OpenAiEmbedder
 from kallglot_media.knowledge.reader import DocumentReader
 from kallglot_media.ledger.analyses import tell_analysis
 from kallglot_media.ledger.entries import House
@@ -83,18 +84,12 @@ class Office:
         guard = guard_of(self._config)
         post = HttpPost(guard)
         stack.push_async_callback(post.close)
-        self._run(stack, WebhookSender(self.store, post).run(), "webhooks")
         embedder = embedder_of(self._config)
         if embedder is not None:
             stack.push_async_callback(embedder.close)
-        self._run(stack, DocumentReader(self.store, embedder).run(), "documents")
-        model = model_of(self._config)
-        if model is not None:
-            stack.push_async_callback(model.close)
-        self._run(stack, AnalysisRunner(self.store, model, tell_analysis).run(), "analyses")
+        counted = self._start_work(stack, post, embedder) | {"spool": ledger.spool.counters}
         exports = Exports(self._data_dir / SCRATCH)
         stack.push_async_callback(exports.close)
-        self._run(stack, Retention(self.store, retention_of(self._config), self._data_dir).run(), "retention")
         desk = self._desk = Desk(
             self._config,
             router,
@@ -120,12 +115,36 @@ class Office:
             guard=guard,
             exports=exports,
             embedder=embedder,
+            counted=counted,
+            held_writes=ledger.spool.__len__,
         )
         await restore(parts)
         if server.api.enabled:
             api = ApiServer(make_app(parts), server.api)
             stack.push_async_callback(api.stop)
             await api.start()
+
+    def _start_work(
+        self, stack: AsyncExitStack, post: HttpPost, embedder: OpenAiEmbedder | None
+    ) -> dict[str, Counter[str]]:
+        """What is done in the background; what each counts."""
+        model = model_of(self._config)
+        if model is not None:
+            stack.push_async_callback(model.close)
+        sender = WebhookSender(self.store, post)
+        reader = DocumentReader(self.store, embedder)
+        runner = AnalysisRunner(self.store, model, tell_analysis)
+        retention = Retention(self.store, retention_of(self._config), self._data_dir)
+        self._run(stack, sender.run(), "webhooks")
+        self._run(stack, reader.run(), "documents")
+        self._run(stack, runner.run(), "analyses")
+        self._run(stack, retention.run(), "retention")
+        return {
+            "webhooks": sender.counters,
+            "knowledge": reader.counters,
+            "analyses": runner.counters,
+            "retention": retention.counters,
+        }
 
     def use(self, config: Config, generation: int) -> None:
         """Sessions that clients make from now on go by another configuration."""

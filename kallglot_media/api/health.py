@@ -100,6 +100,7 @@ class _Numbers:
         gauges = parts.health.gauges() | {
             "sessions_waiting": float(parts.lobby.waiting),
             "stream_clients": float(parts.hall.connected),
+            "store_writes_held": float(parts.held_writes()),
         }
         for name, value in sorted(gauges.items()):
             yield GaugeMetricFamily(f"kallglot_{name}", name.replace("_", " "), value=value)
@@ -108,6 +109,7 @@ class _Numbers:
             ("call", parts.health.counters()),
             ("store", parts.store.counters),
             ("stream", parts.hall.counters),
+            *parts.counted.items(),
         ):
             for name, count in sorted(counters.items()):
                 events.add_metric([part, str(name)], float(count))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
@@ -50,6 +50,8 @@ class Parts:
     clock_s       a clock that never goes back, in seconds
     guard         where webhooks may go
     exports       recordings in other forms
+    counted       what the tasks in the background count, by part
+    held_writes   how many writes of live calls wait for the database
     embedder      finds knowledge by meaning; None: words alone are searched
     """
 
@@ -69,6 +71,8 @@ class Parts:
     exports: Exports
     guard: Guard = field(default_factory=Guard)
     embedder: Embedder | None = None
+    counted: Mapping[str, Counter[str]] = field(default_factory=dict)
+    held_writes: Callable[[], int] = int
     wrong_keys: RateLimit = field(default_factory=lambda: RateLimit(60))
     hall: Hall = field(default_factory=Hall)
 

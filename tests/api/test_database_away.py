@@ -88,12 +88,16 @@ async def test_clients_are_told_when_to_come_back_while_live_calls_go_on(
             assert "live calls go on" in error["message"]
         assert api.registry.open_sessions == 1
         api.parts.bus.publish(e.FinalTranscript(live["id"], turn))
+        await api.settle()
+        metrics = (await api.client.get("/metrics")).text
+        assert "kallglot_store_writes_held 1.0" in metrics
         if fault is not locked:  # readers do not wait for a writer
             ready = await api.client.get("/readyz")
             assert (ready.status_code, "database" in ready.json()["problems"]) == (503, True)
     async with asyncio.timeout(20):  # each look is a request, so the server goes on meanwhile
         while not (await api.call("GET", f"/v1/sessions/{live['id']}/transcript"))["turns"]:
             pass
+    assert "kallglot_store_writes_held 0.0" in (await api.client.get("/metrics")).text
     again = {"Idempotency-Key": "v1/agents"}
     assert (await api.call("POST", "/v1/agents", {"name": "A"}, headers=again))["name"] == "A"
     assert (await api.call("GET", f"/v1/sessions/{live['id']}"))["status"] == "active"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -299,3 +301,38 @@ def what_of(request: Received) -> tuple[str, str, int]:
     event = json.loads(request.body)
     data = event["data"]
     return event["type"], data.get("session_id") or data.get("id", ""), data.get("turn", data).get("sequence", 0)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_its_recordings_are_heard_through_the_api(told: dict[str, Told], scenario: str, desk: Desk) -> None:
+    session = told[scenario].session
+    listed = desk.rest.call("GET", f"/v1/sessions/{session['id']}/recordings")["data"]
+    assert sorted((one["channel"], one["status"]) for one in listed) == [("agent", "ready"), ("customer", "ready")]
+    for one in listed:
+        whole = desk.rest.fetch(one["download_url"])
+        assert (whole.headers["content-type"], len(whole.content)) == ("audio/wav", one["size"])
+        assert one["duration"] == pytest.approx(session["duration_seconds"], abs=1.0)
+    mixed = desk.rest.fetch(f"{listed[0]['download_url']}?channel=mixed&format=mp3")
+    assert mixed.headers["content-type"] == "audio/mpeg"
+    with av.open(io.BytesIO(mixed.content), "r") as container:
+        seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    assert seconds == pytest.approx(listed[0]["duration"], abs=0.2)
+
+
+def test_what_the_server_does_in_the_background_is_done(told: dict[str, Told], desk: Desk) -> None:
+    """Analyses are made, documents are read: by the tasks of a server as it is started by people."""
+    session_id = told["mixed"].session["id"]
+    analysis = desk.rest.call("POST", f"/v1/sessions/{session_id}/analysis", {"include": ["performance", "keywords"]})
+    base = desk.rest.call("POST", "/v1/knowledge_bases", {"name": "Returns"})
+    documents = f"/v1/knowledge_bases/{base['id']}/documents"
+    desk.rest.call("POST", documents, {"title": "Refunds", "text": "Parcels sent back are refunded."})
+
+    def done() -> bool:
+        read = desk.rest.call("GET", f"/v1/analyses/{analysis['id']}")["status"] != "processing"
+        return bool(read and desk.rest.call("GET", documents)["data"][0]["status"] == "ready")
+
+    asyncio.run(eventually(done, 20.0))
+    made = desk.rest.call("GET", f"/v1/analyses/{analysis['id']}")
+    assert (made["status"], set(made["performance"]["talk_ratio"])) == ("completed", {"customer", "agent"})
+    found = desk.rest.call("POST", f"/v1/knowledge_bases/{base['id']}/search", {"query": "refund"})
+    assert found["data"][0]["title"] == "Refunds"

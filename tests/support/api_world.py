@@ -240,6 +240,8 @@ async def api_world(folder: Path, database: StoreSettings | None = None, **api: 
             requests=RateLimit(settings.requests_per_minute),
             guard=Guard(config.server.webhooks.allow_networks),
             exports=exports,
+            counted={"spool": ledger.spool.counters},
+            held_writes=ledger.spool.__len__,
         )
         server = ApiServer(make_app(parts), settings)
         stack.push_async_callback(server.stop)

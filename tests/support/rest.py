@@ -57,6 +57,12 @@ class Rest:
         answer: Json = response.json()
         return answer
 
+    def fetch(self, path: str) -> httpx2.Response:
+        """A file that must be there."""
+        response = self._client.get(path)
+        assert response.status_code == 200, response.text
+        return response
+
     def session(self, **fields: Any) -> Json:
         """A new session, German to English."""
         body = {"mode": "bidirectional_translation", "source_language": "de", "target_language": "en", **fields}
