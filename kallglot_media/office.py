@@ -244,6 +244,8 @@ class ServerHealth:
             numbers |= {f"{kind}_{name}": getattr(status, name) for name in ("workers", "ready", "busy", "in_line")}
         numbers |= {f"{kind}_busy_ratio": share for kind, share in self._pool.shares().items()}
         numbers["speech_given_up"] = self._pool.step
+        for name, cache in (("translations", self._pool.translations), ("phrases", self._pool.phrases)):
+            numbers |= {f"{name}_from_cache": cache.hits, f"{name}_made": cache.misses}
         if (plane := self.plane) is not None:
             numbers |= {"media_legs": plane.legs, "media_ticks": plane.ticks, "media_ticks_skipped": plane.skipped}
             numbers["media_lateness_p99_seconds"] = plane.lateness_p99_ms / 1000

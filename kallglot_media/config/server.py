@@ -173,6 +173,9 @@ class Speech(Settings):
     synthesizer: Synthesizer = Synthesizer()
     """Text to speech."""
 
+    cache_mb: Annotated[int, Field(ge=0, le=4096)] = _SPEECH.cache_bytes // 1_000_000
+    """In memory, for translations and made speech that may come again, over all calls; 0 keeps nothing."""
+
     when_busy: Literal["refuse", "degrade"] = _SPEECH.when_busy
     """A call that the engines would have no time for: `refuse` it with 503 and Retry-After, or take it and `degrade`:
     partial transcripts are given up first, then voices, then words; the original voice is let through."""
@@ -199,6 +202,7 @@ class Speech(Settings):
             voices=dict(self.synthesizer.voices),
             glossary=self.glossary,
             when_busy=self.when_busy,
+            cache_bytes=self.cache_mb * 1_000_000,
             window=self.recognizer.window,
             recognizer_workers=self.recognizer.workers,
             translator_workers=self.translator.workers,

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kallglot_media.speech import wire, worker
+from kallglot_media.speech.cache import Cache
 from kallglot_media.speech.child import Command, python_worker
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.glossary import GlossaryFile
@@ -37,6 +39,8 @@ OnChange = Callable[[EngineKind, bool], None]
 OnStep = Callable[[Step], None]
 
 LOOK_EVERY_S = 1.0
+ENTRY_BYTES = 200
+"""What keeping something takes besides itself, about."""
 
 
 class SpeechPool:
@@ -44,6 +48,7 @@ class SpeechPool:
 
     settings   see SpeechSettings
     on_change  called as on_change(kind, works) when the last worker of a kind is lost and when one is back
+    translations, phrases  what was made before and may come again
     load       how busy the engines are
     on_step    called when something is given up because the engines are too busy, or taken up again
     commands   how to start a worker of a kind; left out: the real one (tests put scripts here)
@@ -65,6 +70,8 @@ class SpeechPool:
         self._commands = commands
         self._groups: dict[EngineKind, EngineGroup] = {}
         self._glossary = GlossaryFile(settings.glossary)
+        self.translations: Cache[tuple[object, ...], Translation] = Cache(settings.cache_bytes // 8)
+        self.phrases: Cache[tuple[object, ...], Speech] = Cache(settings.cache_bytes)
         self.installed: Installed | None = None
 
     async def start(self) -> None:
@@ -120,8 +127,13 @@ class SpeechPool:
         """`text` in another language, going on where `after` ends."""
         before = [after.source, after.target] if after is not None else ["", ""]
         terms = self._glossary.now().pairs(text, source, target)
+        key = (text, source, target, *before, *terms)
+        if (known := self.translations.get(key)) is not None:
+            return replace(known, engine_ms=0.0)
         answer = await self._ask(EngineKind.TRANSLATOR, [text, source, target, *before, terms], deadline_s)
-        return wire.unpack_translation(answer)
+        made = wire.unpack_translation(answer)
+        self.translations.put(key, made, ENTRY_BYTES + 2 * len(text + made.text))
+        return made
 
     async def synthesize(
         self, text: str, language: str, voice: str | None, *, deadline_s: float, speed: float = 1.0
@@ -129,8 +141,13 @@ class SpeechPool:
         """`text` spoken, faster than the voice's own pace with a speed above 1.0."""
         self._must_do(Step.CAPTIONS, "voices")
         said = self._glossary.now().said(text, language)
+        key = (said, language, voice, speed)
+        if (known := self.phrases.get(key)) is not None:
+            return replace(known, engine_ms=0.0)
         answer = await self._ask(EngineKind.SYNTHESIZER, [said, language, voice, speed], deadline_s)
-        return wire.unpack_speech(answer)
+        made = wire.unpack_speech(answer)
+        self.phrases.put(key, made, ENTRY_BYTES + made.pcm.nbytes)
+        return made
 
     @property
     def step(self) -> Step:

@@ -34,6 +34,7 @@ class SpeechSettings:
     voice_peak        loudest sample of made speech, 0–1 of full scale
     *_workers         processes of each kind, one core and one copy of the model each
     longest_line      jobs that may wait in front of one kind; one more is refused with EngineBusy
+    cache_bytes       for made speech that may come again, and an eighth of it for translations; 0: nothing is kept
     when_busy         "refuse": a call that the engines have no time for is not taken; "degrade": it is
     hung_after_s      a worker that is past its job's deadline is killed when it has worked this long on that job
     start_within_s    loading all models may take this long
@@ -55,6 +56,7 @@ class SpeechSettings:
     translator_workers: int = 1
     synthesizer_workers: int = 1
     longest_line: int = 32
+    cache_bytes: int = 32_000_000
     when_busy: Literal["refuse", "degrade"] = "refuse"
     hung_after_s: float = 10.0
     start_within_s: float = 60.0

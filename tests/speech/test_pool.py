@@ -19,7 +19,7 @@ from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.load import Step
 from kallglot_media.speech.pool import SpeechPool
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
-from kallglot_media.speech.types import EngineBusy, EngineFailed, EngineTimeout, UnknownPair
+from kallglot_media.speech.types import Context, EngineBusy, EngineFailed, EngineTimeout, UnknownPair
 
 FAKE = Path(__file__).parents[1] / "support" / "fake_worker.py"
 KIND = EngineKind.TRANSLATOR
@@ -260,3 +260,12 @@ async def test_what_is_given_up_is_refused_at_once() -> None:
     async with running(when_busy="degrade") as (pool, _):
         pool.load.step = Step.CAPTIONS
         assert pool.why_no_room(0) is None
+
+
+async def test_the_same_words_are_translated_once() -> None:
+    async with running() as (pool, _):
+        assert [await ask(pool, "Guten Tag.") for _ in range(3)] == ["1 Guten Tag."] * 3
+        assert pool.status()[KIND].counters == {"done": 1}
+        assert pool.translations.hits == 2
+        went_on = await pool.translate("Guten Tag.", "de", "en", deadline_s=AGES_S, after=Context("Ja,", "Yes,"))
+        assert went_on.text == "2 Guten Tag.", "behind other words they may be others"
