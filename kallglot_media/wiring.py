@@ -112,6 +112,7 @@ def media_settings(config: Config) -> MediaSettings:
         rtp_timeout_s=media.rtp_timeout_s,
         allow_latch=media.allow_latch,
         own_voice_guard=media.own_voice_guard,
+        suppress_silence=media.suppress_silence,
         recorder_sync_s=config.server.recording.sync_s,
         seal_recordings=config.server.recording.encrypt,
     )

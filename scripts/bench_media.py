@@ -192,7 +192,7 @@ def table(results: Sequence[Result], reference: Mapping[int, float]) -> str:
         load = result.load
         ratio = f"{result.percent_per_leg / reference[result.legs]:.2f}" if result.legs in reference else "–"
         late = "–" if result.p99_ms is None else f"{result.p99_ms:.2f} / {result.max_ms:.1f}"
-        lost = load["lost"] + max(0, load["sent"] - load["received"]) if result.p99_ms is None else load["lost"]
+        lost = max(0, load["sent"] - load["received"]) if result.p99_ms is None else load["lost"]
         lines.append(
             f"| {result.what} | {result.legs} | {result.percent_per_leg:.3f} | {ratio} | {late} | {result.skipped} "
             f"| {load['gap_p50_ms']:.2f} / {load['gap_p99_ms']:.2f} / {load['gap_max_ms']:.1f} "

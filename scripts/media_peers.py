@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from media_load import HOST, Load, Result, used
+from media_load import HOST, Load, Result, above, used
 
 WARM_UP_S = 1.5
 
@@ -50,7 +50,7 @@ asyncio.run(main(int(sys.argv[1])))
 async def asyncio_relay(program: Path, legs: int, seconds: float, packets: Path) -> Result:
     """Two legs joined, decoded and coded again, packet by packet, on asyncio's own loop."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", RELAY, str(legs), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1]
+        *above(), sys.executable, "-c", RELAY, str(legs), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1]
     )
     try:
         assert child.stdout is not None
@@ -92,7 +92,7 @@ class Rtpengine:
 
     async def __aenter__(self) -> Rtpengine:
         self.child = await asyncio.create_subprocess_exec(
-            "rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=1", "--table=-1",
+            *above(), "rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=1", "--table=-1",
             f"--interface={HOST}", f"--listen-ng={HOST}:{self._control}", "--port-min=30000", "--port-max=39999",
             f"--pidfile={self._folder / 'rtpengine.pid'}", "--no-fallback",
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,

@@ -89,6 +89,10 @@ class Media(Settings):
     allow_latch: bool = _MEDIA.allow_latch
     """Send RTP to where the peer's RTP comes from when that is not where its SDP said (NAT)."""
 
+    suppress_silence: bool = _MEDIA.suppress_silence
+    """Send nothing to G.711 legs while there is nothing to hear, but for a packet every five seconds: a third of the
+    bandwidth. Off by default, because some phones take silence for a dead line."""
+
     own_voice_guard: bool = _MEDIA.own_voice_guard
     """What a party was told and what comes back of it as an echo neither breaks in nor is translated."""
 

@@ -81,7 +81,7 @@ class MediaPlane:
         self._rows = Rows()
         self._ears = Ears(self._rows, own_voice_guard=settings.own_voice_guard)
         self._tone_ears = ToneEars()
-        self._outgoing = Outgoing(self._rows)
+        self._outgoing = Outgoing(self._rows, suppress_silence=settings.suppress_silence)
         self._mouths = Mouths(self._rows)
         self._mixer = Mixer()
         self._tracks = Tracks(recorder, FRAME_SAMPLES)

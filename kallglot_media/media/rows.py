@@ -105,6 +105,11 @@ class Rows:
         self._packets["second"][row] = payload_type | _MARKER
         self._marked.append(row)
 
+    def mark(self, rows: list[int]) -> None:
+        """Their next packets carry the marker: a talk spurt begins (RFC 3551 section 4.1)."""
+        self._packets["second"][rows] |= _MARKER
+        self._marked += rows
+
     def set_law(self, row: int, law: int) -> None:
         """Which part of the tables the row uses."""
         self._decode_from[row], self._encode_from[row] = law << 8, law << 16

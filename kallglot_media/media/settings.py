@@ -21,6 +21,7 @@ class MediaSettings:
     dscp                   mark of outgoing RTP: 46 is Expedited Forwarding, RFC 3246
     raise_priority         run above other processes (SCHED_RR, else nice −15) when the system allows
     own_voice_guard        what a leg was told and what comes back of it as an echo is not taken for speech
+    suppress_silence       G.711 legs that have nothing to hear get a packet every five seconds only
     recorder_sync_s        each recording is synced this often against power loss, while the disk keeps up; 0: with each
                            half second, None: at its end. A killed process loses nothing by it: what was written is
                            the system's. Once a second costs a tenth of what the whole plane does
@@ -37,6 +38,7 @@ class MediaSettings:
     dscp: int = 46
     raise_priority: bool = True
     own_voice_guard: bool = True
+    suppress_silence: bool = False
     recorder_sync_s: float | None = 5.0
     seal_recordings: bool = False
     recorder_line_mb: int = 64

@@ -133,6 +133,28 @@ def test_rtp_is_steady_from_set_remote_on() -> None:
     assert not studio.peers["c"].heard().any()
 
 
+def test_silence_is_suppressed_by_choice() -> None:
+    """RFC 3551 section 4.1: numbers go on without a gap, timestamps with time, and voice begins with the marker."""
+    studio = Studio(MediaSettings(suppress_silence=True))
+    studio.session(plan=BRIDGED)
+    studio.leg("c", C)
+    listener = studio.leg("a", A)
+    studio.say({"c": tone(20)})
+    for _ in range(300):
+        studio.step({"c": SILENCE})
+    studio.say({"c": tone(20)}, more_steps=2)
+    packets = listener.received
+    assert 45 < len(packets) < 60
+    first = packets[0]
+    assert [packet.sequence for packet in packets] == [(first.sequence + n) & 0xFFFF for n in range(len(packets))]
+    gaps = [(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(packets)]
+    assert sum(gaps) == (packets[-1].timestamp - first.timestamp) & 0xFFFFFFFF
+    assert sum(gaps) >= 330 * FRAME
+    pauses = [n for n, gap in enumerate(gaps, 1) if gap > FRAME]
+    assert len(pauses) == 2, "one sign of life after five seconds, then the voice"
+    assert [n for n, packet in enumerate(packets) if packet.marker] == [0, pauses[-1]]
+
+
 def test_nothing_goes_out_before_the_remote_is_known_or_while_it_is_held() -> None:
     studio = Studio()
     studio.session()
