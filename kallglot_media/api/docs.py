@@ -23,7 +23,7 @@ Sessions, transcripts, recordings, agents, knowledge and webhooks of a kallglot 
   `code`, a `message` that says what to write instead, and, where a field is to blame, its name as `param`.
 - **Lists**: newest first; `starting_after` and `ending_before` take ids.
 - **Idempotency**: where `Idempotency-Key` is offered, the same key and body within 24 hours give the same answer.
-- **The stream** (WebSocket) and webhooks are described in docs/api.md.
+- **The stream** (WebSocket) is described in docs/stream.md, webhooks in docs/webhooks.md.
 """
 
 WHY: Mapping[int, tuple[str, str]] = {

@@ -32,9 +32,10 @@ class SessionCreated:
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """The parties are connected: words are made over from here on."""
+    """The parties are connected: words are made over from here on. provider: how the customer came; see LegOpened."""
 
     session_id: str
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -372,7 +372,8 @@ class Session:
         self._journal.update(status="active", started_at=now_text())
         self.started = True
         self.event("session.started")
-        self.world.bus.publish(e.SessionStarted(self.session_id))
+        customer = self.legs.get(Party.CUSTOMER)
+        self.world.bus.publish(e.SessionStarted(self.session_id, customer.provider if customer else None))
 
     def end(self, reason: EndReason, detail: str) -> None:
         """Ask the scenario to finish; the first reason counts."""

@@ -124,7 +124,9 @@ def _created(tx: Tx, house: House, entry: Entry) -> None:
 
 
 def _started(tx: Tx, house: House, entry: Entry) -> None:
-    change = sessions.start(tx, entry.event.session_id, node=house.node)
+    event = entry.event
+    assert isinstance(event, e.SessionStarted)
+    change = sessions.start(tx, event.session_id, provider=event.provider, node=house.node)
     if change is not None and change.changed:
         events.add(tx, "session.started", session_json(change.session), session_id=change.session.id)
 

@@ -168,7 +168,7 @@ async def test_both_parties_on_one_socket_are_interpreted_at_once(house: House) 
     await house.settle()
     assert house.around.media.of(m.SetPlan)[-1].plan == BIDIRECTIONAL_TRANSLATION
     assert {listen.leg_id for listen in house.around.media.of(m.Listen)} == {f"{ROOM}/customer", f"{ROOM}/agent"}
-    assert house.told(e.SessionStarted) == [e.SessionStarted(ROOM)]
+    assert house.told(e.SessionStarted) == [e.SessionStarted(ROOM, "websocket")]
     legs[C].hear(b"\x55" * 160)
     assert house.around.media.of(m.StreamAudioIn) == [m.StreamAudioIn(f"{ROOM}/customer", b"\x55" * 160)]
 

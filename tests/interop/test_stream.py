@@ -199,6 +199,11 @@ def test_how_it_ended_and_what_else_was_told(told: dict[str, Told]) -> None:
         "mixed": "customer_hangup",
         "SIP alone": "customer_hangup",
     }
+    assert {name: this.session["provider"] for name, this in told.items()} == {
+        "stream alone": "websocket",
+        "mixed": "sip",
+        "SIP alone": "sip",
+    }, "how the customer came"
     assert {this.close_code for this in told.values()} == {1000}
     for this in told.values():
         assert this.heard[-1] == {
