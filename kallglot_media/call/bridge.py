@@ -18,7 +18,7 @@ from kallglot_media.call.holding import SILENCE, Holding, HoldRules
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.ports import DialError, SipHeaders
 from kallglot_media.call.session import Session
-from kallglot_media.call.subtitles import NO_SUBTITLES, SubtitleRules, Subtitles
+from kallglot_media.call.subtitles import NO_SUBTITLES, LiveSubtitles, SubtitleRules, Subtitles
 from kallglot_media.call.transferring import AgentTarget, Allow, Transferring, nobody
 from kallglot_media.call.world import EndReason
 from kallglot_media.config.announcements import Announcements
@@ -253,6 +253,8 @@ class Bridge:
         holding.watch(agent)
         Transferring(self._session, self._rules.allow, holding.watch).watch(agent)
         Subtitles(self._session, self._rules.subtitles).watch()
+        if Party.AGENT not in self._rules.plan.made:
+            LiveSubtitles(self._session, self._rules.languages[Party.AGENT]).watch()
         self._session.interpret(self._directions(), self._rules.segment, self._rules.policy)
         self._session.active()
 

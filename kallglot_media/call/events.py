@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kallglot_media.call.turn import Turn, TurnTimings
+from kallglot_media.call.turn import TranslatedText, Turn, TurnTimings
 from kallglot_media.media.messages import RecordedFile
 from kallglot_media.modes.plan import Party
 
@@ -107,6 +107,7 @@ class PartialTranscript:
     text      all words since start_ms that are in no final yet
     stable    the beginning of `text` on which two successive hypotheses agree: it hardly changes any more
     start_ms  where these words begin
+    translation  of `text`, where somebody reads along: told again with it as soon as it is there
     """
 
     session_id: str
@@ -115,6 +116,7 @@ class PartialTranscript:
     language: str | None
     stable: str = ""
     start_ms: int = 0
+    translation: TranslatedText | None = None
 
     @property
     def unstable(self) -> str:

@@ -25,6 +25,7 @@ from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.session import Session
 from kallglot_media.call.spoken import SpokenLanguages
 from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio, StreamLeg
+from kallglot_media.call.subtitles import LiveSubtitles
 from kallglot_media.call.world import EndReason
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import Gains
@@ -35,6 +36,7 @@ from kallglot_media.sip.settings import Credentials
 
 PARTIES = (Party.CUSTOMER, Party.AGENT)
 Outcome = tuple[EndReason, str]
+BRIDGED_SPARE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,9 @@ class Room:
         started_s: float | None = None
         while True:
             limit_s = rules.idle_s
-            if started_s is not None and session.legs:
+            if session.bridged:
+                limit_s = rules.max_call_s + BRIDGED_SPARE_S  # whoever runs it ends it, and sooner
+            elif started_s is not None and session.legs:
                 limit_s = max(0.0, started_s + rules.max_call_s - self._loop.time())
             if not await session.until(self._has_news, limit_s):
                 if started_s is not None and session.legs:
@@ -153,6 +157,8 @@ class Room:
         for party in PARTIES:
             self.session.tone(party, None)
         self.session.set_plan(self.rules.plan, self.rules.gains)
+        if Party.AGENT not in self.rules.plan.made and (language := self.rules.languages[Party.AGENT]) is not None:
+            LiveSubtitles(self.session, language).watch()
         self.session.interpret(self._directions(), self.rules.segment, self.rules.policy)
         self.session.active()
 

@@ -52,6 +52,7 @@ class Session:
         self.on_speech_started: Callable[[Party], None] = lambda party: None
         self.facts = facts
         self.on_turn: Callable[[Turn], None] = lambda turn: None
+        self.on_partial: Callable[[e.PartialTranscript], None] = lambda event: None
         self.on_key: Callable[[Party, str], None] = lambda party, digit: None
         self.attendant: Callable[[m.FromMedia], None] = lambda event: None
         self._loop = asyncio.get_running_loop()
@@ -247,7 +248,9 @@ class Session:
         self._changed.notify()
 
     def partial(self, talker: Party, text: str, stable: str, language: str, start_ms: int) -> None:
-        self.world.bus.publish(e.PartialTranscript(self.session_id, talker, text, language, stable, start_ms))
+        event = e.PartialTranscript(self.session_id, talker, text, language, stable, start_ms)
+        self.world.bus.publish(event)
+        self.on_partial(event)
 
     def partials_wanted(self) -> bool:
         return self.world.bus.is_watched(self.session_id)

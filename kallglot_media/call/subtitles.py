@@ -1,13 +1,15 @@
-"""Subtitles on the agent's own phone: each final translation of the customer's words as a SIP MESSAGE (RFC 3428)."""
+"""What the agent reads while the customer speaks: at the stream as it grows, on their phone as MESSAGE (RFC 3428)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from kallglot_media.call.events import PartialTranscript
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.session import Session
-from kallglot_media.call.turn import Turn
+from kallglot_media.call.turn import TranslatedText, Turn
 from kallglot_media.modes.plan import Party
+from kallglot_media.speech.types import SpeechError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,45 @@ class Subtitles:
             return
         if leg.sip_call is not None and leg.state is LegState.ANSWERED:
             self._session.world.signalling.message(leg.sip_call, subtitle(turn, original=self._rules.original))
+
+
+class LiveSubtitles:
+    """What the customer has said so far, in the agent's language: each partial is told again with it.
+
+    One translation at a time: while it is made, newer words replace those that wait.
+    """
+
+    def __init__(self, session: Session, language: str) -> None:
+        self._session = session
+        self._language = language
+        self._waiting: PartialTranscript | None = None
+        self._working = False
+
+    def watch(self) -> None:
+        """From now on."""
+        self._session.on_partial = self._partial
+
+    def _partial(self, event: PartialTranscript) -> None:
+        if event.party is not Party.CUSTOMER or event.language in (None, self._language) or not event.text:
+            return
+        self._waiting = event
+        if not self._working:
+            self._working = True
+            self._session.own(self._work(), "subtitles")
+
+    async def _work(self) -> None:
+        world = self._session.world
+        try:
+            while (event := self._waiting) is not None:
+                self._waiting = None
+                made = await world.engines.translate(
+                    event.text, event.language or "", self._language, deadline_s=world.deadlines.translate_s
+                )
+                world.bus.publish(replace(event, translation=TranslatedText(self._language, made.text)))
+        except SpeechError as error:
+            self._session.event("subtitles.failed", why=type(error).__name__)
+        finally:
+            self._working = False
 
 
 def subtitle(turn: Turn, *, original: bool) -> str:

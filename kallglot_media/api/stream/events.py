@@ -41,6 +41,7 @@ def _partial(event: e.PartialTranscript) -> Written:
         "language": event.language,
         "stable": event.stable,
         "start_ms": event.start_ms,
+        **({"translation": {"language": words.language, "text": words.text}} if (words := event.translation) else {}),
     }
 
 
