@@ -29,6 +29,9 @@ REGISTER_S = 8.0
 """A registrar that has not answered for so long is passed over, when there is another."""
 SAVE_S = 15.0
 """How often the files of registrations and of the day's calls are brought up to date."""
+KEEP_OPEN_S = 20.0
+"""A registrar on UDP gets two line ends so often: many NATs forget a UDP port that was silent for 30 s, and a
+registration is refreshed far more rarely. Streams of ours do the same by themselves (net/connection.py)."""
 LOG_OFF_S = 2.0
 """How long stop() waits for registrars to confirm that we are gone."""
 
@@ -52,6 +55,9 @@ class TrunkKeeper:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._save_due_s = 0.0
+        self._last_peer: Peer | None = None  # who answered what is being told now
+        self._kept_open: dict[str, Peer] = {}  # trunk → the registrar that calls come from
+        self._keep_due_s = 0.0
         self._stopped = False
         self._gone = asyncio.Event()
 
@@ -120,6 +126,7 @@ class TrunkKeeper:
             while (ask := registration.take_ask()) is not None:
                 self._own(self._ask(registration, ask))
             for event in registration.take_events():
+                self._note_peer(name, event)
                 _tell(name, event)
         if all(registration.state is State.ENDED for registration in self._registrations.values()):
             self._gone.set()
@@ -135,13 +142,27 @@ class TrunkKeeper:
             self._save_due_s = now_s + SAVE_S
             for file in self._files:
                 file.save(now_s)
+        if self._kept_open and now_s >= self._keep_due_s:
+            self._keep_due_s = now_s + KEEP_OPEN_S
+            for peer in self._kept_open.values():
+                self._shell.keep_open(peer)
         self._set_timer(now_s)
+
+    def _note_peer(self, trunk: str, event: RegistrationEvent) -> None:
+        """Whom to keep a way open for."""
+        peer = self._last_peer if isinstance(event, Registered) else None
+        if peer is not None and peer.transport == "udp":
+            self._kept_open[trunk] = peer
+        else:
+            self._kept_open.pop(trunk, None)
 
     def _set_timer(self, now_s: float) -> None:
         due = [registration.next_time_s() for registration in self._registrations.values()]
         due += [line.machine.next_time_s() for line in self._trunks.lines.values()]
         if self._files:
             due.append(self._save_due_s)
+        if self._kept_open:
+            due.append(self._keep_due_s)
         next_s = min((at_s for at_s in due if at_s is not None), default=None)
         if self._timer is not None:
             self._timer.cancel()
@@ -212,6 +233,7 @@ class TrunkKeeper:
             if event.response is None and len(peers) > 1 and not self._stopped:
                 self._send(request, peers[1:], answered)
             else:
+                self._last_peer = peers[0]
                 answered(event)
 
         try:

@@ -116,6 +116,12 @@ class SipShell:
         self.agent.receive(data, source, self.now_s())
         self.drain()
 
+    def keep_open(self, peer: Peer) -> None:
+        """Two line ends, which nobody answers over UDP: the NAT between us goes on letting the peer's calls in."""
+        transport = self._transport_to(peer)
+        if transport is not None:
+            transport.send(b"\r\n\r\n", peer)
+
     def failed(self, peer: Peer, why: str) -> None:
         """What was sent to that peer did not go out. The agent hears of it on the next turn of the loop, so that
         the end of a call is never told before invite() has returned its name."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kallglot_media.audio.g711 import ulaw_encode
+from tests.interop.conftest import Place
 from tests.support import sipp
 from tests.support.baresip import Baresip
 from tests.support.processes import pass_time
@@ -82,3 +83,19 @@ def test_keys_by_info(server: Server, tmp_path: Path) -> None:
             pass_time(0.4)
         alice.hang_up()
         assert keys_of(server, before + 1) == "42#"
+
+
+@pytest.mark.feature("baresip", "keys of the customer reach the agent's phone")
+def test_keys_are_passed_on_to_the_agent(place: Place, tmp_path: Path) -> None:
+    with (
+        Baresip(tmp_path / "b", "agent", port=place.agent_port) as bob,
+        Baresip(tmp_path / "a", "alice") as alice,
+    ):
+        alice.dial(place.server.uri("support"))
+        alice.wait_for("CALL_ESTABLISHED", 15.0)
+        bob.wait_for("CALL_ESTABLISHED")
+        pass_time(0.5)
+        alice.command("sndcode", "7")
+        bob.wait_for("CALL_DTMF_START", 5.0)
+        alice.hang_up()
+        bob.wait_for("CALL_CLOSED")
