@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kallglot_media.call.holding import HoldRules
+from kallglot_media.call.journal import read_lines
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import Party
 from kallglot_media.sip.events import MediaOffered
@@ -43,6 +44,8 @@ async def test_the_one_who_waits_hears_music(tmp_path: Path) -> None:
     assert call.world.media.of(m.StopTone)[-1] == m.StopTone("sess_1/customer")
     assert call.world.media.of(m.Listen)[-1].rules is not None
     assert not any(verb[0] == "reoffer" for verb in call.verbs)
+    noted = [event for event in read_lines(tmp_path / "sess_1" / "events.jsonl") if event["type"] in ("hold", "resume")]
+    assert [(event["type"], event["speaker"]) for event in noted] == [("hold", "agent"), ("resume", "agent")]
     call.customer.on_sip(hung_up("customer-call"))
     await call.over()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ def a_turn(sequence: int, start_ms: int = 1000) -> Turn:
 def a_journal(folder: Path, *, keep_words: bool = True) -> Journal:
     session: dict[str, Any] = {"session_id": "sess_1", "status": "active", "recording": {"enabled": keep_words}}
     return Journal(folder, session, keep_words=keep_words)
+
+
+def test_a_confidence_is_told_to_three_places() -> None:
+    assert replace(a_turn(1), confidence=0.98765).to_json()["confidence"] == 0.988
 
 
 def test_a_turn_is_on_disk_before_the_call_ends(tmp_path: Path) -> None:
