@@ -17,6 +17,7 @@ from kallglot_media.api.errors import no_such_base, not_found
 from kallglot_media.api.parts import parts_of
 from kallglot_media.api.route import ApiRoute, needs
 from kallglot_media.api.session_bodies import AgentSettings, Handoff, Name, Tool
+from kallglot_media.api.session_checks import check_tools
 from kallglot_media.api.validation import Answer, Deleted, Metadata
 from kallglot_media.ledger.objects import Json, when
 from kallglot_media.store import agents, audit, knowledge
@@ -88,11 +89,12 @@ def agent_json(agent: Agent) -> Json:
     status_code=201,
     summary="Store an agent",
     response_model=AgentObject,
-    responses=errors(400, 404, 409),
+    responses=errors(400, 404, 409, 422),
     openapi_extra=needs("agents:write", idempotent=True),
 )
 async def create(body: NewAgent, request: Request) -> Response:
     """Sessions in mode `ai_agent` may name it, and change single settings with `overrides`."""
+    check_tools(body.tools, "tools")
     settings = body.model_dump(mode="json", exclude_none=True, exclude={"name", "metadata"})
     made = await parts_of(request).store.write(_create, by(request), body.name, settings, body.metadata or {})
     if made is None:
@@ -147,11 +149,12 @@ async def read(agent_id: str, request: Request) -> Response:
     "/{agent_id}",
     summary="Change an agent",
     response_model=AgentObject,
-    responses=errors(400, 404),
+    responses=errors(400, 404, 422),
     openapi_extra=needs("agents:write"),
 )
 async def change(agent_id: str, body: AgentChange, request: Request) -> Response:
     """Sessions that run already keep the settings that they began with."""
+    check_tools(body.tools, "tools")
     given = body.model_dump(mode="json", exclude_unset=True)
     changed = await parts_of(request).store.write(_change, by(request), agent_id, given)
     if changed is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jsonschema_rs
+
 from kallglot_media.api.errors import ApiError, invalid, no_such_base
-from kallglot_media.api.session_bodies import NewSession
+from kallglot_media.api.session_bodies import NewSession, Tool
 from kallglot_media.store import agents, knowledge
 from kallglot_media.store.tx import Tx
 
@@ -45,6 +47,10 @@ def check(body: NewSession) -> None:
     for field, mode in (("ai_agent", "ai_agent"), ("help_chat", "help_chat_voice")):
         if getattr(body, field) is not None and body.mode != mode:
             raise invalid(field, f'does not go with mode "{body.mode}"; remove it, or write mode: "{mode}"')
+    if body.ai_agent is not None:
+        check_tools(body.ai_agent.tools, "ai_agent.tools")
+        if body.ai_agent.overrides is not None:
+            check_tools(body.ai_agent.overrides.tools, "ai_agent.overrides.tools")
 
 
 def with_agent(tx: Tx, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,3 +60,25 @@ def with_agent(tx: Tx, wanted: Mapping[str, Any]) -> dict[str, Any]:
     stored = agents.get(tx, agent_id) if agent_id is not None else None
     settings = {**(stored.settings if stored is not None else {}), **asked, **overrides}
     return {**wanted, "ai_agent": settings} if settings or wanted.get("ai_agent") is not None else dict(wanted)
+
+
+def check_tools(tools: Sequence[Tool] | None, place: str) -> None:
+    """Names of their own, and parameters that are a JSON Schema. Raises ApiError 422."""
+    names: set[str] = set()
+    for at, tool in enumerate(tools or ()):
+        where = f"{place}[{at}]"
+        if tool.name in names:
+            raise invalid(f"{where}.name", f"is '{tool.name}' a second time; write another name")
+        names.add(tool.name)
+        if tool.parameters.get("type", "object") != "object":
+            raise invalid(f"{where}.parameters.type", 'is not "object"; arguments have names: write type: "object"')
+        try:
+            jsonschema_rs.validator_for(tool.parameters, retriever=_not_fetched)
+        except ValueError as error:
+            why = str(error).splitlines()[0][:200]
+            mend = 'write one like {"type": "object", "properties": {"number": {"type": "string"}}}'
+            raise invalid(f"{where}.parameters", f"is no JSON Schema ({why}); {mend}") from None
+
+
+def _not_fetched(uri: str) -> Any:
+    raise ValueError(f"{uri} is not fetched")

@@ -65,6 +65,25 @@ WRONG: list[tuple[int, dict[str, Any], str, str]] = [
     (400, {"name": "a", "tools": [{"name": "no spaces"}]}, "tools[0].name", "match"),
     (400, {"name": "a", "tools": [{"name": "t", "url": "ftp://x"}]}, "tools[0].url", "match"),
     (400, {"name": "a", "handoff": {}}, "handoff.to", "is missing"),
+    (422, {"name": "a", "tools": [TOOL, TOOL]}, "tools[1].name", "another name"),
+    (
+        422,
+        {"name": "a", "tools": [{"name": "t", "parameters": {"type": "array"}}]},
+        "tools[0].parameters.type",
+        "object",
+    ),
+    (
+        422,
+        {"name": "a", "tools": [{"name": "t", "parameters": {"properties": 7}}]},
+        "tools[0].parameters",
+        "properties",
+    ),
+    (
+        422,
+        {"name": "a", "tools": [{"name": "t", "parameters": {"$ref": "https://example.com/schema"}}]},
+        "tools[0].parameters",
+        "not fetched",
+    ),
     (404, {"name": "a", "knowledge_base_id": "kb_0"}, "knowledge_base_id", "POST /v1/knowledge_bases"),
 ]
 
