@@ -35,6 +35,7 @@ from kallglot_media.sip.events import IncomingCall, MediaOffered, Peer  # noqa: 
 from kallglot_media.sip.message import parse_message  # noqa: E402
 from kallglot_media.sip.settings import AgentSettings  # noqa: E402
 from tests.support.processes import Child, bound, free_port, until  # noqa: E402
+from tests.support.server import serve_command, write_config  # noqa: E402
 from tests.support.sipp import Sipp  # noqa: E402
 
 SDP = (
@@ -78,6 +79,19 @@ def ours(folder: Path, port: int, callee: int) -> Child:
     return Child(command, folder / "ours.log", cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
 
 
+def whole(folder: Path, port: int, callee: int) -> Child:
+    """The server as it is installed, bridging to an agent: RTP ports, interpreters, session folders and the store."""
+    settings = {
+        "sip": {"max_calls": 5000, "guard": {"invites_per_s": 0}},
+        "media": {"ports": [20_000, 65_000]},
+        "log": {"level": "warning"},
+        "recording": {"enabled": False},
+    }
+    modes = {"service": {"agent": {"to": f"sip:agent@127.0.0.1:{callee}"}}}
+    config = write_config(folder / "server", sip_port=port, settings=settings, modes=modes)
+    return Child(serve_command(config), folder / "server.log", cwd=ROOT)
+
+
 def sippy(python: Path) -> Start:
     """sippy's own example of a B2BUA, without its message log."""
 
@@ -101,8 +115,8 @@ def load(start: Start, rate: int, seconds: float) -> Load:
         pin(callee.child.pid, OTHERS)
         with callee, start(folder, port, callee.port) as measured:
             pin(measured.pid, OURS)
-            until("it listens", lambda: bound(port) or not measured.alive(), 10.0)
-            time.sleep(0.5)
+            until("it listens", lambda: bound(port) or not measured.alive(), 30.0)
+            time.sleep(1.0)
             before_s, began_s = cpu_s(measured.pid), time.monotonic()
             with Sipp(
                 folder / "caller",
@@ -337,7 +351,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few seconds: that it works, no numbers to quote")
     parser.add_argument("--sippy", type=Path, help="the python of an environment that has sippy")
-    parser.add_argument("--no-wire", action="store_true")
+    parser.add_argument("--no-wire", action="store_true", help="only what is measured in memory")
+    parser.add_argument("--no-memory", action="store_true", help="only what is measured on the wire")
     options = parser.parse_args()
     print(f"{machine()}\n")
     if not options.no_wire:
@@ -353,7 +368,10 @@ def main() -> None:
                 check=True,
             ).stdout.strip()
             climb(f"sippy {version}", sippy(options.sippy), rates, seconds)
+        climb("kallglot, whole server", whole, [20] if options.quick else [10, 20, 50, 100, 150, 200], seconds)
         print()
+    if options.no_memory:
+        return
     dialogs(500 if options.quick else 5000)
     print()
     calls = 200 if options.quick else 3000
