@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -51,14 +52,18 @@ from tests.support.studio import FRAME, Studio
 SHIPPED = Path(__file__).parents[1] / "tests" / "data" / "speech"
 SPEAKERS = {"de": "customer", "en": "agent"}
 OTHER = {"de": "en", "en": "de"}
-POLICIES = ("turn", "clause")
+POLICIES: dict[str, dict[str, Any]] = {
+    "turn, only at its end": {"interpret": "turn", "clauses": {"pause_ms": 0}},
+    "turn": {"interpret": "turn"},
+    "clause": {"interpret": "clause"},
+}
 RATE_HZ = 8000
-GAP_S = 0.16
-"""Between the sentences of a long utterance: too short to be a pause."""
+GAP_S = 0.36
+"""Between the sentences of a long utterance: it ends none, by segment.stop_ms 500."""
 
 LONG_MS = 6000
 SENTENCES_IN_A_LONG_ONE = 4
-SHORT_LINES = 12
+SHORT_LINES, LONG_LINES = 12, 4
 LOSSES = (0.0, 0.01, 0.03, 0.05)
 
 
@@ -122,7 +127,7 @@ def conversation(recordings: Sequence[Recording], size: int, folder: Path) -> li
 def call(folder: Path, lines: Sequence[Line], policy: str) -> DemoOutcome:
     """One call, by one policy."""
     limit_s = 30.0 + sum(len(line.sound) / RATE_HZ + 8.0 for line in lines)
-    return run_demo(folder, Console(file=io.StringIO()), limit_s=limit_s, lines=lines, mode={"interpret": policy})
+    return run_demo(folder, Console(file=io.StringIO()), limit_s=limit_s, lines=lines, mode=POLICIES[policy])
 
 
 def added_ms(outcome: DemoOutcome) -> list[float]:
@@ -159,17 +164,17 @@ def ear_voice(both: Sequence[Lags]) -> list[float | None]:
 def calls_table(folder: Path, recordings: Sequence[Recording]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     short = conversation(recordings, 1, folder / "in")[:SHORT_LINES]
-    long = conversation(recordings, SENTENCES_IN_A_LONG_ONE, folder / "in")
+    long = conversation(recordings, SENTENCES_IN_A_LONG_ONE, folder / "in")[:LONG_LINES]
     print(
         "\n**Real calls**, one at a time; ms p50 / p95. Added: end of speech to the first translated sample on the wire"
     )
     print("minus the time in the engines. The rest from the recorded tracks alone.\n")
     print("| utterances | policy | turns | added | gap after the end | ear-voice span > 6 s | overlap s | chrF |")
     print("|---|---|---|---|---|---|---|---|")
-    outcomes = {}
+    outcomes: dict[tuple[str, str], DemoOutcome] = {}
     for name, lines in (("single sentences", short), (f"{SENTENCES_IN_A_LONG_ONE} sentences in a row", long)):
         for policy in POLICIES:
-            outcome = outcomes[name, policy] = call(folder / f"{policy}-{len(lines)}", lines, policy)
+            outcome = outcomes[name, policy] = call(folder / f"{len(outcomes)}", lines, policy)
             both = lags(outcome.session)
             gaps = [turn.gap_ms for each in both for turn in each.turns]
             overlap_s = sum(turn.overlap_ms for each in both for turn in each.turns) / 1000
@@ -310,15 +315,17 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--out", type=Path, default=Path("demo-output/bench-interpreter"))
     arguments.add_argument("--skip-calls", action="store_true", help="only what is simulated")
+    arguments.add_argument("--only-calls", action="store_true", help="only the real calls")
     chosen = arguments.parse_args()
     os.environ.pop("KALLGLOT_MODELS", None)
     recordings = [one for one in read_set(SHIPPED) if one.language in SPEAKERS and one.translation]
-    engines = Engines.load()
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, starter models.")
-    entity_table(engines)
-    nobody_table(engines)
-    lag_table(engines, recordings)
-    loss_table(engines, recordings)
+    if not chosen.only_calls:
+        engines = Engines.load()
+        entity_table(engines)
+        nobody_table(engines)
+        lag_table(engines, recordings)
+        loss_table(engines, recordings)
     if not chosen.skip_calls:
         calls_table(chosen.out, recordings)
 
