@@ -1,6 +1,7 @@
 """How much of a core a leg costs, how evenly the tick beats, and what a bad network does to what is heard.
 
     python scripts/bench_media.py [--legs 50,100,200,400,800] [--seconds 6] [--profiles relay,vad,…] [--plot FILE]
+    python scripts/bench_media.py --cost               what a leg costs, without a clock: for busy machines
     python scripts/bench_media.py --network            PESQ and delay with losses and jitter, in simulated time
 
 Starts a media process as the server does, opens two legs for each session, bridged, and lets `rtp_load` (C, compiled
@@ -30,6 +31,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as media processes have it
+
+from media_cost import Bench, cost_table, packets_of
 from media_load import (
     HOST,
     PAYLOAD_TYPES,
@@ -88,6 +92,9 @@ PROFILES: Mapping[str, Profile] = {
     "g722": Profile(codecs=("G722", "G722")),
     "opus": Profile(codecs=("opus", "PCMU")),
 }
+
+KINDS = [("PCMU", False), ("PCMU", True), ("G722", False), ("opus", False)]
+"""Codec and whether encrypted, of the packets that phones send."""
 
 NAMES = {
     "relay": "G.711 relay",
@@ -240,14 +247,38 @@ def kept(path: Path) -> list[Result]:
     return [Result(**json.loads(line)) for line in path.read_text().splitlines()]
 
 
+def costs(legs: list[int]) -> str:
+    """What a leg costs in each profile, without a clock."""
+    with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
+        folder = Path(name)
+        files = {
+            (codec, srtp): write_packets(folder / f"{codec}-{srtp}.rtp", codec, srtp=srtp) for codec, srtp in KINDS
+        }
+
+        def make(profile: str, count: int, recordings: Path) -> Bench:
+            it = PROFILES[profile]
+            first, second = (files[codec, it.srtp] for codec in it.codecs)
+            return Bench(
+                count, (first, second), it.codecs, listen=it.listen, mix=it.mix, record=it.record, srtp=it.srtp,
+                folder=recordings,
+            )  # fmt: skip
+
+        return cost_table(
+            dict(NAMES),
+            make,
+            packets_of(files["PCMU", False]),
+            legs,
+            lambda line: print(line, file=sys.stderr, flush=True),
+        )
+
+
 async def run(arguments: argparse.Namespace) -> list[Result]:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
         folder = Path(name)
         program = compile_load(folder)
-        kinds = [("PCMU", False), ("PCMU", True), ("G722", False), ("opus", False)]
         packets = {
-            (codec, srtp): write_packets(folder / f"{codec}-{srtp}.rtp", codec, srtp=srtp) for codec, srtp in kinds
+            (codec, srtp): write_packets(folder / f"{codec}-{srtp}.rtp", codec, srtp=srtp) for codec, srtp in KINDS
         }
         for legs in map(int, arguments.legs.split(",")):
             for relay in (asyncio_relay, rtpengine_relay):
@@ -277,10 +308,14 @@ def main() -> None:
     parser.add_argument("--show", type=Path, help="measure nothing; the table of what was kept there")
     parser.add_argument("--plot", type=Path, help="draw cost and lateness into this PNG")
     parser.add_argument("--network", action="store_true", help="only what a bad network does; needs no quiet machine")
+    parser.add_argument("--cost", action="store_true", help="only processor time, without a clock")
     arguments = parser.parse_args()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
     busy = os.getloadavg()[0]  # what else runs takes caches and hyper-threads away, and doubles these numbers
     print(f"{machine}, Python {platform.python_version()}, load average before: {busy:.1f}\n", flush=True)
+    if arguments.cost:
+        print(costs(list(map(int, arguments.legs.split(",")))))
+        return
     if arguments.network:
         print(network_tables())
         return

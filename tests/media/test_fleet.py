@@ -34,7 +34,7 @@ from kallglot_media.media.settings import MediaSettings
 from kallglot_media.modes.plan import BRIDGED, Party
 from kallglot_media.rtp.packet import RtpPacket
 
-pytestmark = pytest.mark.loopback
+pytestmark = [pytest.mark.loopback, pytest.mark.real_time]
 T = TypeVar("T")
 HOST = "127.0.0.1"
 DEADLINE_S = 15.0
