@@ -63,7 +63,7 @@ def test_a_flood_on_one_port_takes_no_more_than_its_share_of_a_tick() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         for leg in ports:
-            process._handle(SetRemote(leg, *peer.getsockname(), "PCMU", 0, 0))
+            process._handle(SetRemote(leg, "127.0.0.1", peer.getsockname()[1], "PCMU", 0, 0))
         flood = [RtpPacket(0, n & 0xFFFF, n * 160, 7, bytes(160)).serialize() for n in range(500)]
         for data in flood:
             peer.sendto(data, ("127.0.0.1", ports["flooded"]))
