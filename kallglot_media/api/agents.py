@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kallglot_media.api.answers import DEFAULT, After, Before, Limit, answer, gone, listed, page_of
+from kallglot_media.api.answers import Paged, answer, gone, listed
 from kallglot_media.api.auth import By, by
 from kallglot_media.api.docs import errors
 from kallglot_media.api.errors import no_such_base, not_found
@@ -122,11 +122,8 @@ def _base_is_there(tx: Tx, settings: Mapping[str, Any]) -> bool:
     responses=errors(400, 422),
     openapi_extra=needs("agents:read"),
 )
-async def index(
-    request: Request, limit: Limit = DEFAULT, starting_after: After = None, ending_before: Before = None
-) -> Response:
+async def index(request: Request, page: Paged) -> Response:
     """Stored agents, newest first."""
-    page = page_of(limit, starting_after, ending_before)
     return listed(await parts_of(request).store.read(agents.page, page), "/v1/agents", agent_json)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import pydantic_core
-from fastapi import Query
+from fastapi import Depends, Query
 from starlette.responses import Response
 
 from kallglot_media.api.errors import ApiError
@@ -33,10 +33,9 @@ def _json(body: Mapping[str, Any]) -> bytes:
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
 After = Annotated[str | None, Query(max_length=100, description="An id: what is older than that.")]
 Before = Annotated[str | None, Query(max_length=100, description="An id: what is newer than that.")]
-DEFAULT: int = DEFAULT_LIMIT
 
 
-def page_of(limit: int, starting_after: str | None, ending_before: str | None) -> Page:
+def page_of(limit: Limit = DEFAULT_LIMIT, starting_after: After = None, ending_before: Before = None) -> Page:
     """Which page is asked for. Raises ApiError when both cursors are given."""
     if starting_after is not None and ending_before is not None:
         raise ApiError(
@@ -46,6 +45,10 @@ def page_of(limit: int, starting_after: str | None, ending_before: str | None) -
             param="ending_before",
         )
     return Page(limit, starting_after, ending_before)
+
+
+Paged = Annotated[Page, Depends(page_of)]
+"""The three parameters of every list, as one."""
 
 
 def listed(page: Listed[T], url: str, made: Callable[[T], Mapping[str, Any]]) -> Response:

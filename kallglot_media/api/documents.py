@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kallglot_media.api.answers import DEFAULT, After, Before, Limit, answer, gone, listed, page_of
+from kallglot_media.api.answers import Paged, answer, gone, listed
 from kallglot_media.api.auth import By, by
 from kallglot_media.api.docs import MORE_SCHEMAS, errors
 from kallglot_media.api.errors import ApiError, invalid, not_found
@@ -153,12 +153,9 @@ def _add(tx: Tx, by: By, new: StoredDocument) -> Document | None:
 async def index(
     base_id: str,
     request: Request,
-    limit: Limit = DEFAULT,
-    starting_after: After = None,
-    ending_before: Before = None,
+    page: Paged,
 ) -> Response:
     """A base's documents, newest first."""
-    page = page_of(limit, starting_after, ending_before)
     found = await parts_of(request).store.read(_index, base_id, page)
     if found is None:
         raise not_found("knowledge_base", base_id)

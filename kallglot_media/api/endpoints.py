@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kallglot_media.api.answers import DEFAULT, After, Before, Limit, answer, gone, listed, page_of
+from kallglot_media.api.answers import Paged, answer, gone, listed
 from kallglot_media.api.auth import By, by
 from kallglot_media.api.docs import errors
 from kallglot_media.api.endpoint_bodies import (
@@ -116,11 +116,8 @@ def _create(tx: Tx, by: By, body: NewEndpoint) -> Endpoint:
     responses=errors(400, 422),
     openapi_extra=needs(_SCOPE),
 )
-async def index(
-    request: Request, limit: Limit = DEFAULT, starting_after: After = None, ending_before: Before = None
-) -> Response:
+async def index(request: Request, page: Paged) -> Response:
     """Endpoints, newest first; without their secrets."""
-    page = page_of(limit, starting_after, ending_before)
     return listed(await parts_of(request).store.read(endpoints.page, page), "/v1/webhook_endpoints", endpoint_json)
 
 
@@ -221,13 +218,10 @@ def _test(tx: Tx, endpoint_id: str) -> Delivery | None:
 async def history(
     endpoint_id: str,
     request: Request,
-    limit: Limit = DEFAULT,
-    starting_after: After = None,
-    ending_before: Before = None,
+    page: Paged,
     state: Annotated[State | None, Query(description="Only these.")] = None,
 ) -> Response:
     """What was (and will be) sent there, newest first."""
-    page = page_of(limit, starting_after, ending_before)
     found = await parts_of(request).store.read(_history, endpoint_id, page, state)
     if found is None:
         raise not_found(_KIND, endpoint_id)

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kallglot_media.api.answers import DEFAULT, After, Before, Limit, answer, gone, listed, page_of
+from kallglot_media.api.answers import Paged, answer, gone, listed
 from kallglot_media.api.auth import By, by
 from kallglot_media.api.docs import errors
 from kallglot_media.api.errors import not_found
@@ -80,11 +80,8 @@ def _create(tx: Tx, by: By, body: NewKnowledgeBase) -> KnowledgeBase:
     responses=errors(400, 422),
     openapi_extra=needs("knowledge:read"),
 )
-async def index(
-    request: Request, limit: Limit = DEFAULT, starting_after: After = None, ending_before: Before = None
-) -> Response:
+async def index(request: Request, page: Paged) -> Response:
     """Knowledge bases, newest first."""
-    page = page_of(limit, starting_after, ending_before)
     return listed(await parts_of(request).store.read(knowledge.page_bases, page), "/v1/knowledge_bases", base_json)
 
 

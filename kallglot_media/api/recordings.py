@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kallglot_media.api.answers import DEFAULT, After, Before, Limit, answer, gone, listed, page_of
+from kallglot_media.api.answers import Paged, answer, gone, listed
 from kallglot_media.api.auth import By, by
 from kallglot_media.api.docs import errors
 from kallglot_media.api.errors import ApiError, not_found
@@ -79,12 +79,9 @@ def _shown(recording: Recording) -> Json:
 async def index(
     session_id: str,
     request: Request,
-    limit: Limit = DEFAULT,
-    starting_after: After = None,
-    ending_before: Before = None,
+    page: Paged,
 ) -> Response:
     """One for each party, as soon as the session has ended; none when recording was off."""
-    page = page_of(limit, starting_after, ending_before)
     found = await parts_of(request).store.read(_index, session_id, page)
     if found is None:
         raise not_found("session", session_id)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kallglot_media.api.answers import DEFAULT, After, Before, Limit, answer, listed, page_of
+from kallglot_media.api.answers import Paged, answer, listed
 from kallglot_media.api.docs import errors
 from kallglot_media.api.errors import ApiError, invalid, not_found
 from kallglot_media.api.parts import Parts, base_url, parts_of
@@ -130,14 +130,11 @@ def wish_of(wanted: Mapping[str, Any]) -> Wish:
 )
 async def index(
     request: Request,
-    limit: Limit = DEFAULT,
-    starting_after: After = None,
-    ending_before: Before = None,
+    page: Paged,
     status: Annotated[Literal["created", "active", "ended"] | None, Query(description="Only these.")] = None,
     mode: Annotated[Mode | None, Query(description="Only these.")] = None,
 ) -> Response:
     """Sessions, newest first; those that calls made, too."""
-    page = page_of(limit, starting_after, ending_before)
     found = await parts_of(request).store.read(sessions.page, page, status=status, mode=mode)
     return listed(found, "/v1/sessions", session_json)
 
