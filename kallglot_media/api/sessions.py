@@ -117,8 +117,12 @@ def wish_of(wanted: Mapping[str, Any]) -> Wish:
         from_=sip.get("from_uri"),
         headers=tuple((sip.get("headers") or {}).items()),
         keep=(wanted.get("recording") or {}).get("enabled"),
-        audio=StreamAudio(audio["encoding"], audio["sample_rate"]) if (audio := wanted.get("audio")) else TELEPHONE,
+        audio=_audio_of(wanted.get("audio") or {}),
     )
+
+
+def _audio_of(wanted: Mapping[str, Any]) -> StreamAudio:
+    return StreamAudio(wanted.get("encoding", TELEPHONE.encoding), wanted.get("sample_rate", TELEPHONE.rate_hz))
 
 
 @router.get(

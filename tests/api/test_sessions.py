@@ -58,6 +58,11 @@ async def test_routing_says_how_the_parties_come(api: ApiWorld) -> None:
     assert made["provider"] == "sip"
 
 
+@pytest.mark.parametrize("audio", [{}, {"encoding": "mulaw"}, {"encoding": "pcm_s16le"}, {"sample_rate": 8000}])
+async def test_audio_may_be_named_in_part(api: ApiWorld, audio: dict[str, Any]) -> None:
+    assert (await api.session(audio=audio))["status"] == "created"
+
+
 async def test_ending_is_done_once_and_may_be_asked_twice(api: ApiWorld) -> None:
     made = await api.session()
     ended = await api.call("POST", f"/v1/sessions/{made['id']}/end")
