@@ -18,7 +18,7 @@ from kallglot_media.agent.intents import is_backchannel
 from kallglot_media.agent.types import Finish, HandOver, Heard, Piece, Say, ToolUsed, Via, Waiting
 from kallglot_media.call.answering_rules import AnsweringRules
 from kallglot_media.call.ear import Ear, Said
-from kallglot_media.call.escalating import Escalation
+from kallglot_media.call.escalating import LAST_WORDS_S, Escalation
 from kallglot_media.call.keys import KeyPad
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.mouth import Asked, Mouth
@@ -49,7 +49,10 @@ class Input:
 
 
 class Answering:
-    """Run with `await Answering(…).run()`; returns why and how the session ended."""
+    """Run with `await Answering(…).run()`; returns why and how the session ended.
+
+    referred  the caller's side has taken up to call somebody itself; joined: the caller and a human talk
+    """
 
     def __init__(self, session: Session, caller: AnyLeg, answer_sdp: bytes | None, rules: AnsweringRules) -> None:
         self._session = session
@@ -67,6 +70,7 @@ class Answering:
         self._listening = True
         self._active_s = self._loop.time()
         self.referred = False
+        self.joined = False
         self._conversation: Conversation
 
     # ── the whole call ───────────────────────────────────────────────────────────
@@ -120,6 +124,8 @@ class Answering:
             if session.stop.done():
                 return session.stop.result()
             if self._caller.ended.done():
+                if self.joined:  # what they said last is still made over for the human
+                    await asyncio.wait({dialogue}, timeout=LAST_WORDS_S)
                 reason = EndReason.TRANSFERRED if self.referred else EndReason.CUSTOMER_HANGUP
                 return reason, self._caller.ended.result().reason
         finally:
@@ -130,7 +136,6 @@ class Answering:
 
     async def _last_turn(self) -> None:
         """What the caller said before hanging up is written down, too."""
-        self._listening = False
         self.mouth.drop()
         if not isinstance(self._caller, Leg) or not self._caller.had_media:
             return
@@ -224,14 +229,14 @@ class Answering:
         async with aclosing(pieces) as answered:  # type: ignore[type-var]
             async for piece in answered:
                 if isinstance(piece, Say):
-                    await self.speaker.speak(piece, first)
-                    first = None
+                    if await self.speaker.speak(piece, first):
+                        first = None
                 elif isinstance(piece, ToolUsed):
                     self._note_tool(piece)
-                elif isinstance(piece, Waiting):
-                    await self.speaker.phrase("filler") if not self.mouth.busy else None
-                else:
+                elif isinstance(piece, HandOver | Finish):
                     return piece
+                elif isinstance(piece, Waiting) and not self.mouth.busy:
+                    await self.speaker.phrase("filler")
         return None
 
     async def _pieces(self, given: Input) -> AsyncIterator[Piece]:
@@ -299,10 +304,13 @@ class Answering:
                 self._session.set_plan(AI_AGENT, self._rules.gains)
                 self.listen()
 
-    async def next_words(self, limit_s: float) -> str | None:
-        """What the caller says or types next, for whoever has asked them something; None when nothing comes."""
+    def listen_anew(self) -> None:
+        """From now on what the caller says counts; what they said before does not."""
         self._inputs.clear()
         self.listen()
+
+    async def next_words(self, limit_s: float) -> str | None:
+        """What the caller says or types next, for whoever has asked them something; None when nothing comes."""
         await self._session.until(lambda: bool(self._inputs), limit_s)
         return self._inputs.pop(0).text if self._inputs else None
 

@@ -100,7 +100,11 @@ class Escalation:
         self._open = False
         self._tell("answered")
         self._join(human, handoff)
-        return await self._until_one_leaves(human)
+        self._host.joined = True
+        try:
+            return await self._until_one_leaves(human)
+        finally:
+            self._host.joined = False
 
     async def _dial(self, handoff: HandoffRules) -> Leg:
         """Call the human while the caller hears it ring, or music. Raises DialFailed, PartyBusy."""
@@ -232,6 +236,7 @@ class Escalation:
         rules, host = self._rules, self._host
         if not rules.phrase("callback", rules.caller_language):
             return None
+        host.listen_anew()
         await host.speaker.say_and_wait("callback")
         words = await host.next_words(CALLBACK_S)
         wanted = words is not None and intent_of(words, rules.caller_language) not in (Intent.NO, Intent.GOODBYE)

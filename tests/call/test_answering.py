@@ -527,3 +527,33 @@ def test_the_six_voices_differ_with_one_voice_installed() -> None:
     assert set(PRESETS) == set(VOICES)
     pitches = sorted(pitch for pitch, _ in heard.values())
     assert min(b / a for a, b in pairwise(pitches)) > 1.04
+
+
+async def test_what_the_caller_said_while_hanging_up_is_in_the_transcript(tmp_path: Path) -> None:
+    desk = await start(tmp_path)
+    plain = desk.world.media.send
+
+    def flushing(message: m.ToMedia) -> None:
+        if isinstance(message, m.CloseLeg):
+            desk.session.on_media(utterance(Party.CUSTOMER, 2000))
+        plain(message)
+
+    desk.world.media.send = flushing  # type: ignore[method-assign]
+    desk.caller.on_sip(hung_up("customer-call"))
+    assert (await desk.over())[0] is EndReason.CUSTOMER_HANGUP
+    assert ("customer", "Was kostet der Versand?") in desk.turns()
+
+
+async def test_a_callback_may_be_said_into_the_offer(tmp_path: Path) -> None:
+    desk = await wants_human(tmp_path)
+    desk.world.media.deaf = True
+    desk.human.on_sip(failed(486))
+    await desk.settle()
+    for play in desk.world.media.of(m.Play):
+        desk.session.on_media(m.PlayoutFinished("sess_1/customer", play.play_id, 900, 800, 800))
+    await desk.until(lambda: desk.phrase("callback") in desk.spoken())
+    await desk.settle()
+    desk.world.media.deaf = False
+    await desk.says(3280, end=60_000)
+    assert (await desk.over())[1] == "a callback was asked for"
+    assert ("customer", SAID[3280]) in desk.turns()

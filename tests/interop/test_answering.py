@@ -31,8 +31,8 @@ pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
 KNOWLEDGE = str(Path(__file__).with_name("knowledge"))
 LONG = "Ihr Telefon ist unterwegs. Ich schaue gleich nach. Bitte bleiben Sie am Apparat. Einen Moment, bitte."
 RULES: list[dict[str, Any]] = [
-    {"when": "Telefon", "tools": [{"name": "lookup", "arguments": {"what": "Telefon"}}]},
     {"when": "unterwegs", "say": LONG, "pace_ms": 10},
+    {"when": "Telefon", "tools": [{"name": "lookup", "arguments": {"what": "Telefon"}}]},
     {"when": "Passwort", "say": "Wie lautet Ihre Kundennummer? [1]"},
     {"when": "Geld", "tools": [{"name": "transfer_to_human", "arguments": {"reason": "refund"}}]},
 ]
