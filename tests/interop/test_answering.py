@@ -19,12 +19,11 @@ from tests.support import correlate
 from tests.support.baresip import Baresip
 from tests.support.llm_server import LlmServer
 from tests.support.processes import HOST, free_port, pass_time
-from tests.support.recognise import Ear
 from tests.support.rest import Rest, make_key
 from tests.support.server import Server, events, read_json
 from tests.support.stream_client import StreamClient
 from tests.support.voices import said
-from tests.support.waves import RATE_HZ, Pcm16, read_wav, script
+from tests.support.waves import Pcm16, read_wav, script
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
 
@@ -159,7 +158,7 @@ def test_ai_powered_answers_from_knowledge_base(helped: Told) -> None:
     assert [turn["text"] for turn in helped.turns("ai") if turn.get("sources")] == [answer["text"]] * 2, "not repeated"
 
 
-def test_voice_input_and_output(helped: Told, ear: Ear) -> None:
+def test_voice_input_and_output(helped: Told) -> None:
     """Seed: "Voice input and output": what was said is in the transcript, what was answered is in the caller's ear."""
     assert helped.texts("customer")[:2] == ["Ich habe mein Passwort vergessen.", "Können Sie das bitte wiederholen?"]
     question = said("Wie lautet Ihre Kundennummer?", "de")
@@ -168,13 +167,13 @@ def test_voice_input_and_output(helped: Told, ear: Ear) -> None:
     assert answer["timings"]["speech_end_to_first_sample_ms"] > 0
 
 
-def test_seamless_escalation_to_human_agents(helped: Told, ear: Ear) -> None:
+def test_seamless_escalation_to_human_agents(helped: Told) -> None:
     """Seed: "Seamless escalation to human agents": told what it is about, then talking, each in their own language."""
     steps = [action["type"] for action in helped.actions()]
     assert steps == ["escalation.started", "escalation.answered"]
-    assert ear.word_errors(helped.caller_heard[-12 * RATE_HZ :], "de", "Ich werde das für Sie überprüfen.") < 1.0
     agent = next(turn for turn in helped.turns("agent"))
     assert agent["translation"]["language"] == "de"
+    assert correlate.match(said(agent["translation"]["text"], "de"), helped.caller_heard).window_median > 0.8
     refund = said("I would like my money back.", "en")
     assert correlate.match(refund, helped.human_heard).window_median > 0.8
 
@@ -263,10 +262,10 @@ def test_an_interruption_is_silence_and_what_was_not_heard_is_not_in_the_transcr
     assert "interruption" in served.kinds()
     spoken = " ".join(served.texts("ai"))
     assert "Ihr Telefon ist unterwegs." in spoken
-    assert "Einen Moment, bitte." not in spoken
+    assert "Bitte bleiben Sie am Apparat." not in spoken
     heard = [one["content"] for one in request_about(place, "Passwort")["messages"] if one["role"] == "assistant"]
     assert heard[-1].endswith("—")
-    assert "Einen Moment" not in " ".join(str(one) for one in heard)
+    assert "Apparat" not in " ".join(str(one) for one in heard)
 
 
 def test_the_agents_files_are_right(served: Told) -> None:
