@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from text_to_num import alpha2digit
 
@@ -26,7 +26,7 @@ _NUMBER = r"\d+(?:[.,'\u202f\u00a0]\d+)*"
 _CURRENCIES = {
     "eur": ("€|EUR|Euros?", {"en": "euros", "de": "Euro", "es": "euros", "fr": "euros", "it": "euro", "pt": "euros"}),
     "usd": (r"\$|USD|Dollars?|dólares|dollari", {"en": "dollars", "de": "Dollar", "es": "dólares", "it": "dollari"}),
-    "gbp": ("£|GBP|Pfund|pounds?|libras|livres|sterline", {"en": "pounds", "de": "Pfund", "es": "libras"}),
+    "gbp": ("£|GBP|Pfund|pounds?", {"en": "pounds", "de": "Pfund", "es": "libras"}),
     "chf": ("CHF|Franken|Swiss francs?", {"en": "Swiss francs", "de": "Franken"}),
 }
 _LETTER = r"[^\W\d_]"
@@ -36,6 +36,16 @@ _TOKEN = re.compile(rf"(?i:{_CURRENCY})|(?P<email>{_EMAIL})|(?P<id>(?<![\w-]){_I
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th|e|er|ère|º|ª|o|a)")
 _AFTERNOON = re.compile(r"\b(\d{1,2})(?:[:.](\d{2}))?\s*(a|p)\.?\s?m\b\.?", re.IGNORECASE)
 _GAP_IN_RUN = re.compile(r"[\s,]{1,2}")
+
+LARGE = 13
+_PLAIN_WORDS = frozenset({"de", "en"})
+"""Languages whose words for numbers up to twelve mean nothing else."""
+
+_NO_WORD = re.compile(r"(?!)")
+_ORDINAL_WORDS = {
+    "de": re.compile(r"\b(?:dritt|viert|fünft|sechst|siebt|acht|neunt|zehnt|elft|zwölft)e[nrsm]?\b", re.IGNORECASE),
+    "en": re.compile(r"\b(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth)s?\b", re.IGNORECASE),
+}
 
 SMALL = 3
 """Isolated numbers below this may be words ("one question") where nobody counts."""
@@ -60,7 +70,7 @@ def in_digits(text: str, language: str) -> str:
 
     in_digits("um vierzehn Uhr dreißig", "de") == "um 14 Uhr 30"
     """
-    text = _dictated_email(text)
+    text = _dictated_email(_clock_words(text, language))
     if language in _WORDS_OF_NUMBERS:
         text = alpha2digit(text, language, threshold=0)
     return _AFTERNOON.sub(_in_24_hours, text) if language == "en" else text
@@ -73,6 +83,7 @@ def entities(text: str, language: str, terms: Iterable[tuple[str, str]] = ()) ->
     """
     plain = in_digits(text, language)
     found = [_entity(match, language) for match in _TOKEN.finditer(plain)]
+    found = _doubtful_words(found, text, language)
     for here, there in terms:
         places = re.finditer(rf"(?<!\w){re.escape(here)}(?!\w)", plain, re.IGNORECASE)
         found += [Entity(f"={there.casefold()}", there, match.start(), match.end()) for match in places]
@@ -138,7 +149,8 @@ def _same_digits(shown: str, fraction: str) -> str:
 def _entity(match: re.Match[str], language: str) -> Entity:
     shown = match.group()
     if match.lastgroup in _CURRENCIES:
-        return Entity(f"¤{match.lastgroup}", shown, match.start(), match.end())
+        is_weight = shown.casefold() in ("pfund", "pound", "pounds")
+        return Entity(f"¤{match.lastgroup}", shown, match.start(), match.end(), strict=not is_weight)
     if match.lastgroup == "email":
         return Entity(shown.casefold(), shown, match.start(), match.end())
     if match.lastgroup == "id":
@@ -148,7 +160,9 @@ def _entity(match: re.Match[str], language: str) -> Entity:
             )
         return Entity(re.sub(r"[^\w]", "", shown).casefold(), shown, match.start(), match.end())
     value = number_value(shown, language)
-    return Entity(value, shown, match.start(), match.end(), not value.isdigit() or int(value) >= SMALL)
+    of_a_clock = ":" in (match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1])
+    strict = of_a_clock or not value.isdigit() or int(value) >= SMALL
+    return Entity(value, shown, match.start(), match.end(), strict)
 
 
 def number_value(shown: str, language: str) -> str:
@@ -171,6 +185,19 @@ def number_value(shown: str, language: str) -> str:
     return f"{whole}.{fraction}" if mark and fraction else whole
 
 
+def _doubtful_words(found: list[Entity], text: str, language: str) -> list[Entity]:
+    """A small number that was a word need not be one: "sei" is also "are", "third" also part of a name of a thing."""
+    in_figures = Counter(number_value(match.group(), language) for match in re.finditer(_NUMBER, text))
+    ordinals = set(_ORDINAL_WORDS.get(language, _NO_WORD).findall(text)) if language in _ORDINAL_WORDS else set()
+    judged = []
+    for one in found:
+        from_words = one.value.isdigit() and not in_figures[one.value]
+        unsure = language not in _PLAIN_WORDS or bool(ordinals)
+        keeps = one.strict and not (from_words and int(one.value) < LARGE and unsure)
+        judged.append(one if keeps == one.strict else replace(one, strict=keeps))
+    return judged
+
+
 def _runs(found: list[Entity], text: str) -> list[Entity]:
     """Digits that were said one by one are one number: "1 8 8 3" and "one, eight, eight, three"."""
     joined: list[Entity] = []
@@ -182,7 +209,8 @@ def _runs(found: list[Entity], text: str) -> list[Entity]:
             and len(one.value) <= 3 and (len(last.value) <= 3 or " " in last.shown)
             and _GAP_IN_RUN.fullmatch(text[last.end : one.start])
         ):  # fmt: skip
-            joined[-1] = Entity(last.value + one.value, f"{last.shown} {one.shown}", last.start, one.end)
+            strict = True  # nobody says two figures in a row by chance
+            joined[-1] = Entity(last.value + one.value, f"{last.shown} {one.shown}", last.start, one.end, strict)
         else:
             joined.append(one)
     return joined
@@ -200,6 +228,36 @@ def _without_overlaps(found: list[Entity]) -> list[Entity]:
 def _in_24_hours(match: re.Match[str]) -> str:
     hour = int(match[1]) % 12 + (12 if match[3].lower() == "p" else 0)
     return f"{hour}:{match[2]}" if match[2] else f"{hour}"
+
+
+_HOURS = {
+    "de": ["eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"],
+    "en": ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"],
+}
+_HOUR = {language: rf"(?P<hour>{'|'.join(words)}|\d{{1,2}})" for language, words in _HOURS.items()}
+_CLOCK_WORDS = {
+    "de": re.compile(rf"\b(?P<part>halb|viertel vor|viertel nach) {_HOUR['de']}\b", re.IGNORECASE),
+    "en": re.compile(rf"\b(?:a )?(?P<part>half past|quarter to|quarter past) {_HOUR['en']}\b", re.IGNORECASE),
+}
+_PARTS = {
+    "halb": (-1, 30), "viertel vor": (-1, 45), "viertel nach": (0, 15),
+    "half past": (0, 30), "quarter to": (-1, 45), "quarter past": (0, 15),
+}  # fmt: skip
+
+
+def _clock_words(text: str, language: str) -> str:
+    """`_clock_words("um halb drei", "de") == "um 2:30"`: the hours that languages name differ."""
+    pattern = _CLOCK_WORDS.get(language)
+    if pattern is None:
+        return text
+
+    def in_figures(match: re.Match[str]) -> str:
+        said = match["hour"].casefold()
+        hour = int(said) if said.isdigit() else _HOURS[language].index(said) + 1
+        more, minute = _PARTS[match["part"].casefold()]
+        return f"{(hour + more - 1) % 12 + 1 if hour <= 12 else hour + more}:{minute}"
+
+    return pattern.sub(in_figures, text)
 
 
 _AT = r"(?:at|ät|klammeraffe|arroba|arobase|chiocciola)"

@@ -163,6 +163,8 @@ class WhisperRecognizer:
     def _hear(self, pcm: Pcm16, language: str | None, hints: Hints) -> Transcript:
         encoded, frames = self._encode(pcm)
         language_prob = 1.0
+        if language is None and not self._whisper.model.is_multilingual:
+            language = "en"  # a model that knows no other cannot be asked
         if language is None:
             language, language_prob = self._detect(encoded, hints.among)
             if hints.usual and language != hints.usual and not _clearly(language_prob, len(pcm)):
@@ -284,6 +286,7 @@ class WhisperRecognizer:
 
     def _warm_up(self) -> None:
         """The first run allocates: better now than in somebody's first sentence."""
+        voiced_ms(np.zeros(RECOGNIZER_RATE_HZ, dtype=np.int16))
         encoded, frames = self._encode(np.zeros(RECOGNIZER_RATE_HZ, dtype=np.int16))
         self._decode(encoded, frames, min(self._languages) if self._languages else "en")
 

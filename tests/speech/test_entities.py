@@ -46,6 +46,30 @@ def test_small_numbers_may_be_words() -> None:
     assert [one.value for one in missing(entities("I have 17 questions", "en"), "Fragen", "de")] == ["17"]
 
 
+@pytest.mark.parametrize(
+    ("text", "source", "translation", "target"),
+    [
+        ("Wir treffen uns um halb drei.", "de", "We meet at half past two.", "en"),
+        ("at a quarter to seven", "en", "um Viertel vor sieben", "de"),
+        ("um halb eins", "de", "at 12:30", "en"),
+        ("Lei sei gentile", "it", "You are kind", "en"),
+        ("un appareil neuf", "fr", "a new device", "en"),
+        ("a third party", "en", "ein anderer", "de"),
+        ("Das dritte Paket fehlt.", "de", "The last parcel is missing.", "en"),
+        ("zwei Pfund Äpfel", "de", "a kilogram of apples", "en"),
+        ("deux livres", "fr", "two books", "en"),
+    ],
+)
+def test_what_is_right_is_left_alone(text: str, source: str, translation: str, target: str) -> None:
+    """Putting "right" a time or a word that only looks like a number is worse than doing nothing."""
+    made = Lock(text, source, target).hold(translation, str.upper)
+    assert (made.text, made.repaired, made.missing) == (translation, 0, 0)
+
+
+def test_a_wrong_time_is_not_right() -> None:
+    assert Lock("um halb drei", "de", "en").hold("at half past three", str.upper).text != "at half past three"
+
+
 def test_invented_numbers_are_noticed() -> None:
     wanted = entities("um 14 Uhr", "de")
     assert [one.value for one in surplus(wanted, "at 14 on the 5th", "en")] == ["5"]
