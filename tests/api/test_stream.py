@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 
 from kallglot_media.call import events as e
 from kallglot_media.call.clients import ToolOutcome
+from kallglot_media.call.desk import Wish
 from kallglot_media.call.turn import TranslatedText, Turn, TurnTimings
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import Party
-from kallglot_media.store import stream_tokens
+from kallglot_media.store import sessions, stream_tokens
+from kallglot_media.store.sessions import NewSession
 from tests.support.api_world import ApiWorld, api_world
+from tests.support.certificates import Authority
 from tests.support.stream_client import StreamClient
 
 C, A = Party.CUSTOMER, Party.AGENT
@@ -446,3 +450,23 @@ async def test_an_ended_session_closes_those_at_its_stream(api: ApiWorld) -> Non
         await client.until("session.ready")
         await api.call("POST", f"/v1/sessions/{session['id']}/end")
         assert await client.until_closed() == 1000
+
+
+async def test_over_tls_it_is_the_same(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    pair = authority.sign("127.0.0.1")
+    async with api_world(tmp_path, tls={"certificate": str(pair.certificate), "key": str(pair.key)}) as api:
+        session = NewSession(mode="bidirectional_translation")
+        made = await api.store.write(sessions.create, session)
+        facts, rules = api.parts.desk.settle(Wish(session.mode))
+        api.parts.lobby.create(made.id, facts, rules)
+        token = stream_tokens.issue(api.parts.stream_secret, made.id, api.store.now_ms())
+        url = f"wss{api.url.removeprefix('http')}/v1/sessions/{made.id}/connect"
+        async with StreamClient(url, token, ssl=ssl.create_default_context(cafile=authority.ca)) as client:
+            await client.until("session.ready")
+            await client.say("customer", SOUND)
+            for number in range(100):
+                api.registry.on_media(m.StreamAudioOut(f"{made.id}/agent", 800 * number, SOUND * 5))
+            await client.send("ping")
+            await client.until("pong")
+    assert api.around.media.of(m.StreamAudioIn) == [m.StreamAudioIn(f"{made.id}/customer", SOUND)]
