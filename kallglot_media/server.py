@@ -320,8 +320,8 @@ class Server:
 
 
 def spare_the_collector() -> None:
-    """What is there when the server is ready stays to its end: looking through it took 0.2 s at a time, in which no
-    call was heard.
+    """What is there when the server is ready stays to its end. Looking through it for garbage takes 0.09 s at a time, in
+    which nothing else happens in this process.
     """
     gc.collect()
     gc.freeze()
