@@ -320,8 +320,9 @@ class Server:
 
 
 def spare_the_collector() -> None:
-    """What is there when the server is ready stays to its end. Looking through it for garbage takes 0.09 s at a time, in
-    which nothing else happens in this process.
+    """What is there when the server is ready stays to its end.
+
+    Looking through it for garbage takes 0.09 s at a time, in which nothing else happens in this process.
     """
     gc.collect()
     gc.freeze()
