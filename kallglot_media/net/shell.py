@@ -113,8 +113,7 @@ class SipShell:
 
     def received(self, data: bytes, source: Peer) -> None:
         """One message from a transport."""
-        self.agent.receive(data, source, self.now_s())
-        self.drain()
+        self._do(self.agent.receive, data, source, self.now_s())
 
     def keep_open(self, peer: Peer) -> None:
         """Two line ends, which nobody answers over UDP: the NAT between us goes on letting the peer's calls in."""
@@ -131,7 +130,15 @@ class SipShell:
     def _failed(self, peer: Peer, why: str) -> None:
         if not self._transports:
             return  # stopped meanwhile
-        self.agent.transport_failed(peer, self.now_s(), why)
+        self._do(self.agent.transport_failed, peer, self.now_s(), why)
+
+    def _do(self, verb: Callable[..., None], *what: object) -> None:
+        """One touch of the agent. A mistake of ours in it is reported, and what is ready is sent all the same."""
+        try:
+            verb(*what)
+        except Exception as wrong:
+            assert self._loop is not None
+            self._loop.call_exception_handler({"message": f"SIP agent, {verb.__name__}", "exception": wrong})
         self.drain()
 
     def drain(self) -> None:
@@ -176,8 +183,7 @@ class SipShell:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.agent.on_time(self.now_s())
-        self.drain()
+        self._do(self.agent.on_time, self.now_s())
 
     def _transport_to(self, peer: Peer) -> Transport | None:
         local = self.agent.local_of(peer)

@@ -79,11 +79,17 @@ class SipAgent(CallVerbs):
 
     def on_time(self, now_s: float) -> None:
         """Everything that is due by now."""
+        wrong: Exception | None = None
         for name, timer in self._core.on_time(now_s):
             call = self._calls.get(name)
-            if call is not None:
-                call.on_timer(timer, now_s)
+            try:
+                if call is not None:
+                    call.on_timer(timer, now_s)
+            except Exception as error:  # ours: the other calls' timers are due all the same, and will not be again
+                wrong = wrong or error
         self._sweep()
+        if wrong is not None:
+            raise wrong
 
     def take_datagrams(self) -> list[tuple[bytes, Peer]]:
         """What has to be sent, in order; for streams, one whole message each."""

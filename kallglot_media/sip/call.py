@@ -17,6 +17,7 @@ from kallglot_media.sip.events import Peer, SipEvent
 from kallglot_media.sip.message import Request, Response
 from kallglot_media.sip.params import QUOTED, TOKEN
 from kallglot_media.sip.settings import AgentSettings
+from kallglot_media.sip.uri import Uri
 
 
 class State(StrEnum):
@@ -235,6 +236,14 @@ class Wire(Protocol):
 
     def contact(self, to: Peer) -> str:
         """Our Contact value for messages to that peer."""
+        ...
+
+    def way_to(self, uri: Uri, flow: Peer, *, behind_nat: bool) -> Peer:
+        """Where a request inside a dialog goes; never to a peer that we have no transport for."""
+        ...
+
+    def speaks(self, peer: Peer) -> bool:
+        """Whether we have a transport for it."""
         ...
 
     def nonce(self) -> str: ...

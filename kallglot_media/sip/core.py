@@ -25,7 +25,7 @@ from kallglot_media.sip.message import (
     mark_received,
     parse_message,
 )
-from kallglot_media.sip.routing import STREAMS, Address, Addresses, own_contact, own_via
+from kallglot_media.sip.routing import STREAMS, Address, Addresses, in_dialog_peer, own_contact, own_via
 from kallglot_media.sip.settings import AgentSettings
 from kallglot_media.sip.transaction import (
     AckReceived,
@@ -38,6 +38,7 @@ from kallglot_media.sip.transaction import (
     TransportFailed,
     response_peer,
 )
+from kallglot_media.sip.uri import Uri
 
 
 class Owner(Protocol):
@@ -164,6 +165,18 @@ class Core:
             cancel.headers.add(name, value)
         self._owners[self._layer.request(cancel, to, now_s)] = call
         self._pump(now_s)
+
+    def way_to(self, uri: Uri, flow: Peer, *, behind_nat: bool) -> Peer:
+        """in_dialog_peer(); where its messages came from, when a Contact or Record-Route names a transport that we do
+        not have: "sips:" over UDP is seen from phones, and would be nobody's if we took it by its word."""
+        to = in_dialog_peer(uri, flow, behind_nat=behind_nat)
+        if to is flow or self.speaks(to):
+            return to
+        self.count("no_transport_to_contact")
+        return flow
+
+    def speaks(self, peer: Peer) -> bool:
+        return self.addresses.towards(peer) is not None
 
     def send_ack(self, request: Request, to: Peer) -> bytes:
         self._dress(request, to)

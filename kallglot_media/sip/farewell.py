@@ -8,7 +8,7 @@ from kallglot_media.sip.call import Wire
 from kallglot_media.sip.dialog import Dialog
 from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Request, Response
-from kallglot_media.sip.routing import in_dialog_peer, peer_of
+from kallglot_media.sip.routing import peer_of
 from kallglot_media.sip.signing import Signer
 
 
@@ -40,7 +40,7 @@ class Farewell:
         bye = dialog.request("BYE", headers=headers)
         if self._signer is not None:
             self._signer.sign(bye)
-        self._send(bye, in_dialog_peer(dialog.next_hop, flow, behind_nat=behind_nat), now_s)
+        self._send(bye, self._wire.way_to(dialog.next_hop, flow, behind_nat=behind_nat), now_s)
 
     def is_done(self, key: str, response: Response, now_s: float) -> bool:
         """A response came: True when it ends the call, False when it is another transaction's, or BYE goes out again.
@@ -70,7 +70,7 @@ class Farewell:
         if status != 503 or self._went_round or dialog is None or request is None or peer is None:
             return True
         named = peer_of(dialog.next_hop, peer)
-        if named is None or named == peer:
+        if named is None or named == peer or not self._wire.speaks(named):
             return True
         self._went_round = True
         dialog.local_cseq += 1

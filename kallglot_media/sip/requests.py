@@ -12,7 +12,6 @@ from kallglot_media.sip.call import Wire
 from kallglot_media.sip.dialog import Dialog
 from kallglot_media.sip.events import Peer
 from kallglot_media.sip.message import Request, Response
-from kallglot_media.sip.routing import in_dialog_peer
 from kallglot_media.sip.signing import Signer
 
 
@@ -104,7 +103,7 @@ class Requests:
 
     def peer(self, dialog: Dialog) -> Peer:
         """Where requests in this dialog go."""
-        return in_dialog_peer(dialog.next_hop, self._flow(), behind_nat=self._nat)
+        return self._wire.way_to(dialog.next_hop, self._flow(), behind_nat=self._nat)
 
     def on_response(self, key: str, response: Response, now_s: float) -> bool:
         """False when it is not an answer to one of these."""

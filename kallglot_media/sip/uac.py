@@ -22,7 +22,6 @@ from kallglot_media.sip.message import Request, Response
 from kallglot_media.sip.midcall import MidCall
 from kallglot_media.sip.reliable import ReliableReceiver
 from kallglot_media.sip.requests import Outcome
-from kallglot_media.sip.routing import in_dialog_peer
 from kallglot_media.sip.settings import Credentials, Target
 from kallglot_media.sip.signing import Signer
 
@@ -361,7 +360,7 @@ class OutgoingCall:
             if name.lower() in ("authorization", "proxy-authorization")
         ]
         ack = dialog.request("ACK", cseq=self._invite.cseq.number, headers=signed)
-        to = in_dialog_peer(dialog.next_hop, self.flow, behind_nat=False)
+        to = self._wire.way_to(dialog.next_hop, self.flow, behind_nat=False)
         return self._wire.send_ack(ack, to), to
 
     def _leave_fork(self, now_s: float) -> None:
@@ -370,7 +369,7 @@ class OutgoingCall:
         assert dialog is not None
         tag = dialog.remote.tag or ""
         if tag in self._left:
-            self._wire.send_again(self._left[tag], in_dialog_peer(dialog.next_hop, self.flow, behind_nat=False))
+            self._wire.send_again(self._left[tag], self._wire.way_to(dialog.next_hop, self.flow, behind_nat=False))
             return
         if len(self._left) >= self._wire.settings.max_forks:
             self._wire.count("forks_over_limit")

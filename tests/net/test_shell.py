@@ -207,6 +207,36 @@ def test_a_user_that_raises_costs_one_event(run: Callable[[Coroutine[Any, Any, N
     run(main())
 
 
+def test_a_mistake_of_ours_in_the_agent_is_reported_and_the_shell_goes_on(
+    run: Callable[[Coroutine[Any, Any, None]], None],
+) -> None:
+    """Its timer above all: a shell that does not set it again sends nothing until the next message comes."""
+
+    async def main() -> None:
+        caller, callee = End("a"), End("b")
+        await caller.start("udp")
+        [target] = await callee.start("udp")
+        raised: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+        agent = callee.shell.agent
+        real, first = agent.on_time, [True]
+
+        def on_time(now_s: float) -> None:
+            if first:
+                first.clear()
+                raise RuntimeError("a mistake of ours")
+            real(now_s)
+
+        agent.on_time = on_time  # type: ignore[method-assign]
+        callee.shell._do(agent.on_time, 0.0)
+        caller.call(target)
+        await caller.told(CallAnswered)
+        assert isinstance(raised[0]["exception"], RuntimeError)
+        assert "on_time" in raised[0]["message"]
+
+    run(main())
+
+
 def test_listen_says_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="expected one of udp, tcp, tls, ws, wss"):
         Listen("sctp", HOST, 0)

@@ -604,3 +604,42 @@ def test_after_the_end_the_dialog_is_gone() -> None:
     ladder.run(CONFIRMED + "2.0 <- BYE\n3.0 <- BYE")
     assert ladder.trace[-1] == "3 -> 481/BYE"
     closed(ladder)
+
+
+@pytest.mark.parametrize(
+    "contact", ["<sips:far@192.0.2.9>", "<sip:far@192.0.2.9;transport=tls>", "<sip:far@192.0.2.9;transport=ws>"]
+)
+def test_a_contact_with_a_transport_that_we_do_not_have_is_answered_where_the_call_came_from(contact: str) -> None:
+    """Our BYE went to nobody, and the timer that wanted to send it was lost with all others that were due."""
+    ladder = play(
+        CONFIRMED.replace("0.0 <- INVITE", f"0.0 <- INVITE Contact:{contact}")
+        + """
+        5.0 -- hangup
+        5.0 -> BYE
+        5.0 == CallEnded local 200
+        5.1 <- 200/BYE
+    """
+    )
+    assert ladder.targets[-1] == FAR
+    assert ladder.agent.counters["no_transport_to_contact"] == 1
+    closed(ladder)
+
+
+def test_a_mistake_of_ours_in_one_calls_timer_leaves_those_of_others() -> None:
+    ladder = play(CONFIRMED.replace("    1.1 <- ACK\n    1.1 == CallConfirmed\n", ""))
+    agent = ladder.agent
+    asked: list[str] = []
+
+    class Broken:
+        state, is_over = None, True
+
+        def on_timer(self, name: str, now_s: float) -> None:
+            asked.append(name)
+            raise RuntimeError("ours")
+
+    agent._calls["broken"] = Broken()  # type: ignore[assignment]
+    for number in range(3):
+        agent._core.set_timer("broken", f"t{number}", 2.0)
+    with pytest.raises(RuntimeError, match="ours"):
+        agent.on_time(3.0)
+    assert asked == ["t0", "t1", "t2"]
