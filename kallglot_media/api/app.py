@@ -36,7 +36,15 @@ from kallglot_media.api.stream.endpoint import connect
 from kallglot_media.api.validation import explain
 from kallglot_media.store.errors import StoreUnavailable
 
-EXPOSED_HEADERS = ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After")
+EXPOSED_HEADERS = (
+    *("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After"),
+    *("ETag", "Content-Range", "Accept-Ranges", "Content-Disposition", "Idempotency-Replayed"),
+)
+TAKEN_HEADERS = (
+    *("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key"),
+    *("Range", "If-Range", "If-None-Match"),
+)
+"""What a page in a browser may read of answers, and send with requests."""
 
 MODULES = (sessions, transcripts, recordings, analyses, agents, knowledge, documents, endpoints, health)
 
@@ -66,7 +74,7 @@ def make_app(parts: Parts) -> ASGIApp:
             inner,
             allow_origins=parts.settings.cors_origins,
             allow_methods=("GET", "POST", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Range"),
+            allow_headers=TAKEN_HEADERS,
             expose_headers=EXPOSED_HEADERS,
         )
     return Frame(inner, parts, app.state.metrics)

@@ -34,7 +34,8 @@ async def once(request: Request, do: Callable[[Request], Awaitable[Response]]) -
             param="Idempotency-Key",
         )
     parts = parts_of(request)
-    fingerprint = idempotency.fingerprint(request.method, request.url.path, await request.body())
+    where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    fingerprint = idempotency.fingerprint(request.method, where, await request.body())
     begun = await parts.store.write(idempotency.begin, key, fingerprint, parts.node)
     if isinstance(begun, Replay):
         return Response(begun.body, begun.status, {REPLAYED: "true"}, "application/json")

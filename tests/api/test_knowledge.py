@@ -77,6 +77,17 @@ async def test_documents_are_read_in_the_background_and_found_by_their_words(api
     assert "Sending back" not in [one["title"] for one in found["data"]]
 
 
+async def test_the_same_file_under_another_title_is_another_request(api: ApiWorld) -> None:
+    base = await api.call("POST", PATH, {"name": "Returns"})
+    path = f"{PATH}/{base['id']}/documents"
+    headers = {"Content-Type": "text/plain", "Idempotency-Key": "one"}
+    first = await api.client.post(f"{path}?title=A", content=b"words", headers=headers)
+    again = await api.client.post(f"{path}?title=A", content=b"words", headers=headers)
+    assert (first.status_code, again.content) == (202, first.content)
+    other = await api.client.post(f"{path}?title=B", content=b"words", headers=headers)
+    assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_mismatch")
+
+
 async def test_a_document_that_cannot_be_read_says_why(api: ApiWorld) -> None:
     base = await api.call("POST", PATH, {"name": "Returns"})
     documents = f"{PATH}/{base['id']}/documents"
