@@ -161,7 +161,7 @@ def _entity(match: re.Match[str], language: str) -> Entity:
         return Entity(re.sub(r"[^\w]", "", shown).casefold(), shown, match.start(), match.end())
     value = number_value(shown, language)
     of_a_clock = ":" in (match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1])
-    strict = of_a_clock or not value.isdigit() or int(value) >= SMALL
+    strict = of_a_clock or not value.isdecimal() or int(value) >= SMALL
     return Entity(value, shown, match.start(), match.end(), strict)
 
 
@@ -191,7 +191,7 @@ def _doubtful_words(found: list[Entity], text: str, language: str) -> list[Entit
     ordinals = set(_ORDINAL_WORDS.get(language, _NO_WORD).findall(text)) if language in _ORDINAL_WORDS else set()
     judged = []
     for one in found:
-        from_words = one.value.isdigit() and not in_figures[one.value]
+        from_words = one.value.isdecimal() and not in_figures[one.value]
         unsure = language not in _PLAIN_WORDS or bool(ordinals)
         keeps = one.strict and not (from_words and int(one.value) < LARGE and unsure)
         judged.append(one if keeps == one.strict else replace(one, strict=keeps))
@@ -205,7 +205,7 @@ def _runs(found: list[Entity], text: str) -> list[Entity]:
         last = joined[-1] if joined else None
         if (
             last is not None
-            and one.value.isdigit() and last.value.isdigit()
+            and one.value.isdecimal() and last.value.isdecimal()
             and len(one.value) <= 3 and (len(last.value) <= 3 or " " in last.shown)
             and _GAP_IN_RUN.fullmatch(text[last.end : one.start])
         ):  # fmt: skip
@@ -253,7 +253,7 @@ def _clock_words(text: str, language: str) -> str:
 
     def in_figures(match: re.Match[str]) -> str:
         said = match["hour"].casefold()
-        hour = int(said) if said.isdigit() else _HOURS[language].index(said) + 1
+        hour = int(said) if said.isdecimal() else _HOURS[language].index(said) + 1
         more, minute = _PARTS[match["part"].casefold()]
         return f"{(hour + more - 1) % 12 + 1 if hour <= 12 else hour + more}:{minute}"
 

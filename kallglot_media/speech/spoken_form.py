@@ -121,7 +121,7 @@ def _money(match: re.Match[str], words: _Words, language: str) -> str:
     name = words.money[match["sign"] or match["mark"]]
     value = number_value(match["after"] or match["before"], language)
     whole, _, fraction = value.partition(".")
-    if not whole.isdigit() or len(fraction) > 2:
+    if not whole.isdecimal() or len(fraction) > 2:
         return match.group()
     said = f"{_count(int(whole), language)} {name[0] if whole == '1' else name[1]}"
     return f"{said} {_say(int(fraction.ljust(2, '0')), language)}" if fraction else said

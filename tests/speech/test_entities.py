@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from kallglot_media.speech.entities import entities, in_digits, missing, number_value, surplus
@@ -83,6 +83,8 @@ def test_a_number_is_the_same_in_every_writing(number: int, language: str) -> No
 
 
 @given(some.text(max_size=80), some.sampled_from(["de", "en", "fr", "xx"]))
+@example("0¹", "de")
+@example("٣ Uhr", "de")
 def test_no_text_is_too_strange(text: str, language: str) -> None:
     plain = in_digits(text, language)
     for one in entities(text, language):
