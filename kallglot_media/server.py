@@ -52,6 +52,9 @@ from kallglot_media.wiring import agent_settings, deadlines, listen_at, media_ho
 
 log = logger("server")
 
+WARMING_PAUSES = 4
+"""So much longer than an announcement took is the pause after it: a fifth of the engines' time at most."""
+
 LAST_GOODBYES_S = 30.0
 """After the drain limit, sessions get this long to write down what was said."""
 
@@ -248,9 +251,12 @@ class Server:
         self._keeper.start()
 
     async def _make_announcements(self) -> None:
+        """One after the other, with pauses: engines that are busy with this would be taken for too busy for calls."""
         for text, language, voice in announcements_of(self._config):
+            began_s = self._loop.time()
             if await self._announcer.speech(text, language, voice) is None:
                 log.warning("announcement not made", language=language, mend=f"install a voice for {language}")
+            await asyncio.sleep(WARMING_PAUSES * (self._loop.time() - began_s))
 
     # ── what happens meanwhile ───────────────────────────────────────────────────
 

@@ -35,6 +35,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
 EXAMPLES = ROOT / "configs" / "examples"
 READY_S, LIMIT_S = 90.0, 110.0
+WARM_S = 3.0
+"""On a busy machine the engines want a moment after their start before a call is taken."""
 Json = dict[str, Any]
 
 
@@ -109,6 +111,7 @@ def play(name: str, folder: Path) -> Path:
             if server.poll() is not None or time.monotonic() > deadline_s:
                 raise SystemExit(f"the server did not start:\n{(folder / 'server.log').read_text('utf-8')[-3000:]}")
             time.sleep(0.1)
+        time.sleep(WARM_S)
         if "human" in desk:
             script = script_of(desk["human"], folder / "human", speaker)
             where = ["--listen", f"{HOST}:{human_port}", "--record", str(folder / "human-heard.wav")]
