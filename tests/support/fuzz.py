@@ -25,6 +25,7 @@ from kallglot_media.sip.events import (
     MediaOffered,
     Peer,
     SipEvent,
+    TransferAsked,
 )
 from kallglot_media.sip.message import Request, Response, parse_message
 from kallglot_media.sip.settings import AgentSettings, Credentials
@@ -62,6 +63,11 @@ _MORE = (
     "Contact: *",
     "Contact: <tel:+49>",
     "X: y",
+)
+_CONTACTS = (
+    *("<sip:far@{0.host}:{0.port};transport={0.transport}>",) * 6,
+    *("<sip:far@{0.host}>", "<sips:far@{0.host}>", "<sip:far@{0.host};transport=ws>", "<sip:far@far.example.com>"),
+    *("<sip:far@[2001:db8::9]>", "<sip:far@10.0.0.1:1>", "<sip:far@{0.host};maddr=192.0.2.99>", "<tel:+49>"),
 )
 _JUNK = (
     *(b"\r\n", b"\r\n\r\n", b"\r\n ", b"\0", b"\xff\xfe", b"%", b"%00", b";", b",", b"<", b">", b'"', b":", b"@", b"="),
@@ -180,7 +186,7 @@ class Far:
     def _finish(self, lines: list[str], with_contact: bool, line: Line) -> bytes:
         chance = self._chance
         if with_contact:
-            lines.append(f"Contact: <sip:far@{line.peer.host}:{line.peer.port};transport={line.peer.transport}>")
+            lines.append(f"Contact: {chance.choice(_CONTACTS).format(line.peer)}")
         lines += chance.sample(_MORE, k=chance.choice((0, 0, 0, 1, 2)))
         body = ""
         if with_contact and chance.random() < 0.8:
@@ -369,6 +375,8 @@ class Fuzz:
                 self.agent.answer_offer(call, self._sdp(event.offer), self.now_s)
             else:
                 self.agent.refuse_offer(call, 488, self.now_s)
+        elif isinstance(event, TransferAsked):
+            self._transfer(call)
         elif isinstance(event, CallAnswered | CallConfirmed):
             self._sdp(event.sdp)
 
@@ -376,6 +384,16 @@ class Fuzz:
         if self.chance.random() < 0.5:
             self.agent.ring(call, self.now_s, sdp=self._sdp(offer) if self.chance.random() < 0.3 else None)
         self.agent.answer(call, self._sdp(offer), self.now_s)
+
+    def _transfer(self, call: str) -> None:
+        """As a session would, or not at all."""
+        chance, agent = self.chance, self.agent
+        if chance.random() < 0.6:
+            agent.accept_transfer(call, self.now_s)
+            for status in chance.choice(((180, 200), (486,), (100,), ())):
+                agent.tell_transfer(call, status, self.now_s)
+        elif chance.random() < 0.5:
+            agent.refuse_transfer(call, 603, self.now_s)
 
     def _sdp(self, theirs: bytes | None) -> bytes:
         ours = _SDP.format(1, 20000, "sendrecv").encode()
@@ -405,7 +423,7 @@ class Fuzz:
         if not self._live:
             return
         call = chance.choice(self._live)
-        verb = chance.randrange(6)
+        verb = chance.randrange(10)
         if verb == 0:
             agent.hangup(call, now_s)
         elif verb == 1:
@@ -414,8 +432,16 @@ class Fuzz:
             agent.refuse_offer(call, 488, now_s)
         elif verb == 3:
             agent.reoffer(call, self._sdp(None), now_s)
+        elif verb == 6:
+            agent.refer(call, "sip:carol@192.0.2.9", now_s, replaces_call=chance.choice((None, *self._live)))
+        elif verb == 7:
+            agent.message(call, "words", now_s)
+        elif verb == 8:
+            agent.press_key(call, "5", 160, now_s)
         elif call in self._to_us:
-            if verb == 4:
+            if verb == 9:
+                agent.ring(call, now_s, status=183, sdp=self._sdp(None))
+            elif verb == 4:
                 agent.reject(call, 486, now_s)
             else:
                 agent.answer(call, self._sdp(None), now_s)
