@@ -59,6 +59,11 @@ class ApiServer:
         assert self._socket is not None
         return int(self._socket.getsockname()[1])
 
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._server.server_state.connections)
+
     async def start(self) -> None:
         """Raises SetupError when the port cannot be had, or a certificate cannot be read."""
         settings = self._settings

@@ -12,6 +12,7 @@ from kallglot_media.call.turn import Turn
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import Party
 from tests.support.api_world import ApiWorld
+from tests.support.rest import eventually
 from tests.support.stream_client import StreamClient
 
 PIECES, PARTIALS, FINALS = 600, 200, 300
@@ -73,6 +74,20 @@ async def test_a_client_that_lets_even_finals_pile_up_is_closed_and_can_fetch_th
     async with StreamClient(stream["url"], stream["token"], query=f"after={last}") as client:
         await client.until("transcript.final", lambda final: final["sequence"] == 3000)
     assert len(client.heard) == 1 + 3000 - last
+
+
+async def test_a_client_that_reads_nothing_any_more_is_cut_off(api: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kallglot_media.api.stream.endpoint.LOOK_S", 0.05)
+    monkeypatch.setattr("kallglot_media.api.stream.endpoint.CLOSE_S", 0.05)
+    monkeypatch.setattr("kallglot_media.api.stream.protocol.LINGER_S", 0.05)
+    session = await api.session()
+    async with slow_client(api, session) as client:
+        await client.until("session.ready")
+        others = api.server.connections - 1
+        for sequence in range(1, 4001):
+            api.parts.bus.publish(e.FinalTranscript(session["id"], turn(sequence)))
+        await eventually(lambda: api.server.connections == others, 5.0)
+        client.socket.transport.abort()
 
 
 async def test_one_slow_listener_holds_up_nobody_else(api: ApiWorld) -> None:

@@ -100,6 +100,7 @@ class ApiWorld:
         self.health = parts.health
         self.url = ""
         self.token = ""
+        self.server: ApiServer
         self.client: httpx2.AsyncClient
 
     async def hold_to_document(self, response: httpx2.Response) -> None:
@@ -248,6 +249,7 @@ async def api_world(folder: Path, database: StoreSettings | None = None, **api: 
         await server.start()
         world = ApiWorld(config, store, parts, registry, around)
         world.url = f"http://127.0.0.1:{server.port}"
+        world.server = server
         world.token = await world.key()
         headers = {"Authorization": f"Bearer {world.token}"}
         world.client = await stack.enter_async_context(

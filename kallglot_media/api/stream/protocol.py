@@ -19,9 +19,14 @@ MOST_UNSENT_BYTES = 16 * 1024
 MOST_UNREAD = 32
 """So many messages of a client may wait for us before its connection is not read any more."""
 
+LINGER_S = 10.0
+"""A connection that is over and whose client does not read the end of it is cut off after so long."""
+
 
 class StreamProtocol(WebSocketsSansIOProtocol):
     """See the module."""
+
+    lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection has been upgraded."""
@@ -39,3 +44,15 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if not paused and self.queue.qsize() >= MOST_UNREAD:
             self.read_paused = True
             self.transport.pause_reading()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """We are done with this client."""
+        super().on_task_complete(task)
+        if not self.disconnected:
+            self.lingering = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        super().connection_lost(exc)
+        if self.lingering is not None:
+            self.lingering.cancel()
