@@ -42,6 +42,11 @@ class Ears:
         self._quiet: list[bool] = []
         self._comparisons_left = 0
 
+    @property
+    def compares(self) -> bool:
+        """Whether what legs are told is wanted, to be compared with what comes back."""
+        return self._guards and bool(self._listening)
+
     def arrange(self, legs: Iterable[Leg]) -> None:
         """Legs came or went, or changed what is wanted of them."""
         by_slot = {leg.slot: leg for leg in legs}

@@ -323,7 +323,8 @@ class MediaPlane:
         self._mixer.mix(heard, rows.playing, said)
         self._tracks.tick(heard, rows.made)
         packets = self._outgoing.send(said)
-        rows.keep_told(tick)
+        if self._ears.compares:
+            rows.keep_told(tick)
         if self._outgoing.has_changed:
             self._arrange()
         if self._streaming:
