@@ -30,7 +30,8 @@ def faster(pcm: Pcm16, rate_hz: int, speed: float) -> Pcm16:
 
     len(faster(pcm, 16_000, 1.25)) is len(pcm) / 1.25, to within a window.
     """
-    return pcm if speed <= 1.0 else paced(pcm, rate_hz, speed)
+    # whole windows may round up to more than there was, at a speed hardly above 1.0
+    return pcm if speed <= 1.0 else paced(pcm, rate_hz, speed)[: len(pcm)]
 
 
 def paced(pcm: Pcm16, rate_hz: int, speed: float) -> Pcm16:
