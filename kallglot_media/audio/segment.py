@@ -244,7 +244,7 @@ class Segmenter:
         assert self._pieces is not None
         if self._speech_end > self._told_speech_end:
             self._pause_told = False
-        paused = not self._pause_told and end - self._speech_end >= self._pause_samples
+        paused = not self._pause_told and not self._run and end - self._speech_end >= self._pause_samples
         due = end - self._told_to >= self._partial_samples and self._speech_end > self._told_speech_end
         enough = self._carried or self._speech_samples * 1000 >= self._rules.shortest_ms * self._rate_hz
         if not enough or not (due or paused):

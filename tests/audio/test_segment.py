@@ -158,6 +158,12 @@ def test_a_silence_is_told_once_and_again_after_more_speech() -> None:
     assert [event.paused for event in told].count(True) == 2
 
 
+def test_a_silence_that_is_a_frame_too_short_is_no_pause() -> None:
+    rules = SegmentRules(partial_ms=400, pause_ms=320)
+    assert [event.paused for event in grown(run("s" * 30 + "." * 15 + "s" * 30, rules))].count(True) == 0
+    assert [event.paused for event in grown(run("s" * 30 + "." * 16 + "s" * 30, rules))].count(True) == 1
+
+
 def test_a_click_is_not_told_as_growing_speech() -> None:
     assert grown(run("s" * 4 + "." * 30, GROWING)) == []
 
