@@ -30,6 +30,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as media processes have it
 
@@ -215,14 +216,15 @@ def plot(results: Sequence[Result], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
+    thin: dict[str, Any] = {"markersize": 3, "linewidth": 1.2}
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     cost, late = figure.subplots(1, 2)
-    for what in dict.fromkeys(result.what for result in results):
-        mine = [result for result in results if result.what == what]
+    for number, what in enumerate(dict.fromkeys(result.what for result in results)):
+        mine = sorted((result for result in results if result.what == what), key=lambda result: result.legs)
         legs = [result.legs for result in mine]
-        cost.plot(legs, [result.percent_per_leg for result in mine], "o-", markersize=3, linewidth=1.2, label=what)
+        cost.plot(legs, [result.percent_per_leg for result in mine], "o-", color=f"C{number}", label=what, **thin)
         if mine[0].p99_ms is not None:
-            late.plot(legs, [result.p99_ms or 0 for result in mine], "o-", markersize=3, linewidth=1.2, label=what)
+            late.plot(legs, [result.p99_ms or 0 for result in mine], "o-", color=f"C{number}", label=what, **thin)
     cost.axhline(0.10, color="#999", linestyle=":", linewidth=1)
     late.axhline(3.0, color="#999", linestyle=":", linewidth=1)
     cost.set(xlabel="legs", ylabel="% of a core per leg", ylim=(0, None))
