@@ -50,7 +50,7 @@ def paced(pcm: Pcm16, rate_hz: int, speed: float) -> Pcm16:
         if n:
             at = _best_place(sound, at + hop, round(n * hop * speed), hop, search)
         made[n * hop : (n + 2) * hop] += sound[at : at + 2 * hop] * window
-    return np.clip(np.rint(made), -32768, 32767).astype(np.int16)
+    return np.clip(np.rint(made[: round(len(pcm) / speed)]), -32768, 32767).astype(np.int16)
 
 
 def _best_place(sound: npt.NDArray[np.float32], goes_on_at: int, wanted: int, hop: int, search: int) -> int:

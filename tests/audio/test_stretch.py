@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from kallglot_media.audio.pcm import Pcm16
@@ -48,6 +48,7 @@ def test_its_own_pace_costs_nothing() -> None:
 
 
 @given(some.integers(0, 3000), some.floats(1.0, 1.35), some.sampled_from([8000, 16_000, 22_050]))
+@example(1300, 1.0001, 22_050)
 def test_no_length_is_too_short(samples: int, speed: float, rate_hz: int) -> None:
     made = faster(np.full(samples, 1000, np.int16), rate_hz, speed)
     assert made.dtype == np.int16
