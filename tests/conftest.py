@@ -22,6 +22,7 @@ settings.load_profile("no deadline")
 REAL_TIME = "real time"
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers' plugin reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What `make test` runs where: calls and servers in real time on one worker, one after the other and from the
     start, so that they do not take each other's time; of all others the tests of a file together, as they share its
