@@ -1,14 +1,14 @@
 #!/bin/sh
-# Install what the tests talk to, from Debian. Does nothing when it is there.
+# Install what the tests talk to and listen with, from Debian. Does nothing when it is there.
 #
-#   scripts/install_peers.sh          what `make test` needs: SIPp, baresip, PostgreSQL, curl and Node
+#   scripts/install_peers.sh          what `make test` needs: SIPp, baresip, PostgreSQL, curl, Node, and PESQ with a compiler for it
 #   scripts/install_peers.sh --all    what `make interop` needs on top
 #
 # On Debian 12 the versions are pinned to those the tests were written against; elsewhere, or when
 # Debian has moved on to a security update, the distribution's own version is taken and named.
 set -eu
 
-core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3 postgresql curl nodejs"
+core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3 postgresql curl nodejs gcc libc6-dev python3-dev"
 more="linphone-cli linphone-common sipsak sox kamailio debootstrap"
 
 asked=${1:-}
@@ -24,7 +24,9 @@ missing=
 for package in $wanted; do
     installed "${package%%=*}" || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+deaf=
+.venv/bin/python -c 'import pesq' 2>/dev/null || deaf=1
+[ -n "$missing$deaf" ] || exit 0
 
 # By hand, tests with a missing peer are skipped and say so; where CI is set, or with --all, that is no answer.
 give_up() {
@@ -41,7 +43,7 @@ fi
 
 apt() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 "$@"; }
 
-apt update >/dev/null || give_up "apt-get update fails"
+[ -z "$missing" ] || apt update >/dev/null || give_up "apt-get update fails"
 # baresip-core and no more: the metapackage baresip brings a desktop with it.
 for package in $missing; do
     name=${package%%=*}
@@ -57,3 +59,9 @@ done
 # Debian starts what it installs; the tests start their own, and 5060 is wanted for calls.
 case "$missing" in *postgresql*) $as_root systemctl disable --now postgresql >/dev/null 2>&1 || true ;; esac
 case "$missing" in *kamailio*) $as_root systemctl disable --now kamailio >/dev/null 2>&1 || true ;; esac
+# PESQ has no wheels.
+if [ -n "$deaf" ]; then
+    .venv/bin/python -m pip --disable-pip-version-check --no-input install -q --constraint constraints.txt --no-build-isolation --use-pep517 pesq ||
+        give_up "pesq does not compile"
+    echo "installed pesq"
+fi

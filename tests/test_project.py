@@ -51,7 +51,7 @@ def test_everything_that_is_imported_is_asked_for(folder: str) -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = [*PROJECT["dependencies"], *extras["tts"], "argostranslate"]
     if folder != "kallglot_media":
-        wanted += [*extras["dev"], *extras["fuzz"]]
+        wanted += [*extras["dev"], *extras["ear"], *extras["fuzz"]]
     asked = {name_of(requirement) for requirement in wanted}
     provided_by = importlib.metadata.packages_distributions()
     beside = {path.stem for path in (ROOT / folder).glob("*.py")} if folder == "scripts" else set()
