@@ -149,6 +149,8 @@ def _leg_connected(tx: Tx, house: House, entry: Entry) -> None:
     if leg is not None:
         data = {"session_id": event.session_id, "provider": event.provider, "call": call_json(leg)}
         events.add(tx, "session.provider.connected", data, session_id=event.session_id)
+        if event.party == "customer":  # also when a phone takes the place of a silent stream, after the start
+            sessions.set_provider(tx, event.session_id, event.provider)
 
 
 def _leg_disconnected(tx: Tx, house: House, entry: Entry) -> None:

@@ -153,6 +153,11 @@ def set_languages(tx: Tx, session_id: str, source: str | None, target: str | Non
         tx.run(update(_t).where(_t.c.id == session_id).values(found))
 
 
+def set_provider(tx: Tx, session_id: str, provider: str) -> None:
+    """Keep how the customer is connected."""
+    tx.run(update(_t).where(_t.c.id == session_id).values(provider=provider))
+
+
 def set_metadata(tx: Tx, session_id: str, metadata: Mapping[str, Any]) -> Session | None:
     """Replace the client's own. None when there is no such session."""
     row = tx.first(update(_t).where(_t.c.id == session_id).values(metadata=dict(metadata)).returning(_t))
