@@ -48,7 +48,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    settings = {"webhooks": {"allow_networks": ["127.0.0.0/8"]}, "api": {"requests_per_minute": 0}}
+    settings = {"webhooks": {"allow_networks": ["127.0.0.0/8"]}, "api": {"requests_per_minute": 0, "port": free_port()}}
     modes = {"support": {"agent": {"to": f"sip:nobody@{HOST}:{free_port()}", "ring_s": 1}, "gains": OFF}}
     with Server(tmp_path_factory.mktemp("stream"), settings=settings, modes=modes) as server:
         key = make_key(server)
