@@ -270,6 +270,7 @@ def phone(
     user: Annotated[str, typer.Option(help="The name before the @ of our own address.")] = "phone",
     ring: Annotated[float, typer.Option(help="Seconds to ring before answering.")] = 0.0,
     wait: Annotated[float, typer.Option(help="Seconds to wait for a call, or for an answer.")] = 60.0,
+    text: Annotated[bool, typer.Option("--text", help="Show real-time text (RFC 4103): subtitles.")] = False,
 ) -> None:
     """A scripted softphone: call or be called, say WAV files, press keys, record what is heard."""
     with plain_errors():
@@ -279,7 +280,14 @@ def phone(
         host, port = _host_and_port(listen) if listen else (local, 0)
         codecs = tuple(_one_of("--codec", name.strip().upper(), ("PCMU", "PCMA")) for name in codec.split(","))
         settings = PhoneSettings(
-            user, host, port, _one_of("--transport", transport.lower(), ("udp", "tcp")), codecs, ring, wait
+            user,
+            host,
+            port,
+            _one_of("--transport", transport.lower(), ("udp", "tcp")),
+            codecs,
+            ring,
+            wait,
+            text=text,
         )
         code = phone_command(
             uri,

@@ -129,6 +129,7 @@ class Bridge:
     async def run(self) -> tuple[EndReason, str]:
         """The whole call."""
         self._session.set_plan(SILENT)
+        self._session.real_time_text = self._rules.subtitles.real_time_text
         if self._rules.answer_at_once:
             self._answer_customer()
             await self._announce(Party.CUSTOMER, "welcome")
@@ -252,9 +253,10 @@ class Bridge:
         holding.watch(self._customer)
         holding.watch(agent)
         Transferring(self._session, self._rules.allow, holding.watch).watch(agent)
-        Subtitles(self._session, self._rules.subtitles).watch()
+        subtitles = Subtitles(self._session, self._rules.subtitles)
+        subtitles.watch()
         if Party.AGENT not in self._rules.plan.made:
-            LiveSubtitles(self._session, self._rules.languages[Party.AGENT]).watch()
+            LiveSubtitles(self._session, self._rules.languages[Party.AGENT], subtitles).watch()
         self._session.interpret(self._directions(), self._rules.segment, self._rules.policy)
         self._session.active()
 

@@ -20,6 +20,7 @@ from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.room import RoomRules
 from kallglot_media.call.routing import Router, max_forwards_of
 from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio
+from kallglot_media.call.subtitles import NO_SUBTITLES, SubtitleRules
 from kallglot_media.call.trunks import trunk_address
 from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.answering import AnsweringMode
@@ -275,6 +276,7 @@ class Desk:
             rejoin_s=self._rejoin_s,
             audio=wish.audio,
             policy=mode.policy if mode else TURN_BY_TURN,
+            subtitles=SubtitleRules.of(mode.subtitles) if mode else NO_SUBTITLES,
         )
 
 

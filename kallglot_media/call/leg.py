@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.leg_media import set_remote, set_text
 from kallglot_media.call.leg_state import LegEnd as LegEnd
 from kallglot_media.call.leg_state import LegState as LegState
 from kallglot_media.call.leg_state import MediaHome as MediaHome
 from kallglot_media.call.leg_state import MediaTerms
 from kallglot_media.call.ports import Media, Signalling, SipHeaders
-from kallglot_media.media.messages import CloseLeg, DtlsPeer, Listen, OpenLeg, SendDtmf, SetRemote, SrtpKeys
+from kallglot_media.media.messages import CloseLeg, Listen, OpenLeg, SendDtmf, SendText
 from kallglot_media.modes.plan import Party
 from kallglot_media.sdp.session import SdpSession
 from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError
@@ -52,6 +53,7 @@ class Leg:
     on_change  called when `state` is another
     held       whether we hold the peer: it may hear music, and we do not listen
     peer_holds whether the peer holds us: it does not listen, and may be silent
+    real_time_text  whether a text line is offered and agreed to, RFC 4103; to be set before open()
     on_hold    called when `peer_holds` is another
     on_transfer  called when the peer asks for a transfer; refused unless set
     on_refer     called with news of the transfer that we asked the peer for
@@ -89,6 +91,7 @@ class Leg:
         self.on_transfer: Callable[[Leg, TransferAsked], None] = self._refuse_transfer
         self.on_refer: Callable[[Leg, TransferProgress], None] = lambda leg, progress: None
         self.held = False
+        self.real_time_text = False
         self.peer_holds = False
         self.agreed: Agreed | None = None
         self.has_early_media = False
@@ -111,8 +114,10 @@ class Leg:
 
     async def open(self) -> None:
         """Get an RTP port. Raises media.link.MediaError when there is none."""
-        opened = await self._media.open_leg(OpenLeg(self._session_id, self.leg_id, self.party, self._home.bind_host))
-        self._ability = self._home.ability(opened.port, opened.fingerprint)
+        opened = await self._media.open_leg(
+            OpenLeg(self._session_id, self.leg_id, self.party, self._home.bind_host, self.real_time_text)
+        )
+        self._ability = self._home.ability(opened.port, opened.fingerprint, opened.text_port)
         self.had_media = True
 
     def listen(self, rules: SegmentRules | None) -> None:
@@ -128,6 +133,17 @@ class Leg:
         else:
             self._signalling.press_key(self.sip_call, key, KEY_MS)
 
+    @property
+    def why_no_text(self) -> str | None:
+        """Why the peer is shown no real-time text; None: it is."""
+        if self._ability is None or self._ability.text is None:
+            return "no port was left for it"
+        return "the phone has no text line" if self.agreed is None or self.agreed.text is None else None
+
+    def show(self, text: str) -> None:
+        """Characters for the screen of a peer that agreed to real-time text."""
+        self._media.send(SendText(self.leg_id, text))
+
     def close_media(self) -> None:
         """Give the RTP port back; what is being said is flushed as a last utterance."""
         if self._ability is not None:
@@ -136,27 +152,9 @@ class Leg:
 
     def _agree(self, agreed: Agreed) -> None:
         self.agreed = agreed
-        keys, dtls = agreed.keys, agreed.dtls
-        self._media.send(
-            SetRemote(
-                leg_id=self.leg_id,
-                host=agreed.remote_host,
-                port=agreed.remote_port,
-                codec=agreed.codec,
-                send_payload_type=agreed.send_payload_type,
-                receive_payload_type=agreed.receive_payload_type,
-                dtmf_send_payload_type=agreed.dtmf_send_payload_type,
-                dtmf_receive_payload_type=agreed.dtmf_receive_payload_type,
-                ptime_ms=agreed.ptime_ms,
-                send=agreed.send,
-                receive=agreed.receive,
-                dtmf_clock_hz=agreed.dtmf_clock_hz,
-                keys=SrtpKeys(keys.suite, keys.send_key, keys.receive_key) if keys else None,
-                dtls=DtlsPeer(dtls.hash_name, dtls.fingerprint, dtls.we_begin) if dtls else None,
-                rtcp_mux=agreed.rtcp_mux,
-                rtcp_port=agreed.rtcp_port,
-            )
-        )
+        self._media.send(set_remote(self.leg_id, agreed))
+        if self.real_time_text:
+            self._media.send(set_text(self.leg_id, agreed.text))
 
     def _our_ability(self) -> MediaAbility:
         if self._ability is None:

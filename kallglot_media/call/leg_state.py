@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from kallglot_media.sdp.crypto import SUITES, Crypto
-from kallglot_media.sdp.types import CODECS, MediaAbility, Srtp
+from kallglot_media.sdp.types import CODECS, MediaAbility, Srtp, TextAbility
 from kallglot_media.sip.events import EndedBy, Peer
 
 _DISCARD_PORT = 9  # RFC 863: nobody is told this one
@@ -95,20 +95,25 @@ class MediaHome:
     srtp: str = Srtp.OFF
     terms: Terms = field(default_factory=SameForAll)
 
-    def ability(self, port: int, fingerprint: str = "") -> MediaAbility:
-        """What a leg with this RTP port can do, with new keys of its own; fingerprint: of our DTLS certificate."""
-        crypto = tuple(
-            Crypto(tag, suite, secrets.token_bytes(size)) for tag, (suite, size) in enumerate(SUITES.items(), 1)
-        )
+    def ability(self, port: int, fingerprint: str = "", text_port: int = 0) -> MediaAbility:
+        """What a leg with this RTP port can do, with new keys of its own; fingerprint: of our DTLS certificate.
+
+        text_port  of its text line; 0: it has none
+        """
         return MediaAbility(
             self.told_host,
             port,
             self.codecs,
             srtp=Srtp(self.srtp),
-            crypto=crypto,
+            crypto=_new_keys(),
             fingerprint=fingerprint or None,
+            text=TextAbility(text_port, _new_keys()) if text_port else None,
         )
 
     def probe(self, source: Peer) -> MediaAbility:
         """What a leg to this caller could do: enough to see whether an offer can be answered at all."""
         return self.terms.caller(source).applied(self.ability(_DISCARD_PORT, "sha-256 00"))
+
+
+def _new_keys() -> tuple[Crypto, ...]:
+    return tuple(Crypto(tag, suite, secrets.token_bytes(size)) for tag, (suite, size) in enumerate(SUITES.items(), 1))

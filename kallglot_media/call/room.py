@@ -25,7 +25,7 @@ from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.session import Session
 from kallglot_media.call.spoken import SpokenLanguages
 from kallglot_media.call.stream_leg import TELEPHONE, StreamAudio, StreamLeg
-from kallglot_media.call.subtitles import LiveSubtitles
+from kallglot_media.call.subtitles import NO_SUBTITLES, LiveSubtitles, SubtitleRules, Subtitles
 from kallglot_media.call.world import EndReason
 from kallglot_media.media.link import MediaError
 from kallglot_media.media.messages import Gains
@@ -50,6 +50,7 @@ class RoomRules:
     caller     From: of the calls that we make
     headers    put on every call that we make
     policy     when words are passed on
+    subtitles  what the agent's phone shows
     idle_s     after so long with nobody connected the session ends
     rejoin_s   a WebSocket that broke may come back within this time
     audio      how sound is coded on the WebSocket
@@ -71,6 +72,7 @@ class RoomRules:
     rejoin_s: float
     audio: StreamAudio = TELEPHONE
     policy: Policy = TURN_BY_TURN
+    subtitles: SubtitleRules = NO_SUBTITLES
     answering: Callable[[IncomingCall | None], AnsweringRules] | None = None
 
     @property
@@ -106,6 +108,7 @@ class Room:
         if self.session is None:
             self.session = self._enter(self)
             self.session.set_plan(SILENT)
+            self.session.real_time_text = self.rules.subtitles.real_time_text
             self.close()
         return self.session
 
@@ -157,8 +160,10 @@ class Room:
         for party in PARTIES:
             self.session.tone(party, None)
         self.session.set_plan(self.rules.plan, self.rules.gains)
+        subtitles = Subtitles(self.session, self.rules.subtitles)
+        subtitles.watch()
         if Party.AGENT not in self.rules.plan.made and (language := self.rules.languages[Party.AGENT]) is not None:
-            LiveSubtitles(self.session, language).watch()
+            LiveSubtitles(self.session, language, subtitles).watch()
         self.session.interpret(self._directions(), self.rules.segment, self.rules.policy)
         self.session.active()
 

@@ -155,7 +155,7 @@ class Router:
             hold=_hold_rules(mode),
             then=tuple(self._target(mode, one, incoming) for one in agent.then),
             allow=lambda to: self._sent_away(mode, to, agent_from),
-            subtitles=SubtitleRules(mode.subtitles.sip_message, mode.subtitles.original),
+            subtitles=SubtitleRules.of(mode.subtitles),
         )
 
     def _target(self, mode: Mode, target: Target, incoming: IncomingCall) -> AgentTarget:

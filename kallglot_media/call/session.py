@@ -40,6 +40,8 @@ class Session:
     bridged  a Bridge runs it
     clients  those at the session's stream
     started  whether the parties ever were connected
+    real_time_text  the agent's phone is offered a text line
+    partials_read  whether somebody besides the stream reads partial transcripts now
     attendant  sees every event of the media plane, before the session itself does
     """
 
@@ -70,6 +72,8 @@ class Session:
         self.clients = world.clients.of(session_id)
         self._segment = SegmentRules()
         self.started = False
+        self.real_time_text = False
+        self.partials_read: Callable[[], bool] = lambda: False
         self._media_closed: asyncio.Future[m.SessionClosed] = self._loop.create_future()
         self._media_dead = False
         self._journal = Journal(
@@ -116,6 +120,7 @@ class Session:
     def new_leg(self, party: Party) -> Leg:
         """A leg of this session without a port yet. It takes the place of the one that this party had."""
         leg = self.parties.new_leg(party)
+        leg.real_time_text = self.real_time_text and party is Party.AGENT
         leg.on_key = lambda leg, key: self.key_pressed(leg.party, key)
         return leg
 
@@ -253,7 +258,7 @@ class Session:
         self.on_partial(event)
 
     def partials_wanted(self) -> bool:
-        return self.world.bus.is_watched(self.session_id)
+        return self.partials_read() or self.world.bus.is_watched(self.session_id)
 
     def play(self, listener: Party, play_id: str, pcm: Pcm16, rate_hz: int) -> None:
         leg = self.legs.get(listener)

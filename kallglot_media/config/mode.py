@@ -216,8 +216,11 @@ class Subtitles(Settings):
     sip_message: bool = False
     """true: each final translation is sent to the agent's phone as a SIP MESSAGE (RFC 3428)."""
 
+    real_time_text: bool = False
+    """true: the agent's phone is offered a text line (RFC 4103): words appear while the customer speaks."""
+
     original: bool = True
-    """true: with the original text under it."""
+    """true: with the original text under each final translation."""
 
 
 class Mode(Settings):

@@ -14,6 +14,8 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.media.keys import DtlsPeer as DtlsPeer
 from kallglot_media.media.keys import SrtpKeys as SrtpKeys
 from kallglot_media.modes.plan import Party, Plan
+from kallglot_media.rtp.realtime_text import BACKSPACE as BACKSPACE
+from kallglot_media.rtp.realtime_text import LINE_SEPARATOR as LINE_SEPARATOR
 
 # ── control → media ──────────────────────────────────────────────────────────────
 
@@ -35,12 +37,14 @@ class OpenLeg:
     """Give a leg an RTP port. Answered by `LegOpened` or `LegRefused`.
 
     host  the local address to bind
+    text  with another one for real-time text, if there is one left
     """
 
     session_id: str
     leg_id: str
     party: Party
     host: str
+    text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,37 @@ class SetRemote:
     dtls: DtlsPeer | None = None
     rtcp_mux: bool = False
     rtcp_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetText:
+    """Where a leg's real-time text goes and under which numbers (RFC 4103), after offer and answer.
+
+    port   0: the peer has no text line
+    *_red_payload_type  None: without redundancy
+    cps    characters a second that the peer takes, on average
+    send   False while the direction is held
+    """
+
+    leg_id: str
+    host: str = ""
+    port: int = 0
+    send_text_payload_type: int = 98
+    send_red_payload_type: int | None = None
+    receive_text_payload_type: int = 98
+    receive_red_payload_type: int | None = None
+    generations: int = 2
+    cps: int = 30
+    send: bool = True
+    keys: SrtpKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendText:
+    """Characters for the peer's screen, as T.140 has them: backspaces and line separators included."""
+
+    leg_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +240,8 @@ ToMedia = (
     | OpenStreamLeg
     | StreamAudioIn
     | SetRemote
+    | SetText
+    | SendText
     | SetPlan
     | Listen
     | Play
@@ -222,12 +259,13 @@ ToMedia = (
 
 @dataclass(frozen=True, slots=True)
 class LegOpened:
-    """fingerprint: of the certificate for DTLS-SRTP, as SDP has it; empty when there is none."""
+    """fingerprint: of the certificate for DTLS-SRTP, as SDP has it; empty when there is none. text_port: 0: none."""
 
     leg_id: str
     host: str
     port: int
     fingerprint: str = ""
+    text_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,23 @@ import time
 import traceback
 
 from kallglot_media.media import dtls, wire
-from kallglot_media.media.messages import FromMedia, LegOpened, LegRefused, OpenLeg, PlaneStats, ToMedia
+from kallglot_media.media.messages import (
+    FromMedia,
+    LegOpened,
+    LegRefused,
+    OpenLeg,
+    PlaneStats,
+    SendText,
+    SetText,
+    ToMedia,
+)
 from kallglot_media.media.outbox import Outbox
 from kallglot_media.media.plane import MediaPlane, PlaneError
 from kallglot_media.media.ports import NoPorts, PortPair, Ports
 from kallglot_media.media.recorder_thread import Recorder
 from kallglot_media.media.sealed import KEY_VARIABLE, SealError, keys_here
 from kallglot_media.media.settings import MediaSettings
+from kallglot_media.media.text_lines import TextLines
 from kallglot_media.media.ticks import TickClock
 from kallglot_media.random_ids import RandomIds
 
@@ -67,6 +77,7 @@ class MediaProcess:
         self._ports = Ports(
             settings.first_port, settings.last_port, dscp=settings.dscp, start=secrets.randbelow(1 << 16)
         )
+        self._texts = TextLines(settings, RandomIds(), self._plane.count)
         self._pairs: dict[int, PortPair] = {}  # by slot
         self._rtp_slot: dict[int, tuple[int, socket.socket]] = {}  # by descriptor
         self._rtcp_slot: dict[int, tuple[int, socket.socket]] = {}
@@ -118,6 +129,8 @@ class MediaProcess:
             self._plane.skip(skipped)
         self._drain()
         self._send(self._plane.tick(time.monotonic()))
+        if self._texts:
+            self._texts.tick(time.monotonic())
         self._tell()
         self._recorder.hand_over()
         self._collect()
@@ -172,6 +185,9 @@ class MediaProcess:
     def _handle(self, message: ToMedia | FromMedia) -> None:
         if isinstance(message, OpenLeg):
             self._open_leg(message)
+        elif isinstance(message, SetText | SendText):
+            with contextlib.suppress(KeyError):  # the leg has just gone
+                self._texts.apply(self._plane.slot_of(message.leg_id), message, time.monotonic())
         else:
             self._plane.apply(message, time.monotonic())  # type: ignore[arg-type]
         self._close_freed()
@@ -194,7 +210,18 @@ class MediaProcess:
         self._rtcp_slot[pair.rtcp.fileno()] = (slot, pair.rtcp)
         self._epoll.register(pair.rtp.fileno(), select.EPOLLIN)
         self._epoll.register(pair.rtcp.fileno(), select.EPOLLIN)
-        self._outbox.put(LegOpened(message.leg_id, pair.host, pair.port, dtls.identity().fingerprint))
+        text_port = self._open_text(slot, message.host) if message.text else 0
+        self._outbox.put(LegOpened(message.leg_id, pair.host, pair.port, dtls.identity().fingerprint, text_port))
+
+    def _open_text(self, slot: int, host: str) -> int:
+        """The port of the leg's text line; 0 when there is none left, for the call does not depend on it."""
+        try:
+            pair = self._ports.bind(host)
+        except NoPorts:
+            self._plane.count(slot, "text_no_port")
+            return 0
+        self._texts.open(slot, pair)
+        return pair.port
 
     # ── out ──────────────────────────────────────────────────────────────────────
 
@@ -217,6 +244,7 @@ class MediaProcess:
         """Close the ports of legs that are no more, after their RTCP BYE."""
         self._send_rtcp()
         for slot in self._plane.take_freed():
+            self._texts.close(slot)
             pair = self._pairs.pop(slot)
             for fd, there in ((pair.rtp.fileno(), self._rtp_slot), (pair.rtcp.fileno(), self._rtcp_slot)):
                 self._epoll.unregister(fd)

@@ -51,6 +51,7 @@ def phone_command(
             _try_to_write(option, path)
     console = console or Console(highlight=False, soft_wrap=True)
     phone = Phone(settings, steps_of(script, play), RandomIds())
+    phone.text.on_line = lambda line: print(f"text: {line}", flush=True)
     job = phone.listen(lambda own: print(f"listening at {own}", flush=True)) if uri is None else phone.call(uri)
     interrupted = not _run(job)
     console.print(summary(phone.report), markup=False)

@@ -24,9 +24,10 @@ from kallglot_media.phone.report import PhoneReport
 from kallglot_media.phone.rtp_line import RATE_HZ, RtpLine
 from kallglot_media.phone.script import PlayFile, Step
 from kallglot_media.phone.sounds import load_sound
+from kallglot_media.phone.text_line import TextLine
 from kallglot_media.sdp.answer import make_answer, read_answer
 from kallglot_media.sdp.offer import make_offer
-from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError
+from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError, TextAbility
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.events import (
     CallAnswered,
@@ -59,6 +60,7 @@ class PhoneSettings:
     ring_s      how long it rings before it answers
     wait_s      how long it waits to be called, or to be answered
     limit_s     the longest call
+    text        whether it has a screen for real-time text
     """
 
     user: str = "phone"
@@ -69,6 +71,7 @@ class PhoneSettings:
     ring_s: float = 0.0
     wait_s: float = 60.0
     limit_s: float = 600.0
+    text: bool = False
     hear: HearRules = field(default_factory=HearRules)
 
 
@@ -77,11 +80,12 @@ class Phone:
 
         report = await Phone(settings, steps, ids).call("sip:echo@127.0.0.1:5060")
 
-    `ear` holds what was heard.
+    `ear` holds what was heard, `text` what came as text.
     """
 
     def __init__(self, settings: PhoneSettings, steps: Sequence[Step], ids: Ids) -> None:
         self.ear = Ear(RATE_HZ, settings.hear)
+        self.text = TextLine()
         self.report = PhoneReport(uri="", rate_hz=RATE_HZ)
         self._settings = settings
         self._performer = Performer(steps, load_sounds(steps), self.ear)
@@ -141,9 +145,13 @@ class Phone:
         try:
             rtp_port = await self._line.open(settings.host)
             self._ability = MediaAbility(settings.host, rtp_port, settings.codecs)
+            if settings.text:
+                text = TextAbility(await self.text.open(settings.host), sends=False, receives=True)
+                self._ability = replace(self._ability, text=text)
             (address,) = await self._shell.start([Listen(settings.transport, settings.host, settings.port)])
         except OSError as wrong:
             self._line.close()
+            self.text.close()
             where = f"{settings.transport} {settings.host}:{settings.port}"
             raise SetupError(where, f"cannot be listened on: {wrong.strerror or wrong}", "choose another") from None
         return address
@@ -154,6 +162,7 @@ class Phone:
         await self._goodbye()
         await self._shell.stop()
         self._line.close()
+        self.text.close()
         self._finish_report()
 
     # ── the call ─────────────────────────────────────────────────────────────────
@@ -202,6 +211,7 @@ class Phone:
 
     def _connect(self, agreed: Agreed) -> None:
         self._line.connect(agreed)
+        self.text.connect(agreed.text)
         self.report.codec = agreed.codec
 
     def _begin(self) -> None:
@@ -312,6 +322,7 @@ class Phone:
         report.played, report.missed = self._performer.played, self._performer.missed
         report.rtp = self._line.report()
         report.heard_keys = self._line.heard_keys
+        report.text, report.text_packets = self.text.screen.text, self.text.counters
         if ear.first_sample is not None:
             report.first_audio_ms = ear.first_sample * 1000 / RATE_HZ
         if ear.speech_first_sample is not None:

@@ -32,6 +32,7 @@ class PhoneReport:
     first_audio_ms           when the first packet came, after the answer
     first_speech_ms          when the first speech was heard
     heard_keys               DTMF that the other side sent
+    text                     what the screen showed at the end; text_packets: by what became of them
     missed                   waits of the script that ran out, and steps that the end of the call cut off
     """
 
@@ -50,6 +51,8 @@ class PhoneReport:
     played: list[Played] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
     heard_keys: str = ""
+    text: str = ""
+    text_packets: dict[str, int] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from kallglot_media.sdp.offer import audio_lines, offered_encodings, refused_lines, write_session
 from kallglot_media.sdp.parse import parse_sdp
 from kallglot_media.sdp.security import Attributes, answer_security, read_security
+from kallglot_media.sdp.text import answer_text, read_text
 from kallglot_media.sdp.types import (
     TELEPHONE_EVENT,
     Agreed,
+    AgreedText,
     Codec,
     Direction,
     Encoding,
@@ -28,7 +30,8 @@ def make_answer(offer: bytes, ability: MediaAbility) -> tuple[bytes, Agreed]:
     """The answer to `offer` and what it comes to.
 
     The first audio line that we can do is taken, with the first codec of the
-    offerer's order that we speak, unless ability.follows_peer is False; every other m-line is answered with port 0.
+    offerer's order that we speak, unless ability.follows_peer is False; where ability.text is set, the first text line
+    that we can do is taken as well. Every other m-line is answered with port 0.
     Raises SdpError for bytes that are not SDP, NotAcceptable when no line can be done.
     """
     description = parse_sdp(offer)
@@ -36,10 +39,10 @@ def make_answer(offer: bytes, ability: MediaAbility) -> tuple[bytes, Agreed]:
     return write_session(ability, answer.sections), answer.agreed
 
 
-def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0) -> Agreed:
+def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0, text_index: int | None = 1) -> Agreed:
     """What the peer's answer to our `make_offer(ability)` comes to.
 
-    audio_index  which m-line of our offer was the audio line
+    audio_index, text_index  which m-lines of our offer were those of sound and text
     Raises SdpError, or NotAcceptable when the answer turns our audio down or picks what we did not offer.
     """
     description = parse_sdp(answer)
@@ -55,7 +58,7 @@ def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0) -
     ours = next(encoding for encoding in offered if encoding.is_codec(codec))
     security = read_security(line, description.attributes, ability)
     dtmf = _pick_dtmf(line.encodings, codec) if ability.dtmf_payload_type is not None else None
-    return Agreed(
+    agreed = Agreed(
         remote_host=host,
         remote_port=line.port,
         codec=codec.name,
@@ -72,15 +75,30 @@ def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0) -
         rtcp_mux=line.has("rtcp-mux"),
         rtcp_port=_rtcp_port(line),
     )
+    return replace(agreed, text=_read_text(description, ability, agreed, text_index))
+
+
+def _read_text(
+    description: SessionDescription, ability: MediaAbility, audio: Agreed, index: int | None
+) -> AgreedText | None:
+    """A text line that cannot be used costs the text, not the call."""
+    if ability.text is None or index is None or index >= len(description.media):
+        return None
+    line = description.media[index]
+    try:
+        return read_text(line, description.attributes, ability, audio, _reachable_host(line, ability, "answer"))
+    except NotAcceptable:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class MediaAnswer:
-    """sections: the m-lines of the answer; audio_index: which of them is the audio line in use."""
+    """sections: the m-lines of the answer; audio_index, text_index: which of them are in use for sound and text."""
 
     sections: list[list[str]]
     audio_index: int
     agreed: Agreed
+    text_index: int | None = None
 
 
 def answer_media(description: SessionDescription, ability: MediaAbility) -> MediaAnswer:
@@ -99,11 +117,26 @@ def answer_media(description: SessionDescription, ability: MediaAbility) -> Medi
             continue
         sections = [refused_lines(other) for other in description.media]
         sections[index] = section
-        return MediaAnswer(sections, index, agreed)
+        return _with_text(MediaAnswer(sections, index, agreed), description, ability)
     if first_reason is not None:
         raise first_reason
     kinds = ", ".join(f"{line.kind} {line.port}" for line in description.media) or "no media"
     raise NotAcceptable(304, f"offer has {kinds}; we need an audio line with a port")
+
+
+def _with_text(answer: MediaAnswer, description: SessionDescription, ability: MediaAbility) -> MediaAnswer:
+    """The answer, with the first text line that we can do."""
+    for index, line in enumerate(description.media):
+        if ability.text is None or line.kind != "text" or line.port == 0:
+            continue
+        try:
+            host = _reachable_host(line, ability, "offer")
+            section, text = answer_text(line, description.attributes, ability, answer.agreed, host)
+        except NotAcceptable:
+            continue
+        answer.sections[index] = section
+        return replace(answer, agreed=replace(answer.agreed, text=text), text_index=index)
+    return answer
 
 
 def _answer_audio(line: MediaLine, session: Attributes, ability: MediaAbility) -> tuple[list[str], Agreed]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kallglot_media.sdp.security import offer_protocol, offer_security
+from kallglot_media.sdp.text import offered_text
 from kallglot_media.sdp.types import TELEPHONE_EVENT, Direction, Encoding, MediaAbility, MediaLine
 
 
 def make_offer(ability: MediaAbility) -> bytes:
-    """An offer of one audio line with all codecs of `ability`, best first, and telephone-event."""
-    return write_session(ability, [offered_lines(ability)])
+    """An offer of one audio line with all codecs of `ability`, best first, and telephone-event; then perhaps text."""
+    text = offered_text(ability)
+    return write_session(ability, [offered_lines(ability), *([text] if text else [])])
 
 
 def offered_lines(ability: MediaAbility, *, protocol: str | None = None, rtcp_mux: bool = False) -> list[str]:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from kallglot_media.sdp.answer import answer_media, read_answer
 from kallglot_media.sdp.offer import offered_lines, refused_lines, write_session
 from kallglot_media.sdp.parse import parse_sdp
-from kallglot_media.sdp.types import Agreed, MediaAbility, MediaLine
+from kallglot_media.sdp.text import offered_text
+from kallglot_media.sdp.types import Agreed, AgreedText, MediaAbility, MediaLine
 
 
 class SdpSession:
@@ -26,6 +27,8 @@ class SdpSession:
         self._last: bytes | None = None
         self._lines: tuple[MediaLine, ...] = ()
         self._audio_index = 0
+        self._text_index: int | None = None
+        self._text: AgreedText | None = None  # as last answered by us
         self._dtmf_payload_type: int | None = None
         self._protocol: str | None = None  # of the audio line, once it is agreed
         self._rtcp_mux = False
@@ -41,8 +44,24 @@ class SdpSession:
             ability = replace(ability, offer_keys=True)
         sections = [refused_lines(line) for line in self._lines] or [[]]
         sections[self._audio_index] = offered_lines(ability, protocol=self._protocol, rtcp_mux=self._rtcp_mux)
+        ability = self._offer_text(ability, sections)
         self._offered, self._answered = ability, None
         return self._write(ability, sections)
+
+    def _offer_text(self, ability: MediaAbility, sections: list[list[str]]) -> MediaAbility:
+        """The text line in its place, or after all others; its numbers stay, RFC 3264 section 8.3.2."""
+        if ability.text is not None and self._text is not None:
+            numbers = self._text.receive_text_payload_type, self._text.receive_red_payload_type
+            text = replace(ability.text, text_payload_type=numbers[0], red_payload_type=numbers[1])
+            ability = replace(ability, text=text)
+        index = self._text_index if self._text_index is not None else len(sections)
+        known = self._lines[index].protocol if index < len(self._lines) else None
+        section = offered_text(ability, known or self._protocol)
+        if section is None:
+            return ability
+        self._text_index = index
+        sections[index : index + 1] = [section]
+        return ability
 
     def answer(self, offer: bytes, ability: MediaAbility) -> tuple[bytes, Agreed]:
         """Like `make_answer`, and remembered for the next offer. Raises SdpError, NotAcceptable."""
@@ -50,6 +69,9 @@ class SdpSession:
         answer = answer_media(description, ability)
         self._lines = description.media
         self._audio_index = answer.audio_index
+        self._text, self._text_index = answer.agreed.text, answer.text_index
+        if self._text_index is None:  # refused, or held: its place stays
+            self._text_index = next((n for n, line in enumerate(self._lines) if line.kind == "text"), None)
         self._dtmf_payload_type = answer.agreed.dtmf_receive_payload_type
         self._protocol = description.media[answer.audio_index].protocol
         self._rtcp_mux = answer.agreed.rtcp_mux
@@ -62,7 +84,7 @@ class SdpSession:
         (a refresh of the session, RFC 4028 section 7.4). Raises SdpError, NotAcceptable."""
         if self._offered is None:
             raise RuntimeError("read_answer without an offer of ours before it")
-        agreed = read_answer(self._offered, answer, audio_index=self._audio_index)
+        agreed = read_answer(self._offered, answer, audio_index=self._audio_index, text_index=self._text_index)
         self._keyed = agreed.keys is not None
         if self._answered is None:
             return agreed

@@ -198,6 +198,23 @@ class SessionDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class TextAbility:
+    """What we can do on the text line of a leg, RFC 4103.
+
+    crypto            keys of its own, as in MediaAbility
+    sends, receives   which ways text goes
+    *_payload_type    in our offers; red None: without redundancy
+    """
+
+    port: int
+    crypto: tuple[Crypto, ...] = ()
+    sends: bool = True
+    receives: bool = False
+    text_payload_type: int = 98
+    red_payload_type: int | None = 100
+
+
+@dataclass(frozen=True, slots=True)
 class MediaAbility:
     """What we can do on one leg, and where its RTP arrives.
 
@@ -211,6 +228,7 @@ class MediaAbility:
     session_id         the number in o=; SdpSession keeps it and the version over re-offers
     srtp, crypto       whether we encrypt, and our keys: one for each suite, best first
     fingerprint        of our DTLS certificate, as in SDP; None: no DTLS
+    text               real-time text beside the sound; None: not offered, not agreed to
     """
 
     host: str
@@ -227,6 +245,7 @@ class MediaAbility:
     fingerprint: str | None = None
     follows_peer: bool = True
     offer_keys: bool = True
+    text: TextAbility | None = None
 
     @property
     def offers_keys(self) -> bool:
@@ -252,14 +271,38 @@ class DtlsPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreedText:
+    """What came of a text line, from our side.
+
+    *_red_payload_type  None: without redundancy
+    generations         of redundancy, that we send
+    cps                 characters a second that the peer takes, on average
+    send                False while that direction is held
+    keys                how it is encrypted; None: it is not
+    """
+
+    remote_host: str
+    remote_port: int
+    send_text_payload_type: int
+    send_red_payload_type: int | None
+    receive_text_payload_type: int
+    receive_red_payload_type: int | None
+    generations: int = 2
+    cps: int = 30
+    send: bool = True
+    keys: SrtpKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Agreed:
-    """What offer and answer came to, from our side; fits `media.messages.SetRemote` field by field.
+    """What offer and answer came to, from our side; fits `media.messages.SetRemote` field by field, but for `text`.
 
     ptime_ms       what the peer wishes to receive, 20 when it did not say
     keys, dtls     how the sound is encrypted; neither: it is not
     rtcp_mux       RTCP goes to the RTP port (RFC 5761)
     rtcp_port      where the peer wants RTCP when that is not the next port (RFC 3605)
     send, receive  False while that direction is held
+    text           what the text line came to; None: there is none
     """
 
     remote_host: str
@@ -277,6 +320,7 @@ class Agreed:
     dtls: DtlsPeer | None = None
     rtcp_mux: bool = False
     rtcp_port: int | None = None
+    text: AgreedText | None = None
 
 
 @dataclass(slots=True)

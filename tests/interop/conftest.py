@@ -71,6 +71,7 @@ class Place:
     alone      as support, and only the translation is heard
     under      the original is heard at IDLE_DB; open: at its full level
     assistive  the agent hears the customer's own voice and reads along
+    typed      the same, as real-time text
     at_once    the caller is answered at once and hears it ring
     """
 
@@ -98,6 +99,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "subtitles": {"sip_message": True},
             "gains": {"original_level_db": "off", "original_idle_db": "off"},
         },
+        "typed": {"mode": "assistive_translation", "agent": agent, "subtitles": {"real_time_text": True}},
     }
     with Server(tmp_path_factory.mktemp("place"), modes=modes) as running:
         yield Place(running, agent_port, impatient_port)

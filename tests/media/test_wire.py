@@ -58,8 +58,11 @@ def test_types_survive_not_only_values() -> None:
 @pytest.mark.parametrize(
     ("parts", "names"),
     [
-        (["OpenLeg", "s1", "l1", "nobody", "127.0.0.1"], "OpenLeg.party: 'nobody' is none of customer, agent, ai"),
-        (["OpenLeg", "s1", "l1", "agent"], "OpenLeg: expected 4 fields, got 3"),
+        (
+            ["OpenLeg", "s1", "l1", "nobody", "127.0.0.1", False],
+            "OpenLeg.party: 'nobody' is none of customer, agent, ai",
+        ),
+        (["OpenLeg", "s1", "l1", "agent"], "OpenLeg: expected 5 fields, got 3"),
         (["Dtmf", "l1", "5", True, 0], "Dtmf.duration_ms: expected int, got bool"),
         (["Play", "l1", "p1", "text", 8000], "Play.pcm: expected bytes, got str"),
         (["RecordingGap", "s1", 0, 1.5, ""], "RecordingGap.samples: expected int, got float"),

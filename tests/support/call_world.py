@@ -85,6 +85,7 @@ class FakeSignalling:
     numbered: bool = False
     """Each dialled call has a name of its own: agent-call, agent-call-2, …"""
     dial_headers: list[tuple[str, str]] = field(default_factory=list)
+    offers: list[bytes] = field(default_factory=list)
 
     async def dial(
         self,
@@ -99,6 +100,7 @@ class FakeSignalling:
             raise DialError(480, "no such host")
         self.verbs.append(("dial", to, from_))
         self.dial_headers.extend(headers)
+        self.offers.append(sdp)
         dialled = sum(verb[0] == "dial" for verb in self.verbs)
         return f"agent-call-{dialled}" if self.numbered and dialled > 1 else "agent-call"
 
@@ -167,8 +169,8 @@ class FakeMedia:
         self.sent.append(message)
         if self.full:
             raise MediaError("no free port in media.ports")
-        self._ports += 2
-        return m.LegOpened(message.leg_id, message.host, self._ports)
+        self._ports += 4
+        return m.LegOpened(message.leg_id, message.host, self._ports - 2, text_port=self._ports if message.text else 0)
 
     def send(self, message: m.ToMedia) -> None:
         self.sent.append(message)
