@@ -12,6 +12,8 @@ from kallglot_media.call.subtitles import LiveSubtitles, SubtitleRules, Subtitle
 from kallglot_media.call.turn import TranslatedText, Turn
 from kallglot_media.media.messages import OpenLeg, SendText, SetText
 from kallglot_media.modes.plan import Party
+from kallglot_media.sdp.parse import parse_sdp
+from kallglot_media.sip.events import Peer
 from tests.support.call_world import PHONE_SDP, TestWorld, answered
 
 
@@ -69,6 +71,7 @@ async def test_finals_go_to_the_agents_phone_with_the_original_below(tmp_path: P
 TEXT_SDP = PHONE_SDP + (
     b"m=text 6000 RTP/AVP 97 96\r\na=rtpmap:96 t140/1000\r\na=rtpmap:97 red/1000\r\na=fmtp:97 96/96/96\r\n"
 )
+SOURCE = Peer("udp", "192.0.2.20", 5060)
 TYPED = SubtitleRules(real_time_text=True)
 
 
@@ -157,3 +160,16 @@ async def test_nobody_else_is_offered_text(tmp_path: Path) -> None:
         await leg.dial("sip:a@192.0.2.1", "sip:b@192.0.2.2")
     assert not any(message.text for message in world.media.of(OpenLeg))
     assert all(b"m=text" not in sdp for sdp in world.signalling.offers)
+
+
+async def test_an_agent_who_calls_us_with_a_text_line_gets_one(tmp_path: Path) -> None:
+    world = TestWorld(tmp_path)
+    session = world.session()
+    session.real_time_text = True
+    agent, customer = session.new_leg(Party.AGENT), session.new_leg(Party.CUSTOMER)
+    for leg, name in ((agent, "agent-in"), (customer, "customer-in")):
+        leg.take_call(name, SOURCE)
+        await leg.open()
+    assert [line.port > 0 for line in parse_sdp(agent.take_offer(TEXT_SDP)).media] == [True, True]
+    assert [line.port > 0 for line in parse_sdp(customer.take_offer(TEXT_SDP)).media] == [True, False]
+    assert agent.why_no_text is None
