@@ -7,7 +7,7 @@
 PY := .venv/bin/python
 CONFIG ?= configs/server.yaml
 TESTS ?=
-# Calls in real time have one worker, everything else shares the others.
+# Two lines of tests by the clock have a worker each, everything else shares what is left.
 WORKERS ?= 3
 
 .PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-agent bench-idle fuzz-sip fuzz-api interop clean
@@ -32,7 +32,7 @@ run: setup
 	@$(PY) -m kallglot_media.cli serve $(CONFIG)
 
 test: peers
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not more_peers" $(TESTS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not more_peers" $(TESTS)
 
 lint: setup
 	@$(PY) -m ruff check kallglot_media tests scripts

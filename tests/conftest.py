@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from kallglot_media.store.migrate import HEAD, migrate
 from kallglot_media.store.store import parse_url
@@ -19,24 +20,50 @@ from tests.support import postgres
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-REAL_TIME = "real time"
+BY_THE_CLOCK = {
+    "faults": (
+        "tests/interop/test_assistive.py",
+        "tests/interop/test_faults.py",
+        "tests/interop/test_phones.py",
+        "tests/interop/test_start_failures.py",
+        "tests/interop/test_trunks.py",
+        "tests/media/test_fleet.py",
+        "tests/media/test_link.py",
+        "tests/phone/test_demo.py",
+        "tests/phone/test_phone.py",
+    ),
+    "calls": ("tests/interop/",),
+}
+"""Lines of tests that wait for what happens by the clock, such as a call. The first that fits counts."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers' plugin reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What `make test` runs where: calls and servers in real time on one worker, one after the other and from the
-    start, so that they do not take each other's time; of all others the tests of a file together, as they share its
-    fixtures.
+class InLine(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """What `make test` runs where: each line of BY_THE_CLOCK on one worker, one test after the other and from the
+    start, so that they do not take each other's time; of all others those of a file together, as they share fixtures.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path: str = nodeid.partition("::")[0]
+        return line_of(path) or path
+
+
+def line_of(path: str) -> str | None:
+    """The line that a file's tests stand in; None: in none."""
+    return next((name for name, places in BY_THE_CLOCK.items() if path.startswith(places)), None)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InLine:
+    """Our own order of work."""
+    return InLine(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first: the lines, then the engines. A test by the clock has to be in a line."""
+    items.sort(key=lambda item: (line_of(item.nodeid) is None, not item.nodeid.startswith("tests/speech/")))
     for item in items:
-        group = REAL_TIME if in_real_time(item) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not in_real_time(item))
-
-
-def in_real_time(item: pytest.Item) -> bool:
-    """Whether a test waits for what happens by the clock, such as a call through a server."""
-    return any(item.get_closest_marker(name) is not None for name in ("interop", "real_time"))
+        marked = any(item.get_closest_marker(name) is not None for name in ("interop", "real_time"))
+        if marked and line_of(item.nodeid) is None:
+            raise pytest.UsageError(f"{item.nodeid} is by the clock: write its file into BY_THE_CLOCK")
 
 
 @pytest.fixture(autouse=True)
