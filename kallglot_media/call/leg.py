@@ -30,6 +30,7 @@ from kallglot_media.sip.events import (
     EndedBy,
     KeyPressed,
     MediaOffered,
+    MessageReceived,
     OfferAnswered,
     OfferFailed,
     Peer,
@@ -88,6 +89,7 @@ class Leg:
         self.on_change: Callable[[Leg], None] = lambda leg: None
         self.on_hold: Callable[[Leg], None] = lambda leg: None
         self.on_key: Callable[[Leg, str], None] = lambda leg, key: None
+        self.on_words: Callable[[Leg, str], None] = lambda leg, text: None
         self.on_transfer: Callable[[Leg, TransferAsked], None] = self._refuse_transfer
         self.on_refer: Callable[[Leg, TransferProgress], None] = lambda leg, progress: None
         self.held = False
@@ -296,6 +298,9 @@ class Leg:
             self._confirmed(event)
         elif isinstance(event, KeyPressed):
             self.on_key(self, event.key)
+        elif isinstance(event, MessageReceived):
+            if event.content_type.partition(";")[0].strip().lower() == "text/plain":
+                self.on_words(self, event.body.decode("utf-8", "replace").strip())
         elif isinstance(event, TransferAsked):
             self.on_transfer(self, event)
         elif isinstance(event, TransferProgress):

@@ -117,11 +117,17 @@ class Session:
         self.on_key(party, digit)
         self.parties.pass_on_key(party, digit)
 
+    def words_typed(self, party: Party, text: str) -> None:
+        """A MESSAGE from a party's phone (RFC 3428): the customer's is chat where an AI answers."""
+        if not (text and party is Party.CUSTOMER and self.clients.chat(text)):
+            self._journal.event("message.not_taken", self.now_ms(), speaker=party)
+
     def new_leg(self, party: Party) -> Leg:
         """A leg of this session without a port yet. It takes the place of the one that this party had."""
         leg = self.parties.new_leg(party)
         leg.real_time_text = self.real_time_text and party is Party.AGENT
         leg.on_key = lambda leg, key: self.key_pressed(leg.party, key)
+        leg.on_words = lambda leg, text: self.words_typed(leg.party, text)
         return leg
 
     def set_plan(self, plan: Plan, gains: m.Gains | None = None) -> None:

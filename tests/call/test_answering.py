@@ -213,6 +213,14 @@ async def test_typed_words_are_answered_too(tmp_path: Path) -> None:
     assert ("customer", "Was kostet der Versand?") in desk.turns()
 
 
+async def test_a_message_of_the_callers_phone_is_answered_too(tmp_path: Path) -> None:
+    """RFC 3428: what a customer types on the phone is chat."""
+    desk = await start(tmp_path)
+    desk.session.words_typed(Party.CUSTOMER, "Was kostet der Versand?")
+    await desk.until(lambda: "Der Versand kostet 4,90 Euro." in desk.spoken())
+    assert ("customer", "Was kostet der Versand?") in desk.turns()
+
+
 async def test_a_recogniser_that_fails_is_an_apology_not_the_end(tmp_path: Path) -> None:
     desk = await start(tmp_path)
     desk.world.engines.broken = {"transcribe"}

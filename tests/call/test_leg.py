@@ -18,6 +18,7 @@ from kallglot_media.sip.events import (
     EndedBy,
     KeyPressed,
     MediaOffered,
+    MessageReceived,
     OfferAnswered,
     OfferFailed,
     Peer,
@@ -223,6 +224,41 @@ async def test_another_call_takes_the_place_of_ours(tmp_path: Path) -> None:
     assert world.media.of(m.SetRemote)[-1].host == "192.0.2.77"
     leg.on_sip(hung_up("new-call"))
     assert leg.ended.done()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "typed"),
+    [
+        ("text/plain", b"Where is my order?", ["Where is my order?"]),
+        ("Text/Plain; charset=utf-8", "Größe?\r\n".encode(), ["Größe?"]),
+        ("text/plain", b"  ", []),
+        ("application/im-iscomposing+xml", b"<isComposing/>", []),
+    ],
+)
+async def test_a_message_of_the_customers_phone_is_chat(
+    tmp_path: Path, content_type: str, body: bytes, typed: list[str]
+) -> None:
+    """RFC 3428: while an AI answers."""
+    _, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    came: list[str] = []
+    leg.on_words = lambda leg, text: came.append(text) if text else None
+    leg.on_sip(message("customer-call", content_type, body))
+    assert came == typed
+
+
+async def test_a_message_that_nobody_takes_is_told_without_its_words(tmp_path: Path) -> None:
+    _, leg = await a_leg(tmp_path)
+    leg.take_offer(PHONE_SDP)
+    leg.on_sip(message("customer-call", "text/plain", b"my card number"))
+    lines = (tmp_path / "sess_1" / "events.jsonl").read_text()
+    assert '"message.not_taken"' in lines
+    assert "card" not in lines
+
+
+def message(call: str, content_type: str, body: bytes) -> MessageReceived:
+    request = Request("MESSAGE", Uri.parse("sip:support@192.0.2.10"), Headers(), body)
+    return MessageReceived(call, request, Peer("udp", "192.0.2.20", 5060), content_type, body)
 
 
 async def test_a_key_that_came_as_info_is_written_down_as_others_are(tmp_path: Path) -> None:
