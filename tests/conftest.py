@@ -29,6 +29,7 @@ BY_THE_CLOCK = {
         "tests/interop/test_trunks.py",
         "tests/media/test_fleet.py",
         "tests/media/test_link.py",
+        "tests/media/test_text_lines.py",
         "tests/phone/test_demo.py",
         "tests/phone/test_phone.py",
     ),
