@@ -10,7 +10,7 @@ TESTS ?=
 # Two lines of tests by the clock have a worker each, everything else shares what is left.
 WORKERS ?= 3
 
-.PHONY: help setup peers demo run test lint check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-agent bench-idle fuzz-sip fuzz-api interop clean
+.PHONY: help setup peers demo run test lint types check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-agent bench-idle fuzz-sip fuzz-api interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -34,9 +34,11 @@ run: setup
 test: peers
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not more_peers" $(TESTS)
 
-lint: setup
+lint: types
 	@$(PY) -m ruff check kallglot_media tests scripts
 	@$(PY) -m ruff format --check kallglot_media tests scripts
+
+types: setup
 	@$(PY) -m mypy
 
 check: lint test
