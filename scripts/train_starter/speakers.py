@@ -1,0 +1,198 @@
+"""Voices that are free to be copied: espeak-ng's variants, flite's, and the diphone voices of the package.
+
+Some are held out: nothing is trained on them. The recordings in tests/data/speech are by espeak-ng's Linda, Michael and
+Andy and by a further synthesiser that is no part of the recipe.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import io
+import random
+import subprocess
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+RATE_HZ = 16_000
+Pcm16 = npt.NDArray[np.int16]
+
+HELD_OUT_VARIANTS = ("linda", "Michael", "Andy", "f4", "m5", "Mike")
+# fmt: off
+VARIANTS = (
+    "Alex", "Alicia", "Andrea", "Annie", "Denis", "Diogo", "Gene", "Henrique", "Hugo", "Jacky", "Lee", "Marco",
+    "Mario", "Nguyen", "adam", "anika", "antonio", "aunty", "belinda", "benjamin", "boris", "caleb", "david", "ed",
+    "edward", "f1", "f2", "f3", "f5", "grandma", "grandpa", "iven", "john", "kaukovalta", "m1", "m2", "m3", "m4",
+    "m6", "m7", "m8", "marcelo", "max", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert",
+    "sandro", "shelby", "steph", "travis", "victor", "zac",
+)
+# fmt: on
+ACCENTS = {
+    "de": ("de",),
+    "en": ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland"),
+    "es": ("es", "es-419"),
+    "fr": ("fr", "fr-be", "fr-ch"),
+}
+HELD_OUT_FLITE = ("rms",)
+FLITE = ("slt", "awb", "kal16")
+FLITE_SHARE, DIPHONE_SHARE = 0.1, 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """engine: espeak, flite or diphone; name as the engine calls it; pace and pitch: 1.0 is as it is."""
+
+    engine: str
+    name: str
+    pace: float = 1.0
+    pitch: float = 1.0
+
+    @property
+    def speaker(self) -> str:
+        """Who it is, however fast: by this the split is made."""
+        return f"{self.engine}:{self.name.split('+')[-1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Speech, and where each word of the text starts; starts are empty where the engine does not tell."""
+
+    pcm: Pcm16
+    word_starts_ms: tuple[int, ...] = ()
+
+
+def trained_voice(rng: random.Random, language: str) -> Voice:
+    """A voice to train on."""
+    chance = rng.random()
+    if language == "en" and chance < FLITE_SHARE:
+        return Voice("flite", rng.choice(FLITE), pace=rng.uniform(0.85, 1.2))
+    if chance > 1 - DIPHONE_SHARE:
+        return Voice("diphone", language)
+    name = f"{rng.choice(ACCENTS[language])}+{rng.choice(VARIANTS)}"
+    return Voice("espeak", name, rng.uniform(0.8, 1.2), rng.uniform(0.6, 1.4))
+
+
+def held_out_voice(rng: random.Random, language: str) -> Voice:
+    """A voice to judge with."""
+    if language == "en" and rng.random() < 0.3:
+        return Voice("flite", rng.choice(HELD_OUT_FLITE))
+    return Voice("espeak", f"{ACCENTS[language][0]}+{rng.choice(HELD_OUT_VARIANTS)}", rng.uniform(0.9, 1.1))
+
+
+def speak(text: str, language: str, voice: Voice) -> Said:
+    """`text` in that voice, 16 kHz."""
+    return _ENGINES[voice.engine](text, language, voice)
+
+
+def _espeak(text: str, _language: str, voice: Voice) -> Said:
+    pcm, rate_hz, starts = _library().say(text, voice)
+    return Said(np.asarray(soxr.resample(pcm, rate_hz, RATE_HZ), dtype=np.int16), starts)
+
+
+def _flite(text: str, _language: str, voice: Voice) -> Said:
+    stretch = f"duration_stretch={1 / voice.pace:.2f}"
+    command = ["flite", "-voice", voice.name, "--setf", stretch, "-t", text, "-o", "/dev/stdout"]
+    made = subprocess.run(command, capture_output=True, check=True, timeout=20).stdout
+    with wave.open(io.BytesIO(made[:4] + b"\xff\xff\xff\x7f" + made[8:])) as sound:
+        rate_hz = sound.getframerate()
+    pcm = np.frombuffer(made[44 : 44 + (len(made) - 44) // 2 * 2], dtype=np.int16)
+    return Said(np.asarray(soxr.resample(pcm, rate_hz, RATE_HZ), dtype=np.int16))
+
+
+def _diphone(text: str, language: str, _voice: Voice) -> Said:
+    speech = _package_voices().synthesize(text, language, None)
+    return Said(np.asarray(soxr.resample(speech.pcm, speech.rate_hz, RATE_HZ), dtype=np.int16))
+
+
+_ENGINES: dict[str, Callable[[str, str, Voice], Said]] = {"espeak": _espeak, "flite": _flite, "diphone": _diphone}
+
+
+@cache
+def _package_voices() -> Any:
+    from kallglot_media.speech.models import STARTER_FOLDER, find_models
+    from kallglot_media.speech.piper import PiperSynthesizer
+    from kallglot_media.speech.settings import SpeechSettings
+
+    settings = SpeechSettings()
+    voices = [one for one in find_models(settings).voices() if one.path.is_relative_to(STARTER_FOLDER)]
+    return PiperSynthesizer(voices, settings)
+
+
+class _Event(ctypes.Structure):
+    """espeak_EVENT of speak_lib.h."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+_SYNCHRONOUS, _UTF8, _RATE, _PITCH, _WORD = 2, 1, 1, 3, 1
+_NORMAL_WORDS_PER_MIN, _NORMAL_PITCH = 160, 50
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+class _Espeak:
+    """libespeak-ng in this process: a program a sentence would take ten times as long."""
+
+    def __init__(self) -> None:
+        name = ctypes.util.find_library("espeak-ng")
+        if name is None:
+            raise FileNotFoundError("libespeak-ng is missing: apt-get install espeak-ng flite")
+        self._lib = ctypes.CDLL(name)
+        self._rate_hz = self._lib.espeak_Initialize(_SYNCHRONOUS, 0, None, 0)
+        self._pieces: list[Pcm16] = []
+        self._starts: list[tuple[int, int]] = []
+        self._callback = _Callback(self._take)
+        self._lib.espeak_SetSynthCallback(self._callback)
+
+    def _take(self, samples: Any, count: int, events: Any) -> int:
+        if count > 0:
+            self._pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        index = 0
+        while events[index].type:
+            if events[index].type == _WORD:
+                self._starts.append((events[index].text_position, events[index].audio_position))
+            index += 1
+        return 0
+
+    def say(self, text: str, voice: Voice) -> tuple[Pcm16, int, tuple[int, ...]]:
+        """Sound, its rate, and when each blank-separated word starts (empty when espeak counts them differently)."""
+        if self._lib.espeak_SetVoiceByName(voice.name.encode()):
+            raise ValueError(f"espeak-ng has no voice {voice.name!r}")
+        self._lib.espeak_SetParameter(_RATE, int(_NORMAL_WORDS_PER_MIN * voice.pace), 0)
+        self._lib.espeak_SetParameter(_PITCH, int(_NORMAL_PITCH * voice.pitch), 0)
+        self._pieces, self._starts = [], []
+        data = text.encode() + b"\0"
+        self._lib.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
+        pcm = np.concatenate(self._pieces) if self._pieces else np.zeros(0, dtype=np.int16)
+        return pcm, self._rate_hz, self._words(text)
+
+    def _words(self, text: str) -> tuple[int, ...]:
+        by_position = dict(self._starts)
+        starts, position = [], 0
+        for word in text.split(" "):
+            found = by_position.get(position + 1)
+            if found is None:
+                return ()
+            starts.append(found)
+            position += len(word) + 1
+        return tuple(starts)
+
+
+@cache
+def _library() -> _Espeak:
+    return _Espeak()

@@ -1,0 +1,171 @@
+"""Speech to train a recogniser on, as shards of log-mel frames: made ahead, so that training never waits for a voice.
+
+    python -m train_starter.speech_data OUT --hours 20 [--corpora FOLDER]
+
+A shard is `shard-0007.npy` (frames × 80 float16, item after item) and `shard-0007.json` (what is said in each).
+Shard n is the same whenever it is made; those that are there are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import numpy.typing as npt
+from faster_whisper.feature_extractor import FeatureExtractor
+from tqdm import tqdm
+
+from train_starter import channel
+from train_starter.asr_texts import AsrTexts, asr_texts
+from train_starter.speakers import RATE_HZ, Pcm16, Said, Voice, speak, trained_voice
+from train_starter.splits import must_not_meet
+
+ITEMS_PER_SHARD = 400
+LONGEST_S = 12.0
+SENTENCES_SHARES = {1: 0.52, 2: 0.27, 3: 0.13, 4: 0.08}
+CUT_SHARE, NOISE_SHARE = 0.1, 0.05
+BREATH_MS = 30
+"""Before the word at which a sentence is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One utterance of a shard. language and text: "" for what is no speech; start and end of the speech in it."""
+
+    frames: int
+    language: str
+    text: str
+    speaker: str
+    start_s: float
+    end_s: float
+
+
+def utterance(texts: AsrTexts, rng: random.Random) -> tuple[Pcm16, Item]:
+    """One to four sentences of one speaker, on a line, at most LONGEST_S long; or a noise."""
+    if rng.random() < NOISE_SHARE:
+        return channel.as_pcm(no_speech(rng)), Item(0, "", "", "", 0.0, 0.0)
+    while True:
+        language, text, voice, pcm = _said(texts, rng)
+        if not texts.is_barred(language, text):  # two sentences, or half of one, may make one that is held out
+            break
+    room = int(LONGEST_S * RATE_HZ) - len(pcm)
+    lead = min(int(rng.uniform(0, 0.6) * RATE_HZ), max(0, room // 2))
+    tail = min(int(rng.uniform(0.05, 0.5) * RATE_HZ), max(0, room - lead))
+    heard = channel.line(np.pad(pcm, (lead, tail)), rng)
+    return heard, Item(0, language, text, voice.speaker, lead / RATE_HZ, (lead + len(pcm)) / RATE_HZ)
+
+
+def _said(texts: AsrTexts, rng: random.Random) -> tuple[str, str, Voice, Pcm16]:
+    language, text = texts.draw(rng)
+    voice = trained_voice(rng, language)
+    said = speak(text, language, voice)
+    if rng.random() < CUT_SHARE and len(said.word_starts_ms) > 3:
+        text, pcm = cut_off(text, said, rng)
+        return language, text, voice, pcm
+    text, pcm = _more(texts, rng, voice, (language, text), said.pcm)
+    return language, text, voice, pcm
+
+
+def _more(texts: AsrTexts, rng: random.Random, voice: Voice, line: tuple[str, str], pcm: Pcm16) -> tuple[str, Pcm16]:
+    """Further sentences after the first, as many as chance wants and LONGEST_S has room for."""
+    language, text = line
+    wanted = rng.choices(list(SENTENCES_SHARES), list(SENTENCES_SHARES.values()))[0]
+    for _ in range(wanted - 1):
+        _, further = texts.draw(rng, language)
+        pause = np.zeros(int(rng.uniform(0.0, 0.6) * RATE_HZ), dtype=np.int16)
+        longer = np.concatenate([pcm, pause, speak(further, language, voice).pcm])
+        if len(longer) > (LONGEST_S - 0.2) * RATE_HZ:
+            break
+        text, pcm = f"{text} {further}", longer
+    return text, pcm
+
+
+def cut_off(text: str, said: Said, rng: random.Random) -> tuple[str, Pcm16]:
+    """The beginning of a sentence: what an interpreter hears of somebody who is still speaking."""
+    words = text.split(" ")
+    kept = rng.randrange(2, len(words))
+    end_ms = said.word_starts_ms[kept] - BREATH_MS
+    return " ".join(words[:kept]).rstrip(".,?!:"), said.pcm[: end_ms * RATE_HZ // 1000]
+
+
+def no_speech(rng: random.Random) -> channel.Sound:
+    """Silence, noise, hum, tones: half a second to six."""
+    noises = np.random.default_rng(rng.getrandbits(63))
+    samples = int(rng.uniform(0.5, 6.0) * RATE_HZ)
+    time_s = np.arange(samples, dtype=np.float32) / RATE_HZ
+    sound = channel.noise(noises, samples, rng.uniform(0, 2)) * np.float32(10 ** rng.uniform(0, 3))
+    if rng.random() < 0.4:
+        for _ in range(rng.randint(1, 3)):
+            tone = np.sin(2 * np.pi * rng.uniform(50, 2000) * time_s) * (
+                np.sin(2 * np.pi * rng.uniform(0.1, 3) * time_s) > rng.uniform(-1, 0.5)
+            )
+            sound = sound + np.float32(rng.uniform(200, 6000)) * tone.astype(np.float32)
+    if rng.random() < 0.1:
+        sound *= 0
+    if rng.random() < 0.6:
+        sound = channel.telephone(channel.as_pcm(sound), rng).astype(np.float32)
+    return sound
+
+
+def log_mel(pcm: Pcm16, extractor: FeatureExtractor) -> npt.NDArray[np.float16]:
+    """frames × 80, as faster-whisper makes them."""
+    return np.ascontiguousarray(extractor(pcm.astype(np.float32) / 32768).T.astype(np.float16))
+
+
+def make_shard(folder: Path, number: int, texts: AsrTexts, seed: int) -> float:
+    """Make a shard that is not there yet; returns its hours."""
+    target = folder / f"shard-{number:04d}.npy"
+    about = target.with_suffix(".json")
+    if about.is_file():
+        return sum(int(one["frames"]) for one in json.loads(about.read_text(encoding="utf-8"))) / 360_000
+    rng, extractor = random.Random(seed * 100_003 + number), FeatureExtractor()
+    frames, items = [], []
+    for _ in range(ITEMS_PER_SHARD):
+        pcm, item = utterance(texts, rng)
+        mel = log_mel(pcm, extractor)[: int(LONGEST_S * 100)]
+        frames.append(mel)
+        items.append({**asdict(item), "frames": len(mel)})
+    unfinished = target.with_suffix(".part.npy")
+    np.save(unfinished, np.concatenate(frames))
+    unfinished.rename(target)
+    about.with_suffix(".part").write_text(json.dumps(items, ensure_ascii=False), encoding="utf-8")
+    about.with_suffix(".part").rename(about)
+    return sum(len(one) for one in frames) / 360_000
+
+
+def make_speech(folder: Path, hours: float, corpora: Path | None, seed: int = 1) -> None:
+    """Shards until there are `hours` of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = asr_texts(corpora, seed)
+    held_out = [text for lines in texts.held_out.values() for text in lines]
+    made, number = 0.0, 0
+    shown = "{l_bar}{bar}| {n:.2f}/{total:.2f} h {elapsed}<{remaining}"
+    with tqdm(total=hours, desc="speech", bar_format=shown) as bar:
+        while made < hours:
+            more = make_shard(folder, number, texts, seed)
+            items = json.loads((folder / f"shard-{number:04d}.json").read_text(encoding="utf-8"))
+            must_not_meet((one["text"] for one in items if one["text"]), held_out)
+            made, number = made + more, number + 1
+            bar.update(more)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--hours", type=float, default=20.0)
+    parser.add_argument("--corpora", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    make_speech(given.out, given.hours, given.corpora, given.seed)
+
+
+if __name__ == "__main__":
+    main()
