@@ -96,6 +96,18 @@ interop: setup
 	@scripts/interop_asterisk.sh >/dev/null || echo "interop: without Asterisk"
 	@KALLGLOT_INTEROP_REPORT=docs/interop.md KALLGLOT_INTEROP_README=README.md $(PY) -m pytest -m interop $(TESTS)
 
+# The starter models anew: TEXTS=folder with bcontrast/, flores/ and tatoeba-deu-eng-2018.zip (docs/models.md).
+STARTER := PYTHONPATH=scripts .starter/bin/python -m
+.PHONY: starter-setup starter-mt starter-voices
+starter-setup: setup
+	@scripts/train_starter/setup.sh
+
+starter-mt: starter-setup
+	@$(STARTER) train_starter.mt $(if $(TEXTS),--texts $(TEXTS)) $(OPTIONS)
+
+starter-voices: starter-setup
+	@$(STARTER) train_starter.voice $(if $(TEXTS),--texts $(TEXTS)) $(OPTIONS)
+
 clean:
 	rm -rf build dist demo-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -38,7 +38,12 @@ def test_everything_that_is_asked_for_is_pinned() -> None:
     assert {name_of(requirement) for requirement in asked} | {"argostranslate", "setuptools"} <= set(pins())
 
 
-BROUGHT_ALONG = {"annotated_types": "pydantic", "pydantic_core": "pydantic", "onnxruntime": "piper-tts"}
+BROUGHT_ALONG = {
+    "annotated_types": "pydantic",
+    "pydantic_core": "pydantic",
+    "onnxruntime": "piper-tts",
+    "tqdm": "faster-whisper",
+}
 """Modules that belong to the package that brings them."""
 
 ONLY_TO_MEASURE = {"kallglot_media/speech/evaluate.py: sacrebleu"}
@@ -57,7 +62,7 @@ def test_everything_that_is_imported_is_asked_for(folder: str) -> None:
     asked = {name_of(requirement) for requirement in wanted}
     provided_by = importlib.metadata.packages_distributions()
     beside = {path.stem for path in (ROOT / "scripts").glob("*.py")} if folder == "scripts" else set()
-    ours = {"kallglot_media", "tests", "scripts", *sys.stdlib_module_names, *beside}
+    ours = {"kallglot_media", "tests", "train_starter", *sys.stdlib_module_names, *beside}
     missing = {
         f"{path.relative_to(ROOT)}: {module}"
         for path in (ROOT / folder).rglob("*.py")
