@@ -22,6 +22,7 @@ from kallglot_media.cli_common import (
     out,
     plain_errors,
 )
+from kallglot_media.cli_measure import evaluate, latency
 from kallglot_media.cli_models import models_app, settings_for_models
 from kallglot_media.cli_sessions import sessions_app
 from kallglot_media.cli_store import keys_app, table, webhooks_app
@@ -44,6 +45,8 @@ app.add_typer(users_app, name="users")
 app.add_typer(keys_app, name="keys")
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(webhooks_app, name="webhooks")
+app.command()(latency)
+app.command("eval")(evaluate)
 
 
 def _version(asked: bool) -> None:
@@ -271,11 +274,14 @@ def phone(
     ring: Annotated[float, typer.Option(help="Seconds to ring before answering.")] = 0.0,
     wait: Annotated[float, typer.Option(help="Seconds to wait for a call, or for an answer.")] = 60.0,
     text: Annotated[bool, typer.Option("--text", help="Show real-time text (RFC 4103): subtitles.")] = False,
+    loss: Annotated[float, typer.Option(min=0, max=100, help="Percent of its packets that never arrive.")] = 0.0,
+    jitter: Annotated[int, typer.Option(min=0, max=2000, help="Its packets are up to so many ms late.")] = 0,
 ) -> None:
     """A scripted softphone: call or be called, say WAV files, press keys, record what is heard."""
     with plain_errors():
         from kallglot_media.phone.cli import phone_command
         from kallglot_media.phone.phone import PhoneSettings
+        from kallglot_media.phone.rough_path import PathRules
 
         host, port = _host_and_port(listen) if listen else (local, 0)
         codecs = tuple(_one_of("--codec", name.strip().upper(), ("PCMU", "PCMA")) for name in codec.split(","))
@@ -288,6 +294,7 @@ def phone(
             ring,
             wait,
             text=text,
+            path=PathRules(loss / 100, jitter),
         )
         code = phone_command(
             uri,
@@ -331,19 +338,6 @@ def plot(
         from kallglot_media.phone.cli import plot_command
 
         code = plot_command(session, folder)
-    raise typer.Exit(code)
-
-
-@app.command()
-def latency(
-    session: Annotated[Path, typer.Argument(help="A session's folder: DATA_DIR/sessions/ID.")],
-    as_json: JsonOption = False,
-) -> None:
-    """How far the interpreter was behind, from the recorded tracks alone; exit code 1 when nothing was translated."""
-    with plain_errors():
-        from kallglot_media.measure.cli import latency_command
-
-        code = latency_command(session, out, as_json=as_json)
     raise typer.Exit(code)
 
 

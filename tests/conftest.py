@@ -27,6 +27,7 @@ BY_THE_CLOCK = {
         "tests/interop/test_phones.py",
         "tests/interop/test_start_failures.py",
         "tests/interop/test_trunks.py",
+        "tests/measure/test_eval_call.py",
         "tests/media/test_fleet.py",
         "tests/media/test_link.py",
         "tests/media/test_text_lines.py",

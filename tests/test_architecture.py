@@ -80,8 +80,8 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "phone": frozenset(
         {"sip", "sdp", "rtp", "audio", "net", "random_ids", "log", "speech.types", "media.track_files", "modes.plan"}
     ),
-    # what recordings show
-    "measure": frozenset({"audio", "phone.session_folder"}),
+    # what recordings show, and sets of recordings through engines and calls
+    "measure": frozenset({"audio", "phone", "speech", "call.listening", "media.messages", "modes.policy"}),
     # people
     "doctor": frozenset({"config", "speech", "audio", "media"}),
     "cli": frozenset(

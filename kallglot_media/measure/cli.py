@@ -1,15 +1,20 @@
-"""`kallglot-media latency`: lag of a recorded session, as a table or JSON."""
+"""`kallglot-media latency`: lag of a recorded session; `eval`: a set of recordings. As tables or JSON."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from kallglot_media.errors import SetupError
 from kallglot_media.measure.latency import Lags, lags
 from kallglot_media.phone.session_folder import read_session
+
+if TYPE_CHECKING:
+    from kallglot_media.measure.evaluation import Plan
 
 _COLUMNS = ("from", "to", "ear-voice", "gap", "tail", "overlap")
 
@@ -24,6 +29,34 @@ def latency_command(folder: Path, console: Console, *, as_json: bool) -> int:
             console.print(_table(each))
             console.print(_summary(each))
     return 0 if any(turn.heard for each in both for turn in each.turns) else 1
+
+
+def eval_command(folder: Path, plan: Plan, limit: int | None, console: Console, *, as_json: bool) -> int:
+    """Measure, print, keep scores.json and the plot; exit code 1 when a call could not be held. Raises SetupError."""
+    from kallglot_media.measure.eval_plot import plot_scores  # with the engines' libraries: only who measures waits
+    from kallglot_media.measure.evaluation import as_json as scores_as_json
+    from kallglot_media.measure.evaluation import as_text, evaluate
+    from kallglot_media.measure.samples import read_samples
+    from kallglot_media.phone.demo import DemoFailed
+
+    samples = read_samples(folder, limit)
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+        scores = evaluate(samples, plan, lambda line: console.print(line, style="dim", markup=False))
+        files = [plan.out / name for name in ("scores.json", "scores.png", "scores.svg")]
+        files[0].write_text(scores_as_json(scores) + "\n", "utf-8")
+        plot_scores(scores, *files[1:])
+    except DemoFailed as wrong:
+        console.print(f"a call could not be measured: {wrong}", style="red", markup=False)
+        return 1
+    except OSError as wrong:
+        raise SetupError(str(plan.out), f"cannot be written: {wrong.strerror}", "name another with --out") from None
+    if as_json:
+        print(scores_as_json(scores))
+    else:
+        console.print(as_text(scores), markup=False)
+        console.print("\n".join(str(file) for file in files), markup=False)
+    return 0
 
 
 def _table(of: Lags) -> Table:

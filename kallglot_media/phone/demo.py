@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from kallglot_media.errors import SetupError
-from kallglot_media.phone.demo_setup import HOST, NOTHING_MORE, UTTERANCES, DemoSetup, prepare
+from kallglot_media.phone.demo_setup import AS_THE_DEMO, HOST, NOTHING_MORE, UTTERANCES, DemoSetup, Staging, prepare
 from kallglot_media.phone.demo_view import ConversationView, files_table, lag_summary, verdict_table
 from kallglot_media.phone.match import sound_end
 from kallglot_media.phone.plot import plot_session
@@ -80,13 +80,14 @@ def run_demo(
     line_count: int | None = None,
     lines: Sequence[Line] | None = None,
     mode: Mapping[str, Any] = NOTHING_MORE,
+    staging: Staging = AS_THE_DEMO,
 ) -> DemoOutcome:
     """One call with the demo's lines, only the first `line_count` of them, or other `lines`; `mode`: more settings.
 
     Raises DemoFailed when it cannot be judged, or SetupError when it could not even begin.
     """
     lines = load_lines(UTTERANCES, _RATE_HZ)[:line_count] if lines is None else lines
-    return asyncio.run(_until_told(_run(folder, console, limit_s, lines, mode)))
+    return asyncio.run(_until_told(_run(folder, console, limit_s, lines, mode, staging)))
 
 
 async def _until_told(job: Coroutine[Any, Any, DemoOutcome]) -> DemoOutcome:
@@ -101,9 +102,9 @@ async def _until_told(job: Coroutine[Any, Any, DemoOutcome]) -> DemoOutcome:
 
 
 async def _run(
-    folder: Path, console: Console, limit_s: float, lines: Sequence[Line], mode: Mapping[str, Any]
+    folder: Path, console: Console, limit_s: float, lines: Sequence[Line], mode: Mapping[str, Any], staging: Staging
 ) -> DemoOutcome:
-    setup = prepare(folder, lines, mode)
+    setup = prepare(folder, lines, mode, staging)
     try:
         async with asyncio.timeout(limit_s), _process(setup, "server", _serve_command(setup)) as server:
             ready_s = await _until_ready(setup, server)
@@ -183,13 +184,14 @@ def _phone_command(setup: DemoSetup, speaker: str) -> list[str]:
     where = ["--listen", f"{HOST}:{setup.agent_port}"] if speaker == "agent" else [setup.customer_calls]
     files = ["--record", str(setup.heard(speaker)), "--report", str(setup.report(speaker))]
     script = ["--script", str(setup.scripts[speaker])]
-    return [sys.executable, "-m", "kallglot_media.cli", "phone", *where, *script, *files]
+    return [sys.executable, "-m", "kallglot_media.cli", "phone", *where, *script, *files, *setup.staging.phones]
 
 
 @contextlib.asynccontextmanager
 async def _process(setup: DemoSetup, name: str, command: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """A child with its output in its log. Real models of the machine's owner are not for the demo."""
-    env = {name: value for name, value in os.environ.items() if name != "KALLGLOT_MODELS"}
+    own = setup.staging.own_models
+    env = {name: value for name, value in os.environ.items() if own or name != "KALLGLOT_MODELS"}
     with setup.log(name).open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True

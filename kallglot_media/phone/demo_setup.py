@@ -6,7 +6,7 @@ import random
 import shutil
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,25 @@ _FIRST_PORT, _LAST_PORT = 12_000, 32_000
 
 NOTHING_MORE: Mapping[str, Any] = {}
 
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """How a call is held other than the demo's.
+
+    server      sections of server.yaml besides the demo's own
+    phones      more options of both phones' commands
+    scripts     speaker -> steps; left out: each says its lines in turn and waits for the replies
+    own_models  models of the machine's owner are used ($KALLGLOT_MODELS), not only the starter's
+    """
+
+    server: Mapping[str, Any] = field(default_factory=dict)
+    phones: tuple[str, ...] = ()
+    scripts: Mapping[str, str] | None = None
+    own_models: bool = False
+
+
+AS_THE_DEMO = Staging()
+
 _RTP_PORTS = 64
 _CALLS = 4
 _REPLY_SILENCE = "1200ms"
@@ -37,6 +56,7 @@ class DemoSetup:
     """Everything that one run needs. Every path is absolute.
 
     scripts  speaker -> the script file of that phone
+    staging  how it is held
     """
 
     folder: Path
@@ -45,6 +65,7 @@ class DemoSetup:
     sip_port: int
     agent_port: int
     scripts: dict[str, Path]
+    staging: Staging = AS_THE_DEMO
 
     @property
     def customer_calls(self) -> str:
@@ -64,7 +85,12 @@ class DemoSetup:
         return self.folder / ("server.log" if name == "server" else f"phones/{name}.log")
 
 
-def prepare(folder: Path, lines: Sequence[Line], more: Mapping[str, Any] = NOTHING_MORE) -> DemoSetup:
+def prepare(
+    folder: Path,
+    lines: Sequence[Line],
+    more: Mapping[str, Any] = NOTHING_MORE,
+    staging: Staging = AS_THE_DEMO,
+) -> DemoSetup:
     """Clear `folder` of the last run and write this one's files. Raises SetupError when it cannot be written.
 
     more  settings of the mode besides the demo's own
@@ -73,14 +99,15 @@ def prepare(folder: Path, lines: Sequence[Line], more: Mapping[str, Any] = NOTHI
     sip_port, agent_port = free_ports(2)
     try:
         _clear(folder)
-        config = write_config(folder / "config", folder / "data", sip_port, agent_port, more)
+        config = write_config(folder / "config", folder / "data", sip_port, agent_port, more, staging.server)
         scripts = {speaker: folder / "phones" / f"{speaker}.script" for speaker in ("customer", "agent")}
         for speaker, path in scripts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(script_for(speaker, lines), "utf-8")
+            steps = script_for(speaker, lines) if staging.scripts is None else staging.scripts[speaker]
+            path.write_text(steps, "utf-8")
     except OSError as error:
         raise SetupError(str(folder), f"cannot be written: {error.strerror}", "name another with --out") from None
-    return DemoSetup(folder, config, folder / "data", sip_port, agent_port, scripts)
+    return DemoSetup(folder, config, folder / "data", sip_port, agent_port, scripts, staging)
 
 
 def script_for(speaker: str, lines: Sequence[Line]) -> str:
@@ -98,7 +125,12 @@ def script_for(speaker: str, lines: Sequence[Line]) -> str:
 
 
 def write_config(
-    folder: Path, data_dir: Path, sip_port: int, agent_port: int, more: Mapping[str, Any] = NOTHING_MORE
+    folder: Path,
+    data_dir: Path,
+    sip_port: int,
+    agent_port: int,
+    more: Mapping[str, Any] = NOTHING_MORE,
+    server_too: Mapping[str, Any] = NOTHING_MORE,
 ) -> Path:
     """server.yaml, routes.yaml and the mode; returns the path of server.yaml."""
     rtp_port = free_port_range(_RTP_PORTS)
@@ -114,6 +146,7 @@ def write_config(
         "api": {"port": 0},
         "limits": {"drain_s": 5},
         "routes": "routes.yaml",
+        **server_too,
     }
     mode = {
         "mode": "bidirectional_translation",

@@ -21,6 +21,7 @@ from kallglot_media.phone.address import destination_of, local_towards, own_uri
 from kallglot_media.phone.ear import Ear, HearRules
 from kallglot_media.phone.performer import Performer
 from kallglot_media.phone.report import PhoneReport
+from kallglot_media.phone.rough_path import SMOOTH, PathRules
 from kallglot_media.phone.rtp_line import RATE_HZ, RtpLine
 from kallglot_media.phone.script import PlayFile, Step
 from kallglot_media.phone.sounds import load_sound
@@ -61,6 +62,7 @@ class PhoneSettings:
     wait_s      how long it waits to be called, or to be answered
     limit_s     the longest call
     text        whether it has a screen for real-time text
+    path        what becomes of the packets that it sends: a bad network, on purpose
     """
 
     user: str = "phone"
@@ -72,6 +74,7 @@ class PhoneSettings:
     wait_s: float = 60.0
     limit_s: float = 600.0
     text: bool = False
+    path: PathRules = SMOOTH
     hear: HearRules = field(default_factory=HearRules)
 
 
@@ -89,7 +92,7 @@ class Phone:
         self.report = PhoneReport(uri="", rate_hz=RATE_HZ)
         self._settings = settings
         self._performer = Performer(steps, load_sounds(steps), self.ear)
-        self._line = RtpLine(ids, self.ear, self._now_sample)
+        self._line = RtpLine(ids, self.ear, self._now_sample, settings.path)
         self._agent = SipAgent(ids, AgentSettings(user_agent="kallglot-phone", contact_user=settings.user, max_calls=1))
         self._shell = SipShell(self._agent, self._on_event)
         self._ability = MediaAbility(settings.host, 0, settings.codecs)

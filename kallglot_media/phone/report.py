@@ -12,12 +12,15 @@ from kallglot_media.phone.performer import Missed, Played
 
 @dataclass(slots=True)
 class RtpReport:
-    """Sound on the wire. refused: datagrams that were no RTP of this call, by reason."""
+    """Sound on the wire. withheld_packets: of the sent ones, lost on purpose; refused: datagrams that were no RTP of
+    this call, by reason.
+    """
 
     sent_packets: int = 0
     received_packets: int = 0
     lost_packets: int = 0
     jitter_ms: float = 0.0
+    withheld_packets: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
 

@@ -15,6 +15,7 @@ from kallglot_media.audio.pcm import FRAME_MS, Pcm16
 from kallglot_media.ids import Ids
 from kallglot_media.phone.ear import Ear
 from kallglot_media.phone.report import RtpReport
+from kallglot_media.phone.rough_path import SMOOTH, PathRules, RoughPath
 from kallglot_media.rtp.dtmf import DtmfReceiver, DtmfSender
 from kallglot_media.rtp.packet import RtpError, RtpPacket
 from kallglot_media.rtp.receiver_stats import ReceiverStats
@@ -29,10 +30,11 @@ _PAIR_TRIES = 50
 class RtpLine(asyncio.DatagramProtocol):
     """Frames out on the phone's clock, packets in to its ear.
 
-    now  the phone's clock in samples, None while it does not run yet: sound before the answer is not kept
+    now   the phone's clock in samples, None while it does not run yet: sound before the answer is not kept
+    path  what becomes of the packets that it sends
     """
 
-    def __init__(self, ids: Ids, ear: Ear, now: Callable[[], int | None]) -> None:
+    def __init__(self, ids: Ids, ear: Ear, now: Callable[[], int | None], path: PathRules = SMOOTH) -> None:
         self.heard_keys = ""
         self._ear = ear
         self._now = now
@@ -46,6 +48,7 @@ class RtpLine(asyncio.DatagramProtocol):
         self._keys: deque[str] = deque()
         self._presses: deque[RtpPacket | None] = deque()
         self._sent = 0
+        self._path = RoughPath(path)
         self._refused: Counter[str] = Counter()
 
     async def open(self, host: str) -> int:
@@ -109,9 +112,17 @@ class RtpLine(asyncio.DatagramProtocol):
 
     def _put(self, packet: RtpPacket, agreed: Agreed) -> None:
         if self._transports and not self._transports[0].is_closing():
-            self._transports[0].sendto(packet.serialize(), (agreed.remote_host, agreed.remote_port))
             self._sequence += 1
             self._sent += 1
+            delay_s = self._path.delay_s()
+            if delay_s:
+                asyncio.get_running_loop().call_later(delay_s, self._hand_over, packet, agreed)
+            elif delay_s is not None:
+                self._hand_over(packet, agreed)
+
+    def _hand_over(self, packet: RtpPacket, agreed: Agreed) -> None:
+        if not self._transports[0].is_closing():
+            self._transports[0].sendto(packet.serialize(), (agreed.remote_host, agreed.remote_port))
 
     # ── in ───────────────────────────────────────────────────────────────────────
 
@@ -149,6 +160,7 @@ class RtpLine(asyncio.DatagramProtocol):
             received_packets=sum(stats.received for stats in sources),
             lost_packets=sum(max(0, stats.lost) for stats in sources),
             jitter_ms=sources[-1].jitter_ticks * 1000 / RATE_HZ if sources else 0.0,
+            withheld_packets=self._path.lost,
             refused=dict(self._refused),
         )
 

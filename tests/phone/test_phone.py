@@ -13,6 +13,7 @@ from kallglot_media.errors import SetupError
 from kallglot_media.phone.match import find
 from kallglot_media.phone.phone import Phone, PhoneSettings
 from kallglot_media.phone.report import PhoneReport
+from kallglot_media.phone.rough_path import PathRules, RoughPath
 from kallglot_media.phone.script import parse_script
 from kallglot_media.random_ids import RandomIds
 from tests.support.sessions import RATE_HZ, voice, write_wav
@@ -159,3 +160,23 @@ async def test_a_wrong_user_is_said_before_a_port_is_bound(folder: Path) -> None
     ):
         with pytest.raises(SetupError, match="--user"):
             await job
+
+
+async def test_a_bad_network_loses_what_it_is_told_to(folder: Path) -> None:
+    path = PathRules(loss=0.25, jitter_ms=50, seed=3)
+    alice = phone(folder, "play hello.wav; pause 500ms; hangup", path=path)
+    bob = phone(folder, "wait hangup")
+    calling, called = await call(alice, bob)
+    lost = calling.rtp.withheld_packets
+    assert 0.1 < lost / calling.rtp.sent_packets < 0.4
+    assert calling.rtp.sent_packets - lost - 5 <= called.rtp.received_packets <= calling.rtp.sent_packets - lost
+    assert called.rtp.jitter_ms > 5
+
+
+def test_the_same_packets_are_lost_again() -> None:
+    both = [RoughPath(PathRules(loss=0.3, jitter_ms=40)) for _ in range(2)]
+    fates = [[path.delay_s() for _ in range(200)] for path in both]
+    assert fates[0] == fates[1]
+    assert fates[0].count(None) == both[0].lost
+    assert all(0 <= fate < 0.04 for fate in fates[0] if fate is not None)
+    assert [RoughPath().delay_s() for _ in range(3)] == [0.0] * 3
