@@ -1,6 +1,6 @@
 """Speech to train a recogniser on, as shards of log-mel frames: made ahead, so that training never waits for a voice.
 
-    python -m train_starter.speech_data OUT --hours 20 [--corpora FOLDER]
+    python -m train_starter.speech_data OUT --hours 20 [--texts FOLDER]
 
 A shard is `shard-0007.npy` (frames × 80 float16, item after item) and `shard-0007.json` (what is said in each).
 Shard n is the same whenever it is made; those that are there are not made again.
@@ -161,10 +161,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--hours", type=float, default=20.0)
-    parser.add_argument("--corpora", type=Path)
+    parser.add_argument("--texts", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    make_speech(given.out, given.hours, given.corpora, given.seed)
+    make_speech(given.out, given.hours, given.texts, given.seed)
 
 
 if __name__ == "__main__":

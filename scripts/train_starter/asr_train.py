@@ -1,0 +1,162 @@
+"""Train the starter recogniser.
+
+WORK/speech holds shards of speech_data.py (more may be added while this runs), WORK/pieces.json and WORK/last.pt are
+written here. Stopped and started again, it goes on from the last checkpoint. The learning rate falls with the time
+used, so that a run ends well whatever the machine: say what time there is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from tqdm import tqdm
+
+from train_starter.asr_batches import Batch, Batches, Vocabulary
+from train_starter.asr_model import Recognizer, Shape
+from train_starter.asr_pieces import MERGES, Pieces, learn_pieces, whisper_ids
+from train_starter.asr_texts import asr_texts
+from train_starter.slots import LANGUAGES
+
+TOKENIZER = Path(__file__).parents[2] / "kallglot_media/speech/starter/whisper/mini-deen-closed/tokenizer.json"
+PEAK_RATE, WARM_UP_STEPS = 1.4e-3, 200
+CTC_FIRST, CTC_LAST, EARLY_CTC = 0.6, 0.15, 0.3
+SMOOTHING = 0.05
+AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
+SHORT_UNTIL, SHORT_FRAMES = 0.06, 450
+"""The beginning of the run sees short utterances only: the decoder learns sooner where to look."""
+
+SAVED_EVERY_S, SHOWN_EVERY = 180.0, 25
+TEXTS_FOR_PIECES = 40_000
+
+
+def vocabulary(work: Path, corpora: Path | None, seed: int, merges: int | None = None) -> Vocabulary:
+    """The vocabulary of this run: from WORK/pieces.json, made when it is not there."""
+    kept, ids = work / "pieces.json", whisper_ids(TOKENIZER)
+    if not kept.is_file():
+        texts, rng = asr_texts(corpora, seed), random.Random(seed)
+        pieces = learn_pieces((texts.draw(rng)[1] for _ in range(TEXTS_FOR_PIECES)), ids, merges or MERGES)
+        kept.write_text(json.dumps(pieces.merges, ensure_ascii=False), encoding="utf-8")
+    learned = [(left, right) for left, right in json.loads(kept.read_text(encoding="utf-8"))]
+    return Vocabulary(Pieces(learned, ids), LANGUAGES)
+
+
+def learning_rate(step: int, progress: float) -> float:
+    """Up in WARM_UP_STEPS, then down along a cosine to nearly nothing."""
+    return PEAK_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
+
+
+def losses(model: Recognizer, batch: Batch, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the decoder, of the letters at the encoder's end and in its middle."""
+    mel, tokens, labels = (torch.from_numpy(one).to(device) for one in (batch.mel, batch.tokens, batch.labels))
+    with torch.autocast(device, dtype=torch.bfloat16):
+        encoded, middle = model.encode(mel)
+        logits = model.decode(encoded, tokens)
+        late, early = model.letters(encoded), model.letters(middle)
+    decoder = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=SMOOTHING)
+    lengths = torch.tensor([len(one) for one in batch.letters])
+    wanted = torch.tensor([letter for one in batch.letters for letter in one], dtype=torch.long)
+    frames = torch.full((len(batch.letters),), encoded.shape[1], dtype=torch.long)
+
+    def ctc(scores: Tensor) -> Tensor:
+        likely = scores.float().log_softmax(-1).transpose(0, 1).cpu()
+        return F.ctc_loss(likely, wanted, frames, lengths, zero_infinity=True)
+
+    return decoder, ctc(late), ctc(early)
+
+
+class Training:
+    """A run: the model, its optimiser, its running average, and the seconds that it has been trained."""
+
+    def __init__(self, work: Path, words: Vocabulary, minutes: float, seed: int, shape: Shape | None = None) -> None:
+        torch.manual_seed(seed)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.work, self.budget_s = work, minutes * 60
+        self.shape = shape or Shape(len(words.used), len(words.letters) + 1)
+        self.model = Recognizer(self.shape).to(self.device)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+        self.average: dict[str, Tensor] = {}
+        self.step, self.used_s = 0, 0.0
+        self.shown: list[list[float]] = []
+        self._resume()
+        self.batches = Batches(work / "speech", words, random.Random(seed * 7919 + self.step))
+
+    @property
+    def progress(self) -> float:
+        """0 at the start, 1 when the time is used up."""
+        return min(1.0, self.used_s / self.budget_s)
+
+    def run(self) -> None:
+        """Train until the time is used up."""
+        saved_s = last_s = time.monotonic()
+        sums = [0.0, 0.0, 0.0]
+        self.batches.longest_frames = SHORT_FRAMES if self.progress < SHORT_UNTIL else 1200
+        with tqdm(total=round(self.budget_s), initial=round(self.used_s), unit="s", mininterval=5) as bar:
+            for batch in self.batches:
+                told = self._step(batch)
+                sums = [have + more for have, more in zip(sums, told, strict=True)]
+                now_s = time.monotonic()
+                self.used_s += now_s - last_s
+                bar.update(now_s - last_s)
+                last_s = now_s
+                if self.progress >= SHORT_UNTIL:
+                    self.batches.longest_frames = 1200
+                if self.step % SHOWN_EVERY == 0:
+                    self.shown.append([round(one / SHOWN_EVERY, 3) for one in sums])
+                    tqdm.write(f"step {self.step} {self.used_s:.0f} s: decoder, letters, early {self.shown[-1]}")
+                    sums = [0.0, 0.0, 0.0]
+                if now_s - saved_s > SAVED_EVERY_S or self.progress >= 1:
+                    self.save()
+                    saved_s = now_s
+                if self.progress >= 1:
+                    return
+
+    def _step(self, batch: Batch) -> tuple[float, float, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.progress)
+        decoder, late, early = losses(self.model, batch, self.device)
+        share = CTC_FIRST + (CTC_LAST - CTC_FIRST) * self.progress
+        loss = decoder + share * (late + EARLY_CTC * early)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.model.constrain()
+        self.step += 1
+        if self.progress > AVERAGED_FROM:
+            self._take_average()
+        return decoder.item(), late.item(), early.item()
+
+    def _take_average(self) -> None:
+        state = self.model.state_dict()
+        if not self.average:
+            self.average = {name: value.detach().clone() for name, value in state.items()}
+            return
+        for name, value in state.items():
+            self.average[name].lerp_(value, 1 - AVERAGE_DECAY)
+
+    def save(self) -> None:
+        """WORK/last.pt, all of it or none."""
+        whole: dict[str, Any] = {
+            "shape": asdict(self.shape), "model": self.model.state_dict(), "average": self.average,
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "used_s": self.used_s,
+        }  # fmt: skip
+        torch.save(whole, self.work / "last.part")
+        (self.work / "last.part").rename(self.work / "last.pt")
+
+    def _resume(self) -> None:
+        kept = self.work / "last.pt"
+        if not kept.is_file():
+            return
+        whole = torch.load(kept, map_location=self.device)
+        self.model.load_state_dict(whole["model"])
+        self.optimizer.load_state_dict(whole["optimizer"])
+        self.average, self.step, self.used_s = whole["average"], whole["step"], whole["used_s"]

@@ -1,0 +1,93 @@
+"""The starter recogniser's pieces and batches: what it is taught to write is what Whisper's tokenizer reads."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+from train_starter.asr_batches import NOTHING, WINDOW_FRAMES, Batches, Vocabulary
+from train_starter.asr_pieces import learn_pieces, whisper_ids
+from train_starter.slots import LANGUAGES
+
+from kallglot_media.speech.models import STARTER_FOLDER
+
+TOKENIZER = next((STARTER_FOLDER / "whisper").glob("*/tokenizer.json"))
+TEXTS = [
+    "Ich möchte mein Konto ändern.",
+    "Ich möchte mein Paket.",
+    "Where is my order?",
+    "¿Dónde está?",
+    "Où êtes-vous?",
+]
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return Vocabulary(learn_pieces(TEXTS * 3, whisper_ids(TOKENIZER), merges=40), LANGUAGES)
+
+
+def test_whispers_tokenizer_reads_what_is_written_in_pieces(vocabulary: Vocabulary) -> None:
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    for text in [*TEXTS, "Straße ñandú 7, ça va!"]:
+        assert tokenizer.decode(vocabulary.pieces.encode(text)) == " " + text
+
+
+def test_frequent_words_are_fewer_pieces_and_no_piece_is_unknown(vocabulary: Vocabulary) -> None:
+    assert len(vocabulary.pieces.encode("Ich möchte mein")) < len(vocabulary.pieces.encode("Zyq bcxwlr vups"))
+    assert len(vocabulary.pieces.merges) == 40
+    assert set(vocabulary.pieces.used()) <= set(vocabulary.used)
+    assert len(set(vocabulary.used)) == len(vocabulary.used)
+
+
+def test_targets_are_whispers(vocabulary: Vocabulary) -> None:
+    item = {"language": "de", "text": "Ich möchte mein Paket.", "start_s": 0.31, "end_s": 2.0}
+    start, end = vocabulary.special("<|startoftranscript|>"), vocabulary.special("<|endoftext|>")
+    seen = set()
+    for seed in range(20):
+        tokens, labels = vocabulary.target(item, random.Random(seed))
+        assert tokens[:2] == [start, labels[0]] == [start, vocabulary.special("<|de|>")]
+        assert labels[-1] == end
+        assert [label for label in labels[2:] if label != NOTHING] == [*tokens[4 - (labels[2] != NOTHING) :], end]
+        seen.add(tokens[3])
+    assert seen == {vocabulary.special("<|notimestamps|>"), vocabulary.special("<|0.30|>")}
+    tokens, labels = vocabulary.target({"language": "", "text": ""}, random.Random(1))
+    assert labels == [vocabulary.special("<|nospeech|>"), NOTHING, NOTHING, end]
+    assert len(tokens) == len(labels)
+
+
+def shard(folder: Path, number: int, frames: list[int]) -> None:
+    items = [
+        {"frames": count, "language": "en", "text": "my order", "speaker": "x", "start_s": 0.0, "end_s": count / 100}
+        for count in frames
+    ]
+    np.save(folder / f"shard-{number:04d}.npy", np.ones((sum(frames), 80), dtype=np.float16))
+    (folder / f"shard-{number:04d}.json").write_text(json.dumps(items), encoding="utf-8")
+
+
+def test_batches_are_of_like_length_and_end_in_zeros(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    shard(tmp_path, 0, [100] * 30 + [400] * 30 + [1200] * 4)
+    made = iter(Batches(tmp_path, vocabulary, random.Random(1)))
+    for batch in (next(made) for _ in range(40)):
+        count, bands, frames = batch.mel.shape
+        assert bands == 80
+        assert frames <= WINDOW_FRAMES
+        assert frames % 2 == 0
+        assert batch.tokens.shape == batch.labels.shape == (count, batch.tokens.shape[1])
+        assert not batch.mel[:, :, -8:].any()
+        assert [len(one) for one in batch.letters] == [len("my order")] * count
+
+
+def test_batches_start_short_where_that_is_asked_for(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    shard(tmp_path, 0, [100] * 10 + [900] * 10)
+    short = iter(Batches(tmp_path, vocabulary, random.Random(1), longest_frames=450))
+    heard = [next(short).mel for _ in range(8)]
+    assert all((mel.any(axis=1).sum(axis=1) == 100).all() for mel in heard)
+
+
+def test_a_folder_without_speech_is_named(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no shards"):
+        next(iter(Batches(tmp_path, vocabulary, random.Random(1))))
