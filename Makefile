@@ -98,15 +98,24 @@ interop: setup
 
 # The starter models anew: TEXTS=folder with bcontrast/, flores/ and tatoeba-deu-eng-2018.zip (docs/models.md).
 STARTER := PYTHONPATH=scripts .starter/bin/python -m
-.PHONY: starter-setup starter-mt starter-voices
+.PHONY: starter-setup starter-asr starter-mt starter-voices starter-smoke
 starter-setup: setup
 	@scripts/train_starter/setup.sh
+
+starter-asr: starter-setup
+	@$(STARTER) train_starter.asr $(if $(TEXTS),--texts $(TEXTS)) $(OPTIONS)
 
 starter-mt: starter-setup
 	@$(STARTER) train_starter.mt $(if $(TEXTS),--texts $(TEXTS)) $(OPTIONS)
 
 starter-voices: starter-setup
 	@$(STARTER) train_starter.voice $(if $(TEXTS),--texts $(TEXTS)) $(OPTIONS)
+
+# Tiny ones of the recogniser and the translator from nothing, through the same code: under three minutes.
+starter-smoke: starter-setup
+	@rm -rf training/smoke
+	@$(STARTER) train_starter.asr --smoke --out training/smoke/asr
+	@$(STARTER) train_starter.mt --smoke --out training/smoke/mt
 
 clean:
 	rm -rf build dist demo-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -23,7 +23,7 @@ from train_starter.asr_start import start_from
 from train_starter.asr_train import Training, vocabulary
 from train_starter.speech_data import make_speech
 
-SMOKE_HOURS, SMOKE_MINUTES, SMOKE_MERGES, SMOKE_EACH = 0.25, 0.7, 60, 2
+SMOKE_HOURS, SMOKE_MINUTES, SMOKE_MERGES, SMOKE_EACH = 0.1, 0.5, 60, 1
 
 
 def main() -> None:
