@@ -59,9 +59,9 @@ done
 # Debian starts what it installs; the tests start their own, and 5060 is wanted for calls.
 case "$missing" in *postgresql*) $as_root systemctl disable --now postgresql >/dev/null 2>&1 || true ;; esac
 case "$missing" in *kamailio*) $as_root systemctl disable --now kamailio >/dev/null 2>&1 || true ;; esac
-# PESQ has no wheels.
+# PESQ has no wheels; its build wants Cython, and numpy as it is here, so it is built in this environment.
 if [ -n "$deaf" ]; then
-    .venv/bin/python -m pip --disable-pip-version-check --no-input install -q --constraint constraints.txt --no-build-isolation --use-pep517 pesq ||
-        give_up "pesq does not compile"
+    pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input install -q --constraint constraints.txt "$@"; }
+    pip cython && pip --no-build-isolation --use-pep517 pesq || give_up "pesq does not compile"
     echo "installed pesq"
 fi

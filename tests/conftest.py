@@ -54,6 +54,7 @@ def line_of(path: str) -> str | None:
     return next((name for name, places in BY_THE_CLOCK.items() if path.startswith(places)), None)
 
 
+@pytest.hookimpl(optionalhook=True)  # so that -p no:xdist runs, too
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InLine:
     """Our own order of work."""
     return InLine(config, log)

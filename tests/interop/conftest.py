@@ -61,11 +61,10 @@ def ear() -> Ear:
     return Ear(WhisperRecognizer(find_models(settings).recognizer(None), settings))
 
 
-@dataclass(frozen=True, slots=True)
 class Place:
     """A server, and the ports where its agents will be. Its numbers, besides echo and interpreter:
 
-    support    rings at agent_port, as the shipped mode does
+    support    rings at the agent's port, as the shipped mode does
     impatient  rings at impatient_port, for 1.5 s
     dead       nobody is there, for 2 s
     alone      as support, and only the translation is heard
@@ -75,34 +74,55 @@ class Place:
     at_once    the caller is answered at once and hears it ring
     """
 
-    server: Server
-    agent_port: int
-    impatient_port: int
+    def __init__(self, folder: Path) -> None:
+        self.impatient_port, dead_port = free_port(), free_port()
+        _write_agent(folder / "modes", free_port())
+        modes: dict[str, Json] = {
+            "support": {"base": _AGENT},
+            "impatient": {"agent": {"to": f"sip:agent@{HOST}:{self.impatient_port}", "ring_s": 1.5}},
+            "dead": {"agent": {"to": f"sip:agent@{HOST}:{dead_port}", "ring_s": 2}},
+            "alone": {"base": _AGENT, "gains": {"original_level_db": "off", "original_idle_db": "off"}},
+            "under": {"base": _AGENT, "gains": {"original_level_db": IDLE_DB, "original_idle_db": IDLE_DB}},
+            "open": {"base": _AGENT, "gains": {"original_level_db": 0.0, "original_idle_db": 0.0}},
+            "at_once": {"base": _AGENT, "answer": "at_once"},
+            "assistive": {
+                "mode": "assistive_translation",
+                "base": _AGENT,
+                "subtitles": {"sip_message": True},
+                "gains": {"original_level_db": "off", "original_idle_db": "off"},
+            },
+            "typed": {"mode": "assistive_translation", "base": _AGENT, "subtitles": {"real_time_text": True}},
+        }
+        self.server = Server(folder, modes=modes)
+
+    def new_agent_port(self) -> int:
+        """A port where the next agent is to listen: one that no agent had.
+
+        A phone that is stopped leaves requests unanswered, which the server repeats for 32 s. The first
+        thing that SIPp hears at its port has to be the call that it waits for.
+        """
+        port = free_port()
+        self.server.reload(lambda: _write_agent(self.server.folder / "modes", port))
+        return port
+
+
+_AGENT = "agent.yaml"
+
+
+def _write_agent(modes: Path, port: int) -> None:
+    """The part of the modes that says where the agent is, put there whole."""
+    modes.mkdir(parents=True, exist_ok=True)
+    new = modes / "agent.new"
+    new.write_text(f"agent: {{to: 'sip:agent@{HOST}:{port}'}}\n", encoding="utf-8")
+    new.rename(modes / _AGENT)
 
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One server for all tests that need not break it: they all leave it as they found it."""
-    agent_port, impatient_port, dead_port = free_port(), free_port(), free_port()
-    agent = {"to": f"sip:agent@{HOST}:{agent_port}"}
-    modes: dict[str, Json] = {
-        "support": {"agent": agent},
-        "impatient": {"agent": {"to": f"sip:agent@{HOST}:{impatient_port}", "ring_s": 1.5}},
-        "dead": {"agent": {"to": f"sip:agent@{HOST}:{dead_port}", "ring_s": 2}},
-        "alone": {"agent": agent, "gains": {"original_level_db": "off", "original_idle_db": "off"}},
-        "under": {"agent": agent, "gains": {"original_level_db": IDLE_DB, "original_idle_db": IDLE_DB}},
-        "open": {"agent": agent, "gains": {"original_level_db": 0.0, "original_idle_db": 0.0}},
-        "at_once": {"agent": agent, "answer": "at_once"},
-        "assistive": {
-            "mode": "assistive_translation",
-            "agent": agent,
-            "subtitles": {"sip_message": True},
-            "gains": {"original_level_db": "off", "original_idle_db": "off"},
-        },
-        "typed": {"mode": "assistive_translation", "agent": agent, "subtitles": {"real_time_text": True}},
-    }
-    with Server(tmp_path_factory.mktemp("place"), modes=modes) as running:
-        yield Place(running, agent_port, impatient_port)
+    there = Place(tmp_path_factory.mktemp("place"))
+    with there.server:
+        yield there
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +144,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     for mark in item.iter_markers("feature"):
         MATRIX.add(mark.args[0], mark.args[1], item.name, report.outcome)
+    there = getattr(item, "funcargs", {}).get("place")
+    if report.failed and isinstance(there, Place):
+        report.sections.append(("the shared server's log", there.server.log[-8000:]))
     return report
 
 

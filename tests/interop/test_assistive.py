@@ -35,7 +35,7 @@ def told(place: Place, sentences: list[Sentence], tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("assistive")
     with (
         Baresip(
-            folder / "agent", "agent", microphone=script(5.0, sentences[3].pcm, 60.0), port=place.agent_port
+            folder / "agent", "agent", microphone=script(5.0, sentences[3].pcm, 60.0), port=place.new_agent_port()
         ) as bob,
         Baresip(folder / "customer", "customer", microphone=script(1.0, sentences[0].pcm, 60.0)) as alice,
     ):

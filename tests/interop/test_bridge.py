@@ -37,7 +37,7 @@ def hold_call(place: Place, folder: Path, number: str, customer: Pcm16, agent: P
             folder / "agent",
             "agent",
             microphone=script(agent, 60.0),
-            port=place.agent_port,
+            port=place.new_agent_port(),
             codecs="PCMA/8000/1",
         ) as bob,
         Baresip(folder / "customer", "customer", microphone=script(customer, 60.0)) as alice,
@@ -125,7 +125,7 @@ def test_the_original_is_heard_at_the_configured_level(
 def test_the_caller_hears_it_ring_while_the_agent_is_called(place: Place, tmp_path: Path) -> None:
     """answer: at_once — a European ringback tone, 425 Hz, 1 s in every 5, until the agent answers."""
     with (
-        Baresip(tmp_path / "agent", "agent", port=place.agent_port, answer="manual") as bob,
+        Baresip(tmp_path / "agent", "agent", port=place.new_agent_port(), answer="manual") as bob,
         Baresip(tmp_path / "customer", "customer") as alice,
     ):
         alice.dial(place.server.uri("at_once"))

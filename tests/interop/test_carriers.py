@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.loopback]
 
 @pytest.mark.feature("SIPp", "100rel required: RSeq, PRACK")
 def test_ringing_is_reliable_where_it_is_required(place: Place, tmp_path: Path) -> None:
-    with Sipp(tmp_path, "uas_answers", port=place.agent_port, RING_MS="700") as agent:
+    with Sipp(tmp_path, "uas_answers", port=place.new_agent_port(), RING_MS="700") as agent:
         sipp.run(tmp_path, "uac_prack", remote=place.server.address, service="support", RINGS="180").check()
         agent.wait().check()
 

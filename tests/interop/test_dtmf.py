@@ -88,7 +88,7 @@ def test_keys_by_info(server: Server, tmp_path: Path) -> None:
 @pytest.mark.feature("baresip", "keys of the customer reach the agent's phone")
 def test_keys_are_passed_on_to_the_agent(place: Place, tmp_path: Path) -> None:
     with (
-        Baresip(tmp_path / "b", "agent", port=place.agent_port) as bob,
+        Baresip(tmp_path / "b", "agent", port=place.new_agent_port()) as bob,
         Baresip(tmp_path / "a", "alice") as alice,
     ):
         alice.dial(place.server.uri("support"))

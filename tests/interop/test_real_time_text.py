@@ -31,7 +31,7 @@ def call(place: Place, folder: Path, said: Path, *options: str) -> Call:
     """The customer says a sentence; the agent's phone has `options`."""
     before = len(place.server.sessions())
     report = folder / "agent.json"
-    address = f"{HOST}:{place.agent_port}"
+    address = f"{HOST}:{place.new_agent_port()}"
     listening = [*PHONE, "--listen", address, "--script", "wait hangup within 30s", "--report", str(report), *options]
     script = f"pause 500ms; play {said}; pause 4s"
     with Child(listening, folder / "agent.log") as agent:

@@ -70,14 +70,14 @@ def test_lost_messages_are_sent_again(place: Place, tmp_path: Path) -> None:
 
 @pytest.mark.feature("SIPp", "two legs, hung up by either side")
 def test_the_caller_hangs_up_and_both_legs_end(place: Place, tmp_path: Path) -> None:
-    with Sipp(tmp_path, "uas_answers", port=place.agent_port, calls=5, RING_MS="200") as agent:
+    with Sipp(tmp_path, "uas_answers", port=place.new_agent_port(), calls=5, RING_MS="200") as agent:
         sipp.run(tmp_path, "uac_answered", remote=place.server.address, service="support", calls=5).check()
         agent.wait().check()
 
 
 @pytest.mark.feature("SIPp", "two legs, hung up by either side")
 def test_the_agent_hangs_up_and_both_legs_end(place: Place, tmp_path: Path) -> None:
-    with Sipp(tmp_path, "uas_hangs_up", port=place.agent_port, calls=5, RING_MS="200") as agent:
+    with Sipp(tmp_path, "uas_hangs_up", port=place.new_agent_port(), calls=5, RING_MS="200") as agent:
         sipp.run(tmp_path, "uac_ended_by_peer", remote=place.server.address, service="support", calls=5).check()
         agent.wait().check()
     assert {read_json(folder / "session.json")["end_reason"] for folder in last(place.server, 5)} == {"agent_hangup"}
@@ -85,7 +85,7 @@ def test_the_agent_hangs_up_and_both_legs_end(place: Place, tmp_path: Path) -> N
 
 @pytest.mark.feature("SIPp", "CANCEL")
 def test_a_cancelled_call_stops_the_agents_ringing(place: Place, tmp_path: Path) -> None:
-    with Sipp(tmp_path, "uas_rings", port=place.agent_port) as agent:
+    with Sipp(tmp_path, "uas_rings", port=place.new_agent_port()) as agent:
         sipp.run(
             tmp_path, "uac_cancelled", remote=place.server.address, service="support", hold_ms=600, RINGS="180"
         ).check()
@@ -99,7 +99,9 @@ def test_a_caller_hears_why_nobody_answers_and_gets_the_right_status(
 ) -> None:
     """Busy, no answer, nobody there: an announcement as early media, then the final response."""
     agents = {
-        "support": lambda: Sipp(tmp_path, "uas_refuses", port=place.agent_port, STATUS="486 Busy Here", RING_MS="300"),
+        "support": lambda: Sipp(
+            tmp_path, "uas_refuses", port=place.new_agent_port(), STATUS="486 Busy Here", RING_MS="300"
+        ),
         "impatient": lambda: Sipp(tmp_path, "uas_rings", port=place.impatient_port),
         "dead": lambda: Sipp(tmp_path, "uas_answers", RING_MS="0"),
     }

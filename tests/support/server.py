@@ -69,9 +69,9 @@ def write_config(
         },
         settings or {},
     )
-    (folder / "modes").mkdir(parents=True, exist_ok=True)
     lines = [*routes, {"called": "echo", "service": "echo"}]
     lines.append({"called": "interpreter", "service": "interpreter", "languages": ["de", "en"]})
+    (folder / "modes").mkdir(parents=True, exist_ok=True)
     for name, mode in (modes or {}).items():
         base = {"mode": "bidirectional_translation", "source_language": "de", "target_language": "en"}
         _write_yaml(folder / "modes" / f"{name}.yaml", _merged(base, mode))
@@ -144,6 +144,13 @@ class Server:
         self._expects_death = True
         kill(self.child.pid)
         self.child.wait(5.0)
+
+    def reload(self, change: Callable[[], object]) -> None:
+        """Change one file of its configuration, at once, and wait until the next call goes by it."""
+        before = self.log.count('"event": "reloaded"')
+        change()
+        self.child.process.send_signal(signal.SIGHUP)
+        until("the configuration is read again", lambda: self.log.count('"event": "reloaded"') > before, 10.0)
 
     def terminate(self) -> None:
         """SIGTERM, without waiting."""
