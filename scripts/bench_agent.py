@@ -16,7 +16,9 @@ import json
 import os
 import platform
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -30,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from demo_desk import HOST, ROOT, running
 
 from kallglot_media.agent.extract import answer
+from kallglot_media.audio.resample import resample
 from kallglot_media.phone.demo_setup import free_port_range, free_ports
 from kallglot_media.phone.probe import answers_options
 from kallglot_media.phone.sounds import load_sound, save_sound
@@ -37,12 +40,17 @@ from kallglot_media.speech.models import find_models
 from kallglot_media.speech.piper import PiperSynthesizer
 from kallglot_media.speech.settings import SpeechSettings
 from tests.agent.bases import base, questions
+from tests.speech.test_guards import NOBODY
 
 QUESTIONS = ("Ich habe mein Passwort vergessen.", "Wann kommt mein Telefon an?")
 LONG = "Ihr Telefon ist unterwegs. Ich schaue gleich nach. Bitte bleiben Sie am Apparat. Das tut mir leid. " * 18
-ROUNDS = 4
-INTERRUPTIONS = 10
+BACKCHANNELS = ("Ja.", "Mhm.", "Genau.", "Okay.", "Ah.", "Ja, gut.")
+ROUNDS = 12
+INTERRUPTIONS = 20
+AT_ONCE = 5
+"""So many calls with noise at the same time: what counts in them is not by the clock."""
 RATE_HZ = 8000
+PARTS = ("times", "noise", "answers")
 QUIET = 300
 """Of 32,768: softer than this is silence in what a phone heard."""
 Json = dict[str, Any]
@@ -58,6 +66,7 @@ class Bench:
         self._speaker = PiperSynthesizer(find_models(settings).voices(), settings)
         self._port = free_ports(1)[0]
         self.calls = 0
+        self._lock = threading.Lock()
         self.config = self._write()
 
     def _write(self) -> Path:
@@ -73,7 +82,9 @@ class Bench:
                 "recording": {"min_free_mb": 20},
                 "routes": "routes.yaml",
             },
-            "routes.yaml": {"routes": [{"called": name, "mode": f"{name}.yaml"} for name in ("desk", "long")]},
+            "routes.yaml": {
+                "routes": [{"called": "desk", "mode": "desk.yaml"}, {"called": "long*", "mode": "long.yaml"}]
+            },
             "desk.yaml": {**desk, "knowledge": knowledge},
             "long.yaml": {**desk, "phrases": {"greeting": {"de": LONG[:990]}}, "turn_taking": {"silence_s": 60}},
         }
@@ -94,26 +105,29 @@ class Bench:
         return path
 
     def call(self, number: str, steps: list[str]) -> tuple[Json, Path]:
-        """One call: the phone's report, and the session's folder."""
-        self.calls += 1
-        here = self.folder / f"call{self.calls}"
-        here.mkdir(exist_ok=True)
+        """One call: the phone's report, and the folder with what it heard. May be called from several threads."""
+        with self._lock:
+            self.calls += 1
+            here = self.folder / f"call{self.calls}"
+        here.mkdir()
         (here / "script").write_text("\n".join([*steps, "hangup"]) + "\n", encoding="utf-8")
         where = [f"sip:{number}@{HOST}:{self._port}", "--record", str(here / "heard.wav")]
         more = ["--report", str(here / "report.json"), "--script", str(here / "script")]
         with running(["-m", "kallglot_media.cli", "phone", *where, *more], here / "phone.log") as phone:
             phone.wait(240)
-        return json.loads((here / "report.json").read_text("utf-8")), self._session(self.calls)
+        return json.loads((here / "report.json").read_text("utf-8")), here
 
-    def _session(self, count: int) -> Path:
+    def sessions(self, called: str) -> list[Path]:
+        """The sessions of a number, once all calls so far are over."""
         deadline_s = time.monotonic() + 20
         while time.monotonic() < deadline_s:
-            over = []
+            over: dict[Path, str] = {}
             for path in sorted(self.folder.glob("data/sessions/*/session.json")):
                 with contextlib.suppress(ValueError):
-                    over += [path.parent] if json.loads(path.read_text("utf-8")).get("status") == "ended" else []
-            if len(over) >= count:
-                return over[-1]
+                    facts = json.loads(path.read_text("utf-8"))
+                    over |= {path.parent: facts["called"]} if facts.get("status") == "ended" else {}
+            if len(over) >= self.calls:
+                return [path for path, number in over.items() if number == called]
             time.sleep(0.1)
         raise SystemExit("a session did not end")
 
@@ -126,25 +140,21 @@ class Bench:
             time.sleep(0.1)
 
 
-def kinds(session: Path) -> list[str]:
-    """The events of a session, in order."""
-    return [json.loads(line)["type"] for line in (session / "events.jsonl").read_text("utf-8").splitlines()]
-
-
 def answering(bench: Bench) -> str:
     """Questions one after the other."""
     steps = ["wait reply 1s within 10s"]
     for question in QUESTIONS * ROUNDS:
         steps += [f"play {bench.say(question)}", "wait reply 1s within 15s"]
-    _, session = bench.call("desk", steps)
-    turns = json.loads((session / "transcript.json").read_text("utf-8"))["turns"]
+    bench.call("desk", steps)
+    turns = json.loads((bench.sessions("desk")[-1] / "transcript.json").read_text("utf-8"))["turns"]
     found = [turn["timings"] for turn in turns if turn["speaker"] == "ai" and turn["timings"]]
-    whole = [one["speech_end_to_first_sample_ms"] for one in found]
-    over = [one["speech_end_to_first_sample_ms"] - one["engine_ms"] for one in found]
-    return (
-        f"| end of speech → first sample of the answer, ms | {len(found)} | {median(whole):.0f} | {_p95(whole):.0f} |\n"
-        f"| the same less what the engines took, ms | {len(found)} | {median(over):.0f} | {_p95(over):.0f} |"
-    )
+    rows = {
+        "end of speech → first sample of the answer": [one["speech_end_to_first_sample_ms"] for one in found],
+        "of it the engines": [one["engine_ms"] for one in found],
+        "of it the pause that ends a turn": [one["endpoint_ms"] for one in found],
+        "the whole less the engines": [one["speech_end_to_first_sample_ms"] - one["engine_ms"] for one in found],
+    }
+    return "\n".join(f"| {name}, ms | {_numbers(values)} |" for name, values in rows.items())
 
 
 def interrupting(bench: Bench) -> str:
@@ -153,35 +163,49 @@ def interrupting(bench: Bench) -> str:
     onset = int(np.flatnonzero(np.abs(load_sound(question, RATE_HZ)) > QUIET)[0])
     took_ms = []
     for number in range(INTERRUPTIONS):
-        report, _ = bench.call("long", [f"pause {1500 + 137 * number}ms", f"play {question}", "pause 300ms"])
-        heard = load_sound(bench.folder / f"call{bench.calls}" / "heard.wav", RATE_HZ)
+        report, folder = bench.call("long", [f"pause {1500 + 137 * number}ms", f"play {question}", "pause 300ms"])
+        heard = load_sound(folder / "heard.wav", RATE_HZ)
         start = int(report["played"][0]["start_sample"]) + onset
         loud = np.flatnonzero(np.abs(heard[start : start + RATE_HZ]) > QUIET)
         took_ms.append(1000 * (int(loud[-1]) if len(loud) else 0) / RATE_HZ)
-    name = "barge-in: first sample said → last sample heard, ms"
-    return f"| {name} | {len(took_ms)} | {median(took_ms):.0f} | {_p95(took_ms):.0f} |"
+    return f"| barge-in: first sample said → last sample heard, ms | {_numbers(took_ms)} |"
 
 
-def undisturbed(bench: Bench, minutes: float) -> str:
-    """Noise, music and backchannels, none of which is a question."""
-    rng = np.random.default_rng(5)
-    at = np.arange(60 * RATE_HZ) / RATE_HZ
-    noise = bench.sound("noise", (rng.standard_normal(len(at)) * 500).astype(np.int16))
-    chord = sum(np.sin(2 * np.pi * hz * at) * (1 + np.sin(2 * np.pi * 2 * at)) for hz in (262, 330, 392))
-    music = bench.sound("music", (np.asarray(chord) * 1500).astype(np.int16))
-    yes, mhm = bench.say("Ja, genau."), bench.say("Mhm.")
-    counted = {"paused and went on": 0, "stopped for good": 0}
-    seconds = 0.0
-    for number in range(max(1, round(minutes))):
-        sounds = [noise] if number % 3 == 0 else [music] if number % 3 == 1 else [yes, mhm] * 9
-        steps = ["pause 2s"] + [step for one in sounds for step in (f"play {one}", "pause 2s")]
-        _, session = bench.call("long", steps)
-        seen = kinds(session)
-        counted["paused and went on"] += seen.count("interruption.false")
-        counted["stopped for good"] += seen.count("interruption")
-        seconds += json.loads((session / "transcript.json").read_text("utf-8"))["metadata"]["duration_seconds"]
-    told = ", ".join(f"{count} times {what}" for what, count in counted.items())
-    return f"| noise, music, backchannels: {seconds / 60:.1f} min | {told} | | |"
+def undisturbed(bench: Bench, minutes: float) -> list[str]:
+    """Noise, music and backchannels, none of which is a question, AT_ONCE calls of a minute at a time."""
+    kinds = disturbances(bench)
+    names = [list(kinds)[number % len(kinds)] for number in range(max(1, round(minutes)))]
+
+    def one(number: int) -> str:
+        sounds = kinds[names[number]]
+        repeat = max(1, round(58 / sum(len(load_sound(sound, RATE_HZ)) / RATE_HZ + 2 for sound in sounds)))
+        steps = [step for sound in sounds * repeat for step in (f"play {sound}", "pause 2s")]
+        bench.call(f"long{number}", ["pause 2s", *steps])
+        return names[number]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, range(len(names))))
+    rows: dict[str, list[float]] = {}
+    for number, name in enumerate(names):
+        (session,) = bench.sessions(f"long{number}")
+        seen = [json.loads(line)["type"] for line in (session / "events.jsonl").read_text("utf-8").splitlines()]
+        facts = json.loads((session / "transcript.json").read_text("utf-8"))["metadata"]
+        row = rows.setdefault(name, [0, 0, 0])
+        row[0] += facts["duration_seconds"] / 60
+        row[1] += seen.count("speech.started")
+        row[2] += seen.count("interruption")
+    table = ["\n| the AI speaks, the caller's side has | minutes | fell silent | for good |\n|---|---|---|---|"]
+    total = [sum(row[column] for row in rows.values()) for column in range(3)]
+    return table + [f"| {n} | {r[0]:.1f} | {r[1]:.0f} | {r[2]:.0f} |" for n, r in (rows | {"**all**": total}).items()]
+
+
+def disturbances(bench: Bench) -> dict[str, list[Path]]:
+    """What is no question, by name."""
+    made = {
+        name: [bench.sound(name, resample(NOBODY[name], 16_000, RATE_HZ))]
+        for name in ("white noise", "white noise in gusts", "pink noise in gusts", "music")
+    }
+    return made | {"backchannels": [bench.say(text) for text in BACKCHANNELS]}
 
 
 def extracting() -> list[str]:
@@ -202,29 +226,35 @@ def extracting() -> list[str]:
     return rows
 
 
-def _p95(values: list[float]) -> float:
-    return float(np.percentile(values, 95))
+def _numbers(values: list[float]) -> str:
+    """n, median, p95, longest."""
+    if not values:
+        return "0 | – | – | –"
+    return f"{len(values)} | {median(values):.0f} | {np.percentile(values, 95):.0f} | {max(values):.0f}"
 
 
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10, help="of noise, music and backchannels")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--out", type=Path, default=Path("demo-output/bench-agent"))
     chosen = parser.parse_args()
     os.environ.pop("KALLGLOT_MODELS", None)
     bench = Bench((chosen.out / f"{int(time.time())}").absolute())
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, starter models.\n")
-    print("| on real calls | n | p50 | p95 |\n|---|---|---|---|")
     with running(["-m", "kallglot_media.cli", "serve", str(bench.config)], bench.folder / "server.log"):
         bench.wait_ready()
         time.sleep(3)  # engines that just started are busy with themselves
-        print(answering(bench), flush=True)
-        print(interrupting(bench), flush=True)
-        if chosen.minutes:
-            print(undisturbed(bench, chosen.minutes), flush=True)
-    print("\n| answers without a model | |\n|---|---|")
-    print("\n".join(extracting()))
+        if "times" in chosen.parts:
+            print("| on real calls | n | p50 | p95 | longest |\n|---|---|---|---|---|")
+            print(answering(bench), flush=True)
+            print(interrupting(bench), flush=True)
+        if "noise" in chosen.parts and chosen.minutes:
+            print("\n".join(undisturbed(bench, chosen.minutes)), flush=True)
+    if "answers" in chosen.parts:
+        print("\n| answers without a model | |\n|---|---|")
+        print("\n".join(extracting()))
     return 0
 
 
