@@ -22,6 +22,9 @@ _OPEN: Mapping[str, frozenset[str]] = {
     "es": words("y o pero porque que si con para de a en el la los las un una mi su es son como"),
     "fr": words("et ou mais parce que si avec pour de à en le la les un une mon ma est sont comme"),
 }
+_PREFIXES: Mapping[str, frozenset[str]] = {"de": words("mit zu an auf bei nach über unter um")}
+"""Of those, what also ends whole sentences ("Ich rufe Sie später an.", "Kommen Sie mit?")."""
+
 _ANNOUNCES_DIGITS: Mapping[str, str] = {
     "de": r"\b(nummer|kundennummer|bestellnummer|telefonnummer|postleitzahl|iban|code|pin)( (ist|lautet|wäre|war))?$",
     "en": r"\b(number|order number|customer number|phone number|zip|postcode|iban|code|pin)( (is|was|would be))?$",
@@ -50,6 +53,7 @@ def more_silence_ms(text: str, language: str, patience: Patience) -> int:
     more_silence_ms("Meine Bestellnummer ist", "de", Patience()) == 1200
     more_silence_ms("vier eins sieben", "de", Patience()) == 1200
     more_silence_ms("Ich habe bestellt und", "de", Patience()) == 900
+    more_silence_ms("Wann kommt mein Telefon an?", "de", Patience()) == 0
     """
     said_words = plain(text).split()
     if not said_words:
@@ -63,7 +67,15 @@ def more_silence_ms(text: str, language: str, patience: Patience) -> int:
             len(tail) >= 2 and all(w.isdecimal() or w in digits for w in tail)
         )
         return patience.digits_ms if read_out else 0
+    if text.rstrip().endswith("?"):
+        return 0  # the recogniser hears by the melody where a question ends
     if (pattern := _ANNOUNCES_DIGITS.get(language)) and re.search(pattern, said):
         return patience.digits_ms
-    ends_open = said_words[-1] in _OPEN.get(language, frozenset()) or text.rstrip().endswith((",", "…", "-"))
-    return patience.unfinished_ms if ends_open else 0
+    return patience.unfinished_ms if _is_open(text.rstrip(), said_words[-1], language) else 0
+
+
+def _is_open(text: str, last: str, language: str) -> bool:
+    """Whether more must follow."""
+    if text.endswith((".", "!")) and last in _PREFIXES.get(language, frozenset()):
+        return False
+    return last in _OPEN.get(language, frozenset()) or text.endswith((",", "…", "-"))
