@@ -1,4 +1,4 @@
-"""ai_agent and help_chat_voice on real calls: each row of their feature lists in the requirement has its test.
+"""ai_agent and help_chat_voice on real calls: each row of their feature lists has its test.
 
 Three calls in all, each looked at by several tests: a help desk that hands over to a human in another language, an AI
 agent with tools that is interrupted, and a help desk whose caller types.
@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from kallglot_media.phone.plot import plot_session
 from tests.support import correlate
 from tests.support.baresip import Baresip
 from tests.support.llm_server import LlmServer
+from tests.support.looks import looks_right
 from tests.support.processes import HOST, free_port, pass_time
 from tests.support.rest import Rest, make_key
 from tests.support.server import Server, events, read_json
 from tests.support.stream_client import StreamClient
 from tests.support.voices import said
-from tests.support.waves import Pcm16, read_wav, script
+from tests.support.waves import Pcm16, script
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
 
@@ -109,15 +109,6 @@ class Told:
         return [event["type"] for event in events(self.folder)]
 
 
-def looks_right(told: Told) -> None:
-    """The recording, the transcript and the plot of a call, as the tests leave them."""
-    tracks = [read_wav(told.folder / f"{party}.wav")[0] for party in ("customer", "agent")]
-    assert tracks[0].shape == tracks[1].shape
-    picture = told.folder / "session.png"
-    plot_session(told.folder, picture, picture.with_suffix(".svg"))
-    assert picture.stat().st_size > 10_000
-
-
 # ── a help desk ──────────────────────────────────────────────────────────────────
 
 
@@ -151,7 +142,7 @@ def helped(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 
 def test_ai_powered_answers_from_knowledge_base(helped: Told) -> None:
-    """Seed, Help Chat Voice: "AI-powered answers from knowledge base" — with no language model, and with its source."""
+    """help_chat_voice: "AI-powered answers from knowledge base" — with no language model, and with its source."""
     answer = next(turn for turn in helped.turns("ai") if turn.get("sources"))
     assert answer["text"] == "Ein neues Passwort gibt es auf unserer Seite. Wie lautet Ihre Kundennummer?"
     assert answer["sources"] == ["desk-de › Hilfe › Passwort vergessen"]
@@ -159,7 +150,7 @@ def test_ai_powered_answers_from_knowledge_base(helped: Told) -> None:
 
 
 def test_voice_input_and_output(helped: Told) -> None:
-    """Seed: "Voice input and output": what was said is in the transcript, what was answered is in the caller's ear."""
+    """help_chat_voice: "Voice input and output": what was said is in the transcript, the answer in the caller's ear."""
     assert helped.texts("customer")[:2] == ["Ich habe mein Passwort vergessen.", "Können Sie das bitte wiederholen?"]
     question = said("Wie lautet Ihre Kundennummer?", "de")
     assert correlate.match(question, helped.caller_heard).window_median > 0.8
@@ -168,7 +159,7 @@ def test_voice_input_and_output(helped: Told) -> None:
 
 
 def test_seamless_escalation_to_human_agents(helped: Told) -> None:
-    """Seed: "Seamless escalation to human agents": told what it is about, then talking, each in their own language."""
+    """help_chat_voice: "Seamless escalation to human agents": told what it is about, then each in their own language."""
     steps = [action["type"] for action in helped.actions()]
     assert steps == ["escalation.started", "escalation.answered"]
     agent = next(turn for turn in helped.turns("agent"))
@@ -179,13 +170,13 @@ def test_seamless_escalation_to_human_agents(helped: Told) -> None:
 
 
 def test_chat_history_context(helped: Told) -> None:
-    """Seed: "Chat history context": what was typed before the call is in what the human is told."""
+    """help_chat_voice: "Chat history context": what was typed before the call is in what the human is told."""
     leipzig = said("I live in Leipzig.", "en")
     assert correlate.match(leipzig, helped.human_heard).window_median > 0.5
 
 
 def test_the_help_desks_files_are_right(helped: Told) -> None:
-    looks_right(helped)
+    looks_right(helped.folder)
     assert read_json(helped.folder / "session.json")["end_reason"] == "customer_hangup"
 
 
@@ -223,34 +214,34 @@ def request_about(place: Place, text: str) -> dict[str, Any]:
 
 
 def test_natural_language_understanding(served: Told, place: Place) -> None:
-    """Seed, AI Agent: "Natural language understanding": what was said reaches the model, what it says is spoken."""
+    """ai_agent: "Natural language understanding": what was said reaches the model, what it says is spoken."""
     assert request_about(place, "Wann kommt mein Telefon an?")["model"] == "script"
     assert correlate.match(said("Ihr Telefon ist unterwegs.", "de"), served.caller_heard).window_median > 0.8
 
 
 def test_custom_system_prompts(served: Told, place: Place) -> None:
-    """Seed: "Custom system prompts"."""
+    """ai_agent: "Custom system prompts"."""
     system = request_about(place, "Passwort")["messages"][0]
     assert system["role"] == "system"
     assert system["content"].startswith("Du bist die Auskunft der Firma Acme.")
 
 
 def test_knowledge_base_integration(served: Told, place: Place) -> None:
-    """Seed: "Knowledge base integration": the passage is in the prompt, and its source in the transcript."""
+    """ai_agent: "Knowledge base integration": the passage is in the prompt, and its source in the transcript."""
     assert "Ein neues Passwort gibt es auf unserer Seite." in request_about(place, "Passwort")["messages"][0]["content"]
     answer = next(turn for turn in served.turns("ai") if turn["text"] == "Wie lautet Ihre Kundennummer?")
     assert answer["sources"] == ["desk-de › Hilfe › Passwort vergessen"]
 
 
 def test_function_calling_for_external_integrations(served: Told) -> None:
-    """Seed: "Function calling for external integrations"."""
+    """ai_agent: "Function calling for external integrations"."""
     call = next(action for action in served.actions() if action["type"] == "tool.call")
     assert (call["name"], call["arguments"]) == ("lookup", {"what": "Telefon"})
     assert call["output"] == {"item": "Telefon", "status": "unterwegs"}
 
 
 def test_handoff_to_human_agents(served: Told) -> None:
-    """Seed: "Handoff to human agents": here nobody answers, and the AI says so, offers a callback and ends properly."""
+    """ai_agent: "Handoff to human agents": nobody answers: it says so, offers a callback and ends properly."""
     steps = [action["type"] for action in served.actions() if action["type"] != "tool.call"]
     assert steps == ["escalation.started", "escalation.failed"]
     assert "Leider nimmt gerade niemand ab." in served.texts("ai")
@@ -269,7 +260,7 @@ def test_an_interruption_is_silence_and_what_was_not_heard_is_not_in_the_transcr
 
 
 def test_the_agents_files_are_right(served: Told) -> None:
-    looks_right(served)
+    looks_right(served.folder)
 
 
 # ── typed ────────────────────────────────────────────────────────────────────────

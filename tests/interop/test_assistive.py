@@ -1,4 +1,4 @@
-"""assistive_translation on a real call: each row of its feature list in the requirement for the modes has its test."""
+"""assistive_translation on a real call: each row of its feature list has its test."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.interop.conftest import Place, Sentence
 from tests.support.baresip import Baresip
 from tests.support.correlate import match
+from tests.support.looks import looks_right
 from tests.support.processes import pass_time
 from tests.support.recognise import Ear
 from tests.support.server import read_json
@@ -49,14 +50,14 @@ def told(place: Place, sentences: list[Sentence], tmp_path_factory: pytest.TempP
 
 
 def test_agent_hears_original_customer_audio(told: Told, sentences: list[Sentence]) -> None:
-    """Seed, Assistive Translation: "Agent hears original customer audio": at its own level, with nothing over it."""
+    """assistive_translation: "Agent hears original customer audio": at its own level, with nothing over it."""
     found = match(sentences[0].pcm, told.agent_heard)
     assert found.window_median >= 0.98, found
     assert found.gain_db == pytest.approx(0.0, abs=0.5), found
 
 
 def test_real_time_translated_subtitles_for_agent(told: Told, sentences: list[Sentence]) -> None:
-    """Seed: "Real-time translated subtitles for agent": the turn with both texts, and the text on the agent's phone."""
+    """assistive_translation: "Real-time translated subtitles for agent": both texts, and on the agent's phone."""
     customer = [turn for turn in read_json(told.folder / "transcript.json")["turns"] if turn["speaker"] == "customer"]
     assert [turn["translation"]["language"] for turn in customer] == ["en"]
     shown = customer[0]["translation"]["text"]
@@ -65,7 +66,7 @@ def test_real_time_translated_subtitles_for_agent(told: Told, sentences: list[Se
 
 
 def test_customer_hears_translated_agent_speech(told: Told, sentences: list[Sentence], ear: Ear) -> None:
-    """Seed: "Customer hears translated agent speech"."""
+    """assistive_translation: "Customer hears translated agent speech"."""
     assert ear.word_errors(told.customer_heard, "de", sentences[3].translation) <= 0.34
 
 
@@ -73,3 +74,7 @@ def test_the_translation_of_the_customer_is_spoken_to_nobody(told: Told, sentenc
     plays = [turn["play"] for turn in read_json(told.folder / "transcript.json")["turns"]]
     assert plays[0] is None
     assert plays[1] is not None
+
+
+def test_the_files_are_right(told: Told) -> None:
+    looks_right(told.folder)

@@ -12,6 +12,7 @@ from tests.interop.conftest import IDLE_DB, Place, Sentence
 from tests.support import correlate
 from tests.support.baresip import Baresip
 from tests.support.correlate import Stretch, match
+from tests.support.looks import looks_right
 from tests.support.processes import pass_time
 from tests.support.recognise import Ear
 from tests.support.server import events, read_json, read_lines
@@ -60,6 +61,7 @@ def told(place: Place, sentences: list[Sentence], tmp_path_factory: pytest.TempP
 
 
 def test_each_hears_the_other_in_their_own_language(told: Told, sentences: list[Sentence], ear: Ear) -> None:
+    """bidirectional_translation: "Real-time speech-to-speech translation": both ways, heard back by the recogniser."""
     assert ear.word_errors(told.agent_heard, "en", sentences[0].translation) <= 0.34
     assert ear.word_errors(told.customer_heard, "de", sentences[3].translation) <= 0.34
 
@@ -70,6 +72,7 @@ def test_the_original_is_not_heard_when_it_is_off(told: Told, sentences: list[Se
 
 
 def test_four_tracks_of_one_length_hold_what_was_said_and_heard(told: Told, sentences: list[Sentence]) -> None:
+    """bidirectional_translation: "Dual-channel recording (original + translated)"."""
     customer, customer_hz = read_wav(told.folder / "customer.wav")
     agent, agent_hz = read_wav(told.folder / "agent.wav")
     assert customer.shape == agent.shape
@@ -82,6 +85,7 @@ def test_four_tracks_of_one_length_hold_what_was_said_and_heard(told: Told, sent
 
 
 def test_the_transcript_has_both_turns_in_both_languages_at_their_place(told: Told, sentences: list[Sentence]) -> None:
+    """bidirectional_translation: "Full transcript with translations"."""
     transcript = read_json(told.folder / "transcript.json")
     assert transcript["status"] == "completed"
     turns = transcript["turns"]
@@ -103,6 +107,7 @@ def test_the_transcript_has_both_turns_in_both_languages_at_their_place(told: To
 
 
 def test_the_session_says_how_it_went(told: Told) -> None:
+    looks_right(told.folder)
     facts = read_json(told.folder / "session.json")
     assert (facts["status"], facts["end_reason"]) == ("ended", "customer_hangup")
     for name, length in ((file["path"], file["samples"]) for file in facts["files"]):

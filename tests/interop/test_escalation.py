@@ -65,7 +65,7 @@ HUMANS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "human_gone_told": ("uas_hangs_up", {"RING_MS": "100", "hold_ms": 300}),
     "human_gone_talking": ("uas_hangs_up", {"RING_MS": "100", "hold_ms": 1500}),
 }
-"""What the human's phone does: scenario, and its settings. They are told something only of callers who key in a number."""
+"""What the human's phone does: scenario, and its settings. Only callers who key in a number are told about."""
 
 CALLERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "caller_gone_ringing": ("uac_dtmf", {"KEYS": "0", "hold_ms": 2500}),
