@@ -159,7 +159,7 @@ def test_voice_input_and_output(helped: Told) -> None:
 
 
 def test_seamless_escalation_to_human_agents(helped: Told) -> None:
-    """help_chat_voice: "Seamless escalation to human agents": told what it is about, then each in their own language."""
+    """help_chat_voice: "Seamless escalation to human agents": told what it is about, then each in their language."""
     steps = [action["type"] for action in helped.actions()]
     assert steps == ["escalation.started", "escalation.answered"]
     agent = next(turn for turn in helped.turns("agent"))
