@@ -8,7 +8,7 @@ from kallglot_media.call import events as e
 from kallglot_media.call.leg import Leg, LegState
 from kallglot_media.call.stream_leg import StreamLeg
 from kallglot_media.call.world import World, now_text
-from kallglot_media.media.messages import StreamAudioOut, StreamCleared
+from kallglot_media.media.messages import StreamAudioOut, StreamCleared, TextShown
 from kallglot_media.modes.plan import Party
 
 AnyLeg = Leg | StreamLeg
@@ -85,6 +85,16 @@ class Parties:
         for leg in self.every:
             if leg.leg_id == event.leg_id and isinstance(leg, StreamLeg):
                 leg.say(event) if isinstance(event, StreamAudioOut) else leg.clear()
+
+    def text_shown(self, event: TextShown) -> None:
+        """A leg's real-time text has gone."""
+        for leg in self.every:
+            if leg.leg_id == event.leg_id and isinstance(leg, Leg):
+                leg.text_shown(event.count)
+
+    def text_waits(self) -> bool:
+        """Whether somebody is there whose text is still on its way."""
+        return any(isinstance(leg, Leg) and leg.text_waits for leg in self.every)
 
     def pass_on_key(self, talker: Party, key: str) -> None:
         """What one party presses the others get too: behind an agent's number may be a menu."""

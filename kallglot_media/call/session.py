@@ -30,6 +30,8 @@ from kallglot_media.speech.types import Pcm16, Speech
 
 RATE_HZ = 8000
 CLOSE_LEG_DEADLINE_S = 2.0
+SHOW_TEXT_DEADLINE_S = 4.0
+"""What was said last may still be typed on a phone that is about to be hung up."""
 LAST_WORDS_DEADLINE_S = 20.0
 CLOSE_SESSION_DEADLINE_S = 10.0
 
@@ -328,6 +330,9 @@ class Session:
             self.key_pressed(self.parties.party_of(event.leg_id), event.digit, _ms(event.at_sample))
         elif isinstance(event, m.RtpLost):
             self._on_rtp_lost(event)
+        elif isinstance(event, m.TextShown):
+            self.parties.text_shown(event)
+            self._changed.notify()
         elif isinstance(event, m.RecordingGap):
             self.event("recording.gap", event.first_sample, samples=event.samples, why=event.why)
         elif isinstance(event, m.LegStats):
@@ -397,6 +402,7 @@ class Session:
 
     async def close(self, reason: EndReason, detail: str) -> None:
         """Hang up what is left, write down the last words, and finish the files. Never raises OSError."""
+        await self._changed.until(lambda: self._media_dead or not self.parties.text_waits(), SHOW_TEXT_DEADLINE_S)
         for leg in self.parties.every:
             leg.hang_up(detail)
             leg.close_media()

@@ -269,6 +269,14 @@ class LegOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class TextShown:
+    """All real-time text so far has gone to the peer, with its redundancy. count: of the SendText that came."""
+
+    leg_id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class LegRefused:
     """No port, or an unknown session: `why` names the place and the mend."""
 
@@ -449,6 +457,7 @@ class PlaneStats:
 FromMedia = (
     LegOpened
     | LegRefused
+    | TextShown
     | SpeechStarted
     | SpeechDropped
     | SpeechGrew

@@ -130,7 +130,8 @@ class MediaProcess:
         self._drain()
         self._send(self._plane.tick(time.monotonic()))
         if self._texts:
-            self._texts.tick(time.monotonic())
+            for shown in self._texts.tick(time.monotonic(), wall_s=time.time()):
+                self._outbox.put(shown)
         self._tell()
         self._recorder.hand_over()
         self._collect()
@@ -210,17 +211,17 @@ class MediaProcess:
         self._rtcp_slot[pair.rtcp.fileno()] = (slot, pair.rtcp)
         self._epoll.register(pair.rtp.fileno(), select.EPOLLIN)
         self._epoll.register(pair.rtcp.fileno(), select.EPOLLIN)
-        text_port = self._open_text(slot, message.host) if message.text else 0
+        text_port = self._open_text(slot, message) if message.text else 0
         self._outbox.put(LegOpened(message.leg_id, pair.host, pair.port, dtls.identity().fingerprint, text_port))
 
-    def _open_text(self, slot: int, host: str) -> int:
+    def _open_text(self, slot: int, message: OpenLeg) -> int:
         """The port of the leg's text line; 0 when there is none left, for the call does not depend on it."""
         try:
-            pair = self._ports.bind(host)
+            pair = self._ports.bind(message.host)
         except NoPorts:
             self._plane.count(slot, "text_no_port")
             return 0
-        self._texts.open(slot, pair)
+        self._texts.open(slot, message.leg_id, pair)
         return pair.port
 
     # ── out ──────────────────────────────────────────────────────────────────────
@@ -244,7 +245,7 @@ class MediaProcess:
         """Close the ports of legs that are no more, after their RTCP BYE."""
         self._send_rtcp()
         for slot in self._plane.take_freed():
-            self._texts.close(slot)
+            self._texts.close(slot, time.monotonic())
             pair = self._pairs.pop(slot)
             for fd, there in ((pair.rtp.fileno(), self._rtp_slot), (pair.rtcp.fileno(), self._rtcp_slot)):
                 self._epoll.unregister(fd)

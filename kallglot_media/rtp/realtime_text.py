@@ -76,6 +76,15 @@ class TextSender:
         self._waiting += text[:room]
         self.dropped_chars += len(text[room:])
 
+    @property
+    def drained(self) -> bool:
+        """Everything was sent, as often as its redundancy has it."""
+        return not self._waiting and not any(data for _, data in self._older)
+
+    def ticks(self, now_s: float) -> int:
+        """The stream's clock."""
+        return self._first_ticks + round(now_s * CLOCK_HZ) & 0xFFFFFFFF
+
     def take(self, now_s: float) -> bytes | None:
         """The packet that is due, or None. To be asked every few ms."""
         if now_s < self._next_s:

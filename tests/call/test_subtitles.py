@@ -10,7 +10,8 @@ from kallglot_media.call.leg import Leg
 from kallglot_media.call.session import Session
 from kallglot_media.call.subtitles import LiveSubtitles, SubtitleRules, Subtitles
 from kallglot_media.call.turn import TranslatedText, Turn
-from kallglot_media.media.messages import OpenLeg, SendText, SetText
+from kallglot_media.call.world import EndReason
+from kallglot_media.media.messages import OpenLeg, SendText, SetText, TextShown
 from kallglot_media.modes.plan import Party
 from kallglot_media.sdp.parse import parse_sdp
 from kallglot_media.sip.events import Peer
@@ -130,6 +131,22 @@ async def test_a_phone_without_a_text_line_is_said_once_and_nothing_is_typed(tmp
     events = (tmp_path / session.session_id / "events.jsonl").read_text("utf-8")
     assert events.count("subtitles.no_real_time_text") == 1
     assert "the phone has no text line" in events
+
+
+async def test_the_agents_phone_is_hung_up_when_it_has_shown_what_was_said_last(tmp_path: Path) -> None:
+    world = TestWorld(tmp_path)
+    session = world.session()
+    session.real_time_text = True
+    agent = await agent_with(session, TEXT_SDP)
+    Subtitles(session, TYPED).watch()
+    world.media.deaf = True
+    session.turn_done(Turn(1, "customer", "de", "Ja.", TranslatedText("en", "Yes."), 0, 900, 1.0))
+    closing = asyncio.create_task(session.close(EndReason.CUSTOMER_HANGUP, "hung up"))
+    await settle()
+    assert ("hangup", "agent-call") not in world.signalling.verbs
+    session.on_media(TextShown(agent.leg_id, 1))
+    await asyncio.wait_for(closing, 5)
+    assert ("hangup", "agent-call") in world.signalling.verbs
 
 
 async def test_another_phone_of_the_agent_begins_with_an_empty_line(tmp_path: Path) -> None:

@@ -27,13 +27,13 @@ class Call:
     folder: Path
 
 
-def call(place: Place, folder: Path, said: Path, *options: str) -> Call:
-    """The customer says a sentence; the agent's phone has `options`."""
+def call(place: Place, folder: Path, said: Path, *options: str, pause_ms: int = 4000) -> Call:
+    """The customer says a sentence and hangs up pause_ms later; the agent's phone has `options`."""
     before = len(place.server.sessions())
     report = folder / "agent.json"
     address = f"{HOST}:{place.new_agent_port()}"
     listening = [*PHONE, "--listen", address, "--script", "wait hangup within 30s", "--report", str(report), *options]
-    script = f"pause 500ms; play {said}; pause 4s"
+    script = f"pause 500ms; play {said}; pause {pause_ms}ms"
     with Child(listening, folder / "agent.log") as agent:
         agent.wait_log("listening at", 15.0)
         calling = [*PHONE, place.server.uri("typed"), "--script", script, "--local", HOST]
@@ -61,6 +61,14 @@ def test_the_agents_phone_shows_what_the_customer_says(place: Place, said: Path,
     assert set(packets) == {"received"}, "nothing lost, nothing refused"
     assert packets["received"] > 6, "words came while the customer spoke, each with its redundancy"
     assert not any(event["type"] == "subtitles.no_real_time_text" for event in events(told.folder))
+
+
+def test_what_is_said_last_is_on_the_screen_before_the_call_ends(place: Place, said: Path, tmp_path: Path) -> None:
+    """The customer hangs up with the last word: the agent's phone gets BYE when it has all of it."""
+    told = call(place, tmp_path, said, "--text", pause_ms=100)
+    (turn,) = [turn for turn in read_json(told.folder / "transcript.json")["turns"] if turn["speaker"] == "customer"]
+    assert told.report["text"] == f"{turn['translation']['text']}\n({turn['text']})"
+    assert turn["text"]
 
 
 def test_a_phone_without_a_text_line_has_its_call_and_the_events_say_so(

@@ -19,12 +19,22 @@ from kallglot_media.media.messages import (
     SendText,
     SetText,
     SrtpKeys,
+    TextShown,
 )
 from kallglot_media.media.srtp import Srtp
 from kallglot_media.media.text_lines import TextLine
 from kallglot_media.modes.plan import Party
 from kallglot_media.rtp.packet import RtpPacket
 from kallglot_media.rtp.realtime_text import TextFormat, TextReceiver, TextScreen, TextSender
+from kallglot_media.rtp.rtcp import (
+    Description,
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    build_compound,
+    parse_compound,
+)
 from kallglot_media.sdp.crypto import SUITES
 from tests.media.test_link import Desk
 from tests.support.studio import CountingIds
@@ -126,6 +136,77 @@ def test_encrypted_text_is_read_by_the_peer_alone(line: Line) -> None:
     assert (line.counters["text_srtp"], line.counters["text_received"]) == (1, 1)
 
 
+def test_it_says_when_all_text_has_gone_with_its_redundancy(line: Line) -> None:
+    line.line.set(AGREED, 0.0)
+    line.line.put("Hello")
+    line.line.put(" there")
+    told = []
+    for tick in range(200):
+        line.line.take(tick * 0.02)
+        told.append(line.line.shown())
+    assert [count for count in told if count is not None] == [2], "said once, not before"
+    at = next(index for index, count in enumerate(told) if count)
+    assert line.counters["text_sent"] == 3, "new once, and twice as redundancy"
+    assert 0.6 <= at * 0.02 <= 0.7
+
+
+def test_text_that_nobody_can_be_shown_is_not_waited_for(line: Line) -> None:
+    line.line.put("early")
+    assert line.line.shown() == 1
+
+
+def test_reports_go_to_the_port_behind_the_texts_and_say_what_came(line: Line) -> None:
+    """RFC 3550 sections 6.4 and 6.6: an SR with our text's clock and a block about the peer's; BYE at the end."""
+    line.line.set(AGREED, 0.0)
+    line.line.put("Hello")
+    assert line.line.report(0.0, wall_s=1000.0) is None
+    line.line.take(0.0)
+    for sequence in (1, 2, 5):
+        line.line.receive(packet(sequence), PEER, 0.5)
+    made = line.line.report(9.0, wall_s=1009.0)
+    assert made is not None
+    datagram, where = made
+    assert where == ("192.0.2.9", 6001)
+    report, name = parse_compound(datagram)
+    assert isinstance(report, SenderReport)
+    assert isinstance(name, Description)
+    assert (report.packets, report.reports[0].ssrc, report.reports[0].cumulative_lost) == (1, 7, 2)
+    bye = line.line.bye(10.0)
+    assert bye is not None
+    assert isinstance(parse_compound(bye[0])[-1], Goodbye)
+
+
+def test_reports_of_others_are_not_read(line: Line) -> None:
+    line.line.receive_rtcp(b"", PEER, 0.0, wall_s=0.0)
+    line.line.set(AGREED, 0.0)
+    line.line.receive_rtcp(b"\x80\xc9\x00\x01\x00\x00\x00\x07", ("192.0.2.9", 6001), 0.0, wall_s=0.0)
+    line.line.receive_rtcp(b"\x80\xc9\x00\x01\x00\x00\x00\x07", ("198.51.100.1", 6001), 0.0, wall_s=0.0)
+    assert line.counters == {"text_rtcp_dropped": 2, "text_rtcp_in": 1}
+
+
+@pytest.mark.parametrize(("lost", "counted"), [(3, 3), (-1, 0), (2**23 - 1, 100)])
+def test_what_the_peer_misses_is_counted(line: Line, lost: int, counted: int) -> None:
+    line.line.set(AGREED, 0.0)
+    line.line.put("Hello")
+    sent = line.line.take(0.0)
+    assert sent is not None
+    block = ReportBlock(RtpPacket.parse(sent[0]).ssrc, 0, lost, 1, 0, 0, 0)
+    report = build_compound((ReceiverReport(7, (block,)), Description(7, "peer")))
+    line.line.receive_rtcp(report, ("192.0.2.9", 6001), 1.0, wall_s=1.0)
+    assert line.counters["text_peer_lost"] == counted
+
+
+def test_reports_of_encrypted_text_are_encrypted(line: Line) -> None:
+    line.line.set(SetText("leg", *PEER, 98, 100, 98, 100, keys=KEYS), 0.0)
+    line.line.report(0.0, wall_s=0.0)
+    made = line.line.report(9.0, wall_s=9.0)
+    assert made is not None
+    peer = Srtp(SrtpKeys(SUITE, KEYS.receive_key, KEYS.send_key))
+    assert parse_compound(peer.unprotect_rtcp(made[0]) or b"")
+    line.line.receive_rtcp(made[0], ("192.0.2.9", 6001), 9.0, wall_s=9.0)
+    assert line.counters["text_rtcp_dropped"] == 1
+
+
 # ── a real process ───────────────────────────────────────────────────────────────
 
 
@@ -159,6 +240,7 @@ async def test_text_goes_through_the_process_and_its_port_comes_back(peer: socke
         typing = TextSender(TextFormat(98), ssrc=9, sequence=1, first_ticks=0)
         peer.sendto(typing.take(0.0) or b"", ("127.0.0.1", opened.text_port))
         await read_until(peer, "Guten Tag")
+        assert await desk.wait(TextShown) == TextShown("s/agent", 1)
         desk.link.send(CloseLeg("s/agent"))
         closed = await desk.wait(LegClosed)
         assert closed.stats.counters["text_sent"] >= 1

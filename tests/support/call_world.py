@@ -181,6 +181,9 @@ class FakeMedia:
             loop.call_soon(
                 self.on_event, m.PlayoutFinished(message.leg_id, message.play_id, 16_000 + samples, samples, samples)
             )
+        elif isinstance(message, m.SendText) and not self.deaf:
+            count = sum(one.leg_id == message.leg_id for one in self.of(m.SendText))
+            loop.call_soon(self.on_event, m.TextShown(message.leg_id, count))
         elif isinstance(message, m.CloseLeg):
             loop.call_soon(self.on_event, m.LegClosed(message.leg_id, m.LegStats(message.leg_id, {}, 0.0, 0.0)))
         elif isinstance(message, m.CloseSession):
