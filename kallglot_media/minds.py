@@ -221,11 +221,16 @@ _HELP_DESK = "You are the voice of a help desk. Answer only what the material sa
 
 
 def _stream_of(session: Session):  # type: ignore[no-untyped-def]  # its type is agent.tools.StreamTools
+    told: set[str] = set()
+
     async def ask(call_id: str, name: str, arguments: Mapping[str, object], limit_s: float) -> object:
         call = ToolCalled(session.session_id, call_id, name, arguments)
         try:
             outcome = await session.clients.call_tool(call, limit_s)
         except NoClient:
+            if call_id not in told:  # an idempotent tool may be asked twice, which is one call
+                told.add(call_id)
+                session.world.bus.publish(call)  # webhooks are told of tools that somebody else does, too
             raise NotTaken from None
         if outcome.error is not None:
             raise Failed(outcome.error[:500])

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from kallglot_media.agent.extract import answer
+from kallglot_media.call.events import ToolCalled
 from kallglot_media.config import Config, load_config
 from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.errors import SetupError
@@ -91,6 +92,32 @@ async def test_a_base_that_is_gone_knows_nothing(tmp_path: Path, store: Store) -
     config = configured(tmp_path / "config", help_chat={"knowledge_base_id": "kb_gone"})
     minds = Minds(config, store, Guard())
     assert await knows(minds, config, tmp_path, "Was kostet der Versand?") is None
+    await minds.close()
+
+
+def broken(what: str) -> str:
+    """A tool's function: it never works."""
+    raise OSError(what)
+
+
+async def test_every_tool_call_is_told_whoever_does_it_and_once_though_it_is_tried_again(
+    tmp_path: Path, store: Store
+) -> None:
+    parameters = {"type": "object", "properties": {"what": {"type": "string"}}}
+    tool = {"name": "lookup", "python": "tests.test_minds:broken", "parameters": parameters, "idempotent": True}
+    config = configured(tmp_path / "config", mode="ai_agent", ai_agent={"tools": [tool]}, help_chat=None)
+    minds = Minds(config, store, Guard())
+    world = TestWorld(tmp_path / "calls")
+    told: list[ToolCalled] = []
+    world.world.bus.listen(lambda event: told.append(event) if isinstance(event, ToolCalled) else None)
+    session = world.session()
+    tools = minds._tools(mode_of(config), session)
+    assert tools is not None
+    for number in (1, 2):
+        used = await tools.call(f"call_{number}", "lookup", '{"what": "x"}')
+        assert used.error == "OSError: x"
+    await tools.call("call_3", "lookup", '{"what": 5}')
+    assert told == [ToolCalled(session.session_id, f"call_{number}", "lookup", {"what": "x"}) for number in (1, 2)]
     await minds.close()
 
 

@@ -81,6 +81,7 @@ class Conversation:
         self._last: tuple[Say, ...] = ()
         self._offered = False
         self._asked_else = False
+        self._ruled = 0
 
     @property
     def has_model(self) -> bool:
@@ -187,7 +188,8 @@ class Conversation:
             return
         tool, arguments = found
         yield Waiting(tool.spec.name)
-        used = await self._tools.call("rule", tool.spec.name, arguments)
+        self._ruled += 1
+        used = await self._tools.call(f"rule_{self._ruled}", tool.spec.name, arguments)
         yield used
         text = tool.rule.said(used) if tool.rule is not None else ""
         if text:
