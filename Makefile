@@ -10,7 +10,7 @@ TESTS ?=
 # Two lines of tests by the clock have a worker each, everything else shares what is left.
 WORKERS ?= 3
 
-.PHONY: help setup peers demo run test lint types check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-agent bench-idle fuzz-sip fuzz-api interop clean
+.PHONY: help setup peers demo run test lint types check bench-media bench-sip bench-speech bench-demo bench-call bench-api bench-store bench-agent bench-subtitles bench-idle fuzz-sip fuzz-api interop clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -71,6 +71,9 @@ bench-interpreter: setup
 # Ten minutes of noise in it: MINUTES=0 leaves them out.
 bench-agent: setup
 	@$(PY) scripts/bench_agent.py --minutes $(or $(MINUTES),10)
+
+bench-subtitles: setup
+	@$(PY) scripts/bench_subtitles.py
 
 bench-store: setup
 	@$(PY) scripts/bench_store.py

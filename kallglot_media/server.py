@@ -1,7 +1,8 @@
 """Builds every part of the server, joins them, and ends them in the right order.
 
-Start: folders → what a crash left is repaired → engines and media process → SIP. SIP comes
-last: no call is taken by a server that could not serve it. End: no new calls, the live ones
+Start: models are looked at → folders → what a crash left is repaired → engines and media process → SIP. SIP comes
+last: no call is taken by a server that could not serve it; models come first: one that cannot start leaves nothing.
+Told to stop before it is ready, it ends what it has started. End: no new calls, the live ones
 finish within limits.drain_s, then SIP, engines and media.
 """
 
@@ -15,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from kallglot_media.call.announcer import Announcer
 from kallglot_media.call.day_counts import DayCounts
@@ -62,15 +64,25 @@ LAST_GOODBYES_S = 30.0
 async def serve(config: Config) -> None:
     """Run until SIGTERM or SIGINT. Raises SetupError when it cannot start."""
     server = Server(config)
-    async with server.running():
-        await server.until_told_to_stop()
-        await server.drain()
+    try:
+        async with server.running():
+            await server.until_told_to_stop()
+            await server.drain()
+    except asyncio.CancelledError:
+        if not server.given_up:
+            raise
+        log.info("stopped while starting", sign="=")
 
 
 class Server:
-    """All the parts. `running()` is their lifetime."""
+    """All the parts. `running()` is their lifetime.
+
+    given_up  it was told to stop before it was ready
+    """
 
     def __init__(self, config: Config) -> None:
+        self.given_up = False
+        self._starting: asyncio.Task[Any] | None = None
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._told_to_stop = asyncio.Event()
@@ -87,11 +99,16 @@ class Server:
     async def running(self) -> AsyncIterator[None]:
         """Everything started on the way in, in order, and stopped on the way out, in reverse."""
         began_s = time.monotonic()
-        make_sessions_dir(self._sessions_dir)
-        take_recording_key(self._config)
-        await asyncio.to_thread(self._recover)
+        self._starting = asyncio.current_task()
         async with AsyncExitStack() as stack:
             self._catch_signals(stack)
+            self._pool = SpeechPool(
+                self._config.engines(), on_change=self._engine_changed, on_step=self._speech_stepped
+            )
+            await self._pool.look()
+            make_sessions_dir(self._sessions_dir)
+            take_recording_key(self._config)
+            await asyncio.to_thread(self._recover)
             await self._office.open(stack)
             await self._start_engines_and_media(stack)
             router = self._make_router()
@@ -101,6 +118,7 @@ class Server:
             self._watch_config(stack, router)
             self._warm(stack)
             spare_the_collector()
+            self._starting = None
             log.info("ready", sign="=", after_s=round(time.monotonic() - began_s, 2), pid=os.getpid())
             try:
                 yield
@@ -134,6 +152,10 @@ class Server:
         if self._told_to_stop.is_set():
             self._told_twice.set()
         self._told_to_stop.set()
+        if self._starting is not None:
+            self.given_up = True
+            self._starting.cancel()
+            self._starting = None  # once: what was started ends in order
 
     async def until_told_to_stop(self) -> None:
         """Return at the first SIGTERM or SIGINT."""
@@ -165,7 +187,6 @@ class Server:
 
     async def _start_engines_and_media(self, stack: AsyncExitStack) -> None:
         """Both take a second or two, so they start side by side."""
-        self._pool = SpeechPool(self._config.engines(), on_change=self._engine_changed, on_step=self._speech_stepped)
         self._fleet = MediaFleet(
             media_settings(self._config),
             processes_of(self._config.server.media.processes),

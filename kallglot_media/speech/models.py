@@ -14,8 +14,9 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,30 +115,38 @@ def find_models(settings: SpeechSettings) -> Installed:
     """Look into the models folder and the package. Reads names and small JSON files only.
 
     Raises SpeechSetupError when the folder that was asked for is missing, or a package's or
-    voice's JSON cannot be read.
+    voice's JSON cannot be read; it names all that are broken.
     """
     folder = models_folder(settings)
     if folder is not None and not folder.is_dir():
         raise SpeechSetupError(
             str(folder), "no such folder", f"make it, or change speech.models_dir or {MODELS_VARIABLE}"
         )
-    found = list(_find_in(folder, starter=False)) if folder else []
+    makers = list(_find_in(folder, starter=False)) if folder else []
     if settings.recognizer and Path(settings.recognizer).is_absolute():
         path = Path(settings.recognizer)
-        found.append(_recognizer(path, starter=False, name=settings.recognizer))
-    return Installed((*found, *_find_in(STARTER_FOLDER, starter=True)), folder)
+        makers.append(partial(_recognizer, path, starter=False, name=settings.recognizer))
+    found, mistakes = [], []
+    for made in (*makers, *_find_in(STARTER_FOLDER, starter=True)):
+        try:
+            found.append(made())
+        except SpeechSetupError as mistake:
+            mistakes.append(mistake)
+    if mistakes:
+        raise SpeechSetupError.of(mistakes)
+    return Installed(tuple(found), folder)
 
 
-def _find_in(folder: Path, *, starter: bool) -> Iterator[Model]:
+def _find_in(folder: Path, *, starter: bool) -> Iterator[Callable[[], Model]]:
     for path in _entries(folder, EngineKind.RECOGNIZER):
         if path.is_dir():
-            yield _recognizer(path, starter=starter)
+            yield partial(_recognizer, path, starter=starter)
     for path in _entries(folder, EngineKind.TRANSLATOR):
         if path.suffix == ".argosmodel" or (path / "metadata.json").is_file():
-            yield _package(path, starter=starter)
+            yield partial(_package, path, starter=starter)
     for path in _entries(folder, EngineKind.SYNTHESIZER):
         if path.suffix == ".onnx":
-            yield _voice(path, starter=starter)
+            yield partial(_voice, path, starter=starter)
 
 
 def _entries(folder: Path, kind: EngineKind) -> list[Path]:

@@ -73,9 +73,14 @@ class SpeechPool:
         self.translations: Cache[tuple[object, ...], Translation] = Cache(settings.cache_bytes // 8)
         self.phrases: Cache[tuple[object, ...], Speech] = Cache(settings.cache_bytes)
         self.installed: Installed | None = None
+        self._chosen: dict[EngineKind, list[Model]] | None = None
+
+    async def look(self) -> None:
+        """Find and check the models before anything is started or written. Raises SpeechSetupError like start()."""
+        self._chosen = await asyncio.to_thread(self._choose)
 
     async def start(self) -> None:
-        """Check the models, start all workers, wait until every model is loaded.
+        """Check the models if nobody has, start all workers, wait until every model is loaded.
 
         Raises SpeechSetupError when a model is missing, wrong or does not load in time; no process is left then.
         """
@@ -206,14 +211,22 @@ class SpeechPool:
         )
 
     async def _real_commands(self) -> dict[EngineKind, Command]:
-        chosen = await asyncio.to_thread(self._choose)
-        return {kind: self._command(kind, models) for kind, models in chosen.items()}
+        if self._chosen is None:
+            await self.look()
+        assert self._chosen is not None
+        return {kind: self._command(kind, models) for kind, models in self._chosen.items()}
 
     def _choose(self) -> dict[EngineKind, list[Model]]:
         self.installed = find_models(self._settings)
         used = self.installed.used(self._settings)
+        mistakes = []
         for model in used:
-            check(model)
+            try:
+                check(model)
+            except SpeechSetupError as mistake:
+                mistakes.append(mistake)
+        if mistakes:
+            raise SpeechSetupError.of(mistakes)
         return {kind: [model for model in used if model.kind is kind] for kind in EngineKind}
 
     def _command(self, kind: EngineKind, models: list[Model]) -> Command:

@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests.support.disk import small_disk
-from tests.support.processes import HOST, free_port
+from tests.support.processes import HOST, Child, command_line, descendants, free_port, running, until
 from tests.support.server import REPOSITORY, Json, serve_command, write_config
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback]
 
 
-def start(config: Path, *, prefix: Sequence[str] = ()) -> str:
+def start(config: Path, *, prefix: Sequence[str] = (), most_lines: int = 3) -> str:
     """Run it to its end; what it wrote. Fails unless it ends with 2, briefly and without a traceback."""
     command = [*prefix, *serve_command(config)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60, check=False)
     said = ended.stdout + ended.stderr
     assert ended.returncode == 2, f"ended with {ended.returncode}:\n{said}"
     assert "Traceback" not in said, said
-    assert 1 <= len(said_of_mistakes(said)) <= 3, said
+    assert 1 <= len(said_of_mistakes(said)) <= most_lines, said
     return said
 
 
@@ -73,6 +73,36 @@ def test_what_is_missing_is_named(tmp_path: Path, settings: Json, words: list[st
     said = start(write_config(tmp_path, sip_port=free_port(), settings=filled(settings, tmp_path)))
     for word in words:
         assert word in said, said
+
+
+def test_every_broken_model_is_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    for name in ("argos/one.argosmodel", "argos/two.argosmodel", "piper/de.onnx"):
+        (models / name).parent.mkdir(parents=True, exist_ok=True)
+        (models / name).write_bytes(b"broken")
+    settings = {"speech": {"models_dir": str(models)}}
+    said = start(write_config(tmp_path, sip_port=free_port(), settings=settings), most_lines=8)
+    for name in ("one.argosmodel", "two.argosmodel", "de.onnx.json"):
+        assert name in said, said
+    assert not (tmp_path / "data").exists(), "a folder for a server that cannot start"
+
+
+@pytest.mark.parametrize("word", ["speech.worker", "media.process"])
+def test_told_to_stop_while_starting_it_ends_at_once_and_leaves_no_process(tmp_path: Path, word: str) -> None:
+    """In the middle of the start: its engines, or its media process, are there and not ready."""
+    with Child(serve_command(write_config(tmp_path, sip_port=free_port())), tmp_path / "log", cwd=REPOSITORY) as server:
+        family: set[int] = set()
+
+        def begun() -> bool:
+            family.update(descendants(server.pid))
+            return any(word in command_line(pid) for pid in family)
+
+        until(f"{word} is started", begun, 30.0, every_s=0.01)
+        server.process.terminate()
+        assert server.wait(20.0) == 0, server.log
+        assert "stopped while starting" in server.log
+        assert "Traceback" not in server.log, server.log
+        until("its processes end", lambda: not any(map(running, family)), 5.0)
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
