@@ -25,6 +25,8 @@ EventType = Literal[
     "escalation.started",
     "escalation.answered",
     "escalation.failed",
+    "callback.wanted",
+    "voicemail.left",
 ]
 Url = Annotated[
     str,

@@ -59,6 +59,11 @@ def tone(name: str, rate_hz: int = 8000, region: str = "eu") -> Pcm16:
     return as_pcm16(np.concatenate(parts))
 
 
+def beep(rate_hz: int = 8000) -> Pcm16:
+    """Speak after this: 1000 Hz for 0.4 s."""
+    return as_pcm16(_sound((1000,), 400, rate_hz))
+
+
 def _sound(
     frequencies_hz: tuple[int, ...], length_ms: int, rate_hz: int
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

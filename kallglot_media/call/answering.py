@@ -26,6 +26,7 @@ from kallglot_media.call.parties import AnyLeg
 from kallglot_media.call.session import Session
 from kallglot_media.call.speaker import LAST_SENTENCE_S, Speaker
 from kallglot_media.call.turn import Turn
+from kallglot_media.call.voicemail import Voicemail
 from kallglot_media.call.world import EndReason
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import AI_AGENT, Party
@@ -52,6 +53,7 @@ class Answering:
     """Run with `await Answering(…).run()`; returns why and how the session ended.
 
     referred  the caller's side has taken up to call somebody itself; joined: the caller and a human talk
+    message   that the caller is leaving just now
     """
 
     def __init__(self, session: Session, caller: AnyLeg, answer_sdp: bytes | None, rules: AnsweringRules) -> None:
@@ -71,6 +73,7 @@ class Answering:
         self._active_s = self._loop.time()
         self.referred = False
         self.joined = False
+        self.message: Voicemail | None = None
         self._conversation: Conversation
 
     # ── the whole call ───────────────────────────────────────────────────────────
@@ -84,6 +87,8 @@ class Answering:
             self._begin()
             outcome = await self._until_over(ear)
             await self._last_turn()
+            if self.message is not None:
+                self.message.finish()
             return outcome
         finally:
             session.attendant = lambda event: None
@@ -308,6 +313,16 @@ class Answering:
         """From now on what the caller says counts; what they said before does not."""
         self._inputs.clear()
         self.listen()
+
+    @property
+    def hears_something(self) -> bool:
+        """The caller speaks, or what they said is not dealt with yet."""
+        return self._ear.busy
+
+    def take_inputs(self) -> list[Input]:
+        """What waits to be answered, for whoever deals with it instead."""
+        taken, self._inputs[:] = list(self._inputs), []
+        return taken
 
     async def next_words(self, limit_s: float) -> str | None:
         """What the caller says or types next, for whoever has asked them something; None when nothing comes."""

@@ -9,7 +9,7 @@ from kallglot_media.agent.conversation import Conversation
 from kallglot_media.agent.endpoint import Patience
 from kallglot_media.agent.guards import redacted
 from kallglot_media.agent.types import Line
-from kallglot_media.call.answering_rules import AnsweringRules, HandoffRules, VoiceRules
+from kallglot_media.call.answering_rules import AnsweringRules, HandoffRules, VoicemailRules, VoiceRules
 from kallglot_media.call.holding import HoldRules
 from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.session import Session
@@ -113,6 +113,8 @@ def handoff_rules(config: Config, mode: AnsweringMode, introduce: Introduce) -> 
         key=handoff.key,
         is_open=(lambda now: True) if hours is None else hours.holds,
         hold=HoldRules() if sound is None else HoldRules(False, *sound),
+        nobody=handoff.nobody,
+        voicemail=VoicemailRules(handoff.voicemail.longest_s, handoff.voicemail.silence_s),
     )
 
 

@@ -29,11 +29,20 @@ class VoiceRules:
 
 
 @dataclass(frozen=True, slots=True)
+class VoicemailRules:
+    """longest_s: of a message; silence_s: after so long without a word it is over."""
+
+    longest_s: float = 120.0
+    silence_s: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
 class HandoffRules:
     """To whom and how.
 
     refer_to  who the caller's side is asked to call itself, when that is how it goes
     is_open   whether somebody is there at a time
+    nobody    what is offered when no human can be had: "callback", "voicemail" or "nothing"
     """
 
     target: AgentTarget
@@ -42,6 +51,8 @@ class HandoffRules:
     key: str | None = "0"
     is_open: Callable[[datetime], bool] = lambda now: True
     hold: HoldRules = SILENCE
+    nobody: str = "callback"
+    voicemail: VoicemailRules = VoicemailRules()
 
 
 @dataclass(frozen=True, slots=True)

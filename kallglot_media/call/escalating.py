@@ -2,7 +2,7 @@
 
    started ──▶ answered ──▶ summary ──▶ joined ──▶ the caller hangs up: over · the human hangs up: back to the AI
       │  busy, no answer, declined, unreachable, closed
-      └──▶ failed ──▶ said so ──▶ a callback is offered ──▶ goodbye
+      └──▶ failed ──▶ said so ──▶ a callback or voicemail is offered ──▶ goodbye
 
 Every step is an event, a webhook and a line of the transcript.
 """
@@ -17,11 +17,12 @@ from kallglot_media.agent.intents import Intent, intent_of
 from kallglot_media.call.answering_rules import AnsweringRules, HandoffRules
 from kallglot_media.call.dialling import DialFailed, PartyBusy, dial_party
 from kallglot_media.call.direction import Direction
-from kallglot_media.call.events import Escalated
+from kallglot_media.call.events import Escalated, MessageLeft
 from kallglot_media.call.holding import Holding
 from kallglot_media.call.leg import Leg
 from kallglot_media.call.parties import AnyLeg
 from kallglot_media.call.session import Session
+from kallglot_media.call.voicemail import Voicemail
 from kallglot_media.call.world import EndReason
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, BRIDGED, SILENT, Party
 from kallglot_media.sip.events import TransferProgress
@@ -69,7 +70,7 @@ class Escalation:
         if not handoff.is_open(datetime.now(UTC)):
             self._tell("failed", "closed")
             await host.speaker.say_and_wait("closed")
-            return await self._callback()
+            return await self._offer()
         await host.speaker.say_and_wait("handing_over")
         self._open = True
         self._tell("started", why)
@@ -229,7 +230,21 @@ class Escalation:
         self._session.tone(Party.CUSTOMER, None)
         self._tell("failed", name, status=status)
         await self._host.speaker.say_and_wait(f"human_{name}")
-        return await self._callback()
+        return await self._offer()
+
+    async def _offer(self) -> Outcome | None:
+        """What there is instead of a human. None: nothing, and the AI goes on."""
+        handoff = self._rules.handoff
+        nobody = handoff.nobody if handoff is not None else "nothing"
+        if nobody == "nothing":
+            return None
+        if nobody == "callback" or not self._session.facts.keep:  # a message is a piece of the recording
+            return await self._callback()
+        left = await Voicemail(self._session, self._rules, self._host).run()
+        if left:
+            await self._host.speaker.say_and_wait("voicemail_taken")
+        await self._host.speaker.say_and_wait("goodbye")
+        return EndReason.COMPLETED, "a message was left" if left else "no human could be had"
 
     async def _callback(self) -> Outcome | None:
         """Offer to call back, write down what they say, and end. Without such a phrase the AI goes on."""
@@ -242,7 +257,9 @@ class Escalation:
         wanted = words is not None and intent_of(words, rules.caller_language) not in (Intent.NO, Intent.GOODBYE)
         if wanted:
             self._session.event("callback.wanted")
-            host.write_action("[callback]", {"type": "callback", "about": rules.redact(words or "")})
+            about = rules.redact(words or "")
+            host.write_action("[callback]", {"type": "callback", "about": about})
+            self._session.world.bus.publish(MessageLeft(self._session.session_id, "callback.wanted", about))
             await host.speaker.say_and_wait("callback_taken")
         await host.speaker.say_and_wait("goodbye")
         return EndReason.COMPLETED, "a callback was asked for" if wanted else "no human could be had"

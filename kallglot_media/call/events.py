@@ -184,6 +184,21 @@ class Escalated:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageLeft:
+    """Nobody could be had, and the caller has said what they want.
+
+    kind              "callback.wanted": to be called back; "voicemail.left": this is the message
+    start_ms, end_ms  of the message in the session's recording; both 0 where there is no such stretch
+    """
+
+    session_id: str
+    kind: str
+    text: str
+    start_ms: int = 0
+    end_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEnded:
     """A session is over and its files are closed. reason: one of the public names.
 
@@ -223,6 +238,7 @@ SessionEvent = (
     | AgentMessage
     | ToolCalled
     | Escalated
+    | MessageLeft
     | SessionEnded
     | Noted
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kallglot_media.audio.segment import SegmentRules
-from kallglot_media.call.leg_media import set_remote, set_text
+from kallglot_media.call.leg_media import Texts, set_remote, set_text
 from kallglot_media.call.leg_state import LegEnd as LegEnd
 from kallglot_media.call.leg_state import LegState as LegState
 from kallglot_media.call.leg_state import MediaHome as MediaHome
@@ -110,7 +110,7 @@ class Leg:
         self._ability: MediaAbility | None = None
         self._terms = MediaTerms()
         self._offer_in_200 = False
-        self._texts = self._texts_shown = 0
+        self.texts = Texts()
         self._replaced: set[str] = set()
 
     # ── media ────────────────────────────────────────────────────────────────────
@@ -145,17 +145,8 @@ class Leg:
 
     def show(self, text: str) -> None:
         """Characters for the screen of a peer that agreed to real-time text."""
-        self._texts += 1
+        self.texts.put += 1
         self._media.send(SendText(self.leg_id, text))
-
-    def text_shown(self, count: int) -> None:
-        """The media plane has sent so many of the texts."""
-        self._texts_shown = count
-
-    @property
-    def text_waits(self) -> bool:
-        """Whether some text is still on its way to a peer who is there."""
-        return self._texts_shown < self._texts and self.state is LegState.ANSWERED and not self.ended.done()
 
     def close_media(self) -> None:
         """Give the RTP port back; what is being said is flushed as a last utterance."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from kallglot_media.media.messages import DtlsPeer, SetRemote, SetText, SrtpKeys
 from kallglot_media.sdp.types import Agreed, AgreedText
 
@@ -47,3 +49,16 @@ def set_text(leg_id: str, text: AgreedText | None) -> SetText:
         send=text.send,
         keys=SrtpKeys(keys.suite, keys.send_key, keys.receive_key) if keys else None,
     )
+
+
+@dataclass(slots=True)
+class Texts:
+    """Real-time texts of a leg: how many were put, and how many of them the media plane has sent."""
+
+    put: int = 0
+    shown: int = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some are still on their way."""
+        return self.shown < self.put

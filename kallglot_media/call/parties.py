@@ -90,11 +90,14 @@ class Parties:
         """A leg's real-time text has gone."""
         for leg in self.every:
             if leg.leg_id == event.leg_id and isinstance(leg, Leg):
-                leg.text_shown(event.count)
+                leg.texts.shown = event.count
 
     def text_waits(self) -> bool:
         """Whether somebody is there whose text is still on its way."""
-        return any(isinstance(leg, Leg) and leg.text_waits for leg in self.every)
+        return any(
+            isinstance(leg, Leg) and leg.texts.waiting and leg.state is LegState.ANSWERED and not leg.ended.done()
+            for leg in self.every
+        )
 
     def pass_on_key(self, talker: Party, key: str) -> None:
         """What one party presses the others get too: behind an agent's number may be a menu."""

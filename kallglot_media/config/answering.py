@@ -87,6 +87,16 @@ class HelpChat(Settings):
     """One of the six voices."""
 
 
+class Voicemail(Settings):
+    """A message that a caller leaves: a piece of the session's recording, and its words."""
+
+    longest_s: Annotated[float, Field(ge=5, le=3600)] = 120
+    """The longest message."""
+
+    silence_s: Annotated[float, Field(ge=1, le=60)] = 4
+    """After so long without a word it is over; so it is at `#`, and when the caller hangs up."""
+
+
 class Handoff(Target):
     """To whom the AI hands over, and when."""
 
@@ -114,6 +124,13 @@ class Handoff(Target):
 
     hours: Hours | None = None
     """When there is a human; left out: always."""
+
+    nobody: Literal["callback", "voicemail", "nothing"] = "callback"
+    """What a caller is offered when no human can be had. `callback`: what they say is written down. `voicemail`: they
+    leave a message after a beep; needs a recording, without one a callback is offered. `nothing`: the AI goes on."""
+
+    voicemail: Voicemail = Voicemail()
+    """The message."""
 
     @field_validator("number")
     @classmethod
@@ -302,6 +319,17 @@ class AnsweringMode(Settings):
         if handoff is None or handoff.names_somebody or (chat is not None and chat.escalation_phone is not None):
             return handoff
         raise bad("says nobody to call", "write to: and a SIP address, or trunk: and number:")
+
+    @field_validator("recording")
+    @classmethod
+    def _kept_for_messages(cls, recording: ModeRecording, info: ValidationInfo) -> ModeRecording:
+        handoff: Handoff | None = info.data.get("handoff")
+        if handoff is not None and handoff.nobody == "voicemail" and not recording.enabled:
+            mend = "write enabled: true, or handoff.nobody: callback"
+            raise bad(
+                "is false, and a message (handoff.nobody: voicemail) is a piece of the recording", mend, at="enabled"
+            )
+        return recording
 
     @property
     def voice(self) -> VoiceName:

@@ -123,6 +123,18 @@ CALLBACK_TAKEN: Texts = {
     "es": "Gracias. Está anotado, le llamaremos.",
     "fr": "Merci. C'est noté, nous vous rappellerons.",
 }
+VOICEMAIL: Texts = {
+    "de": "Bitte sprechen Sie nach dem Ton. Wenn Sie fertig sind, legen Sie auf.",
+    "en": "Please leave a message after the tone. When you have finished, hang up.",
+    "es": "Deje un mensaje después de la señal. Cuando termine, cuelgue.",
+    "fr": "Laissez un message après le signal sonore. Quand vous avez fini, raccrochez.",
+}
+VOICEMAIL_TAKEN: Texts = {
+    "de": "Danke. Ihre Nachricht ist gespeichert.",
+    "en": "Thank you. Your message has been saved.",
+    "es": "Gracias. Su mensaje se ha guardado.",
+    "fr": "Merci. Votre message est enregistré.",
+}
 HUMAN_LEFT: Texts = {
     "de": "Die Verbindung wurde beendet.",
     "en": "The other side has hung up.",
@@ -169,6 +181,8 @@ DEFAULT_PHRASES: Mapping[str, Texts] = {
     "no_human": NO_HUMAN,
     "callback": CALLBACK,
     "callback_taken": CALLBACK_TAKEN,
+    "voicemail": VOICEMAIL,
+    "voicemail_taken": VOICEMAIL_TAKEN,
     "summary": SUMMARY,
     "off_topic": OFF_TOPIC,
     "time_up": TIME_UP,
@@ -237,6 +251,12 @@ class Phrases(Settings):
 
     callback_taken: SpokenTexts = Field(default_factory=dict)
     """After that."""
+
+    voicemail: SpokenTexts = Field(default_factory=dict)
+    """Before the beep, where `handoff.nobody` is `voicemail`."""
+
+    voicemail_taken: SpokenTexts = Field(default_factory=dict)
+    """After a message that did not end by hanging up."""
 
     summary: SpokenTexts = Field(default_factory=dict)
     """Said to the human before what the caller wants, in the human's language."""

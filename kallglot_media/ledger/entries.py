@@ -250,6 +250,18 @@ def _escalated(tx: Tx, house: House, entry: Entry) -> None:
     events.add(tx, f"escalation.{event.step}", data, session_id=event.session_id)
 
 
+def _message_left(tx: Tx, house: House, entry: Entry) -> None:
+    """Its words are told only where words of the session may be kept."""
+    event = entry.event
+    assert isinstance(event, e.MessageLeft)
+    data: dict[str, Any] = {"session_id": event.session_id}
+    if event.end_ms:
+        data |= {"start_ms": event.start_ms, "end_ms": event.end_ms}
+    if entry.keep:
+        data["text"] = event.text
+    events.add(tx, event.kind, data, session_id=event.session_id)
+
+
 def _tool_called(tx: Tx, house: House, entry: Entry) -> None:
     """What it is called with is told only where words of the session may be kept."""
     event = entry.event
@@ -276,6 +288,7 @@ _WRITERS: Mapping[type, Writer] = {
     e.TurnHeard: _turn_heard,
     e.Escalated: _escalated,
     e.ToolCalled: _tool_called,
+    e.MessageLeft: _message_left,
     e.SessionEnded: _ended,
 }
 

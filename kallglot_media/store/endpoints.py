@@ -29,6 +29,8 @@ EVENT_TYPES = (
     "escalation.started",
     "escalation.answered",
     "escalation.failed",
+    "callback.wanted",
+    "voicemail.left",
 )
 ALL = "*"
 TEST_EVENT = "endpoint.test"

@@ -193,6 +193,8 @@ def everything(tx: Tx) -> None:
         e.FinalTranscript(SESSION, TURN),
         e.ToolCalled(SESSION, "call_7", "lookup_order", {"number": "4711"}),
         *(e.Escalated(SESSION, step, "+4930123456") for step in ("started", "answered", "failed")),
+        e.MessageLeft(SESSION, "callback.wanted", "Bitte rufen Sie mich an."),
+        e.MessageLeft(SESSION, "voicemail.left", "Bitte rufen Sie mich an.", 100, 900),
         e.SessionEnded(SESSION, "completed", "", True, 900, files),
     )
     for event in happened:

@@ -33,6 +33,8 @@ WRITTEN = [
     e.AgentMessage("s", "Hello."),
     e.ToolCalled("s", "call_1", "lookup", {}),
     *(e.Escalated("s", step, "+1") for step in ("started", "answered", "failed")),
+    e.MessageLeft("s", "callback.wanted", "Please."),
+    e.MessageLeft("s", "voicemail.left", "Please.", 1, 2),
     e.SessionEnded("s", "completed", "", True, 0),
 ]
 

@@ -84,8 +84,8 @@ class Desk:
         self.conversation: Conversation
         self.task: asyncio.Task[tuple[EndReason, str]]
 
-    async def start(self) -> Desk:
-        self.session = self.world.session()
+    async def start(self, *, keep: bool = True) -> Desk:
+        self.session = self.world.session(keep=keep)
         self.caller, sdp = await self.world.customer(self.session)
         converse = self.rules.converse
 

@@ -67,6 +67,11 @@ def _escalated(event: e.Escalated) -> Written:
     return f"escalation.{event.step}", {"to": event.to, "detail": event.detail}
 
 
+def _message_left(event: e.MessageLeft) -> Written:
+    where = {"start_ms": event.start_ms, "end_ms": event.end_ms} if event.end_ms else {}
+    return event.kind, {"text": event.text, **where}
+
+
 _WRITERS: Mapping[type, Callable[[Any], Written]] = {
     e.PartialTranscript: _partial,
     e.FinalTranscript: lambda event: ("transcript.final", turn(event.turn)),
@@ -78,5 +83,6 @@ _WRITERS: Mapping[type, Callable[[Any], Written]] = {
     e.AgentMessage: lambda event: ("agent.message", {"text": event.text}),
     e.ToolCalled: _tool_call,
     e.Escalated: _escalated,
+    e.MessageLeft: _message_left,
     e.SessionEnded: lambda event: ("session.ended", {"session_id": event.session_id, "reason": event.reason}),
 }

@@ -34,6 +34,8 @@ EVENTS = (
     "escalation.started",
     "escalation.answered",
     "escalation.failed",
+    "callback.wanted",
+    "voicemail.left",
     "latency",
     "party.connected",
     "party.disconnected",
