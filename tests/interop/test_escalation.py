@@ -14,10 +14,14 @@ from typing import Any
 
 import pytest
 
+from kallglot_media.audio.tones import beep
 from tests.support.baresip import Baresip
+from tests.support.correlate import match
 from tests.support.processes import HOST, free_port, until
 from tests.support.server import Server, events, read_json
 from tests.support.sipp import Result, Sipp
+from tests.support.voices import said
+from tests.support.waves import read_wav, script
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
 
@@ -93,15 +97,17 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A desk for each outcome."""
-    ports = {name: free_port() for name in NUMBERS}
+    ports = {name: free_port() for name in (*NUMBERS, "message")}
     trunk = {"name": "down", "hosts": [f"sip:{HOST}:{free_port()};transport=tcp"], "dial": {"allow": ["+49*"]}}
     modes: dict[str, dict[str, Any]] = {}
-    for name in NUMBERS:
+    for name in ports:
         handoff: dict[str, Any] = {"to": f"sip:human@{HOST}:{ports[name]}", "ring_s": RING_S.get(name, 10)}
         if name == "trunk_down":
             handoff = {"trunk": "down", "number": "+4930123", "ring_s": 10}
         if name.startswith("sent_on"):
             handoff["mode"] = "cold"
+        if name == "message":
+            handoff["nobody"] = "voicemail"
         modes[name] = {
             "mode": "help_chat_voice",
             "source_language": "de",
@@ -234,3 +240,34 @@ def test_a_phone_that_is_sent_on_calls_the_human_itself(
         assert read_json(session / "session.json")["end_reason"] == "transferred"
         alice.hang_up()
         human.wait(10.0).check()
+
+
+@pytest.mark.feature("baresip", "a message after a beep where the human is busy")
+def test_a_caller_leaves_a_message(ended: Mapping[str, Ended], place: Place, tmp_path: Path) -> None:
+    """Its words in the transcript and the event, its sound at that place of the recording; it ends by hanging up."""
+    before, wish = len(place.server.sessions()), said("Ich möchte mein Geld zurück.", "de")
+    with (
+        Sipp(
+            tmp_path / "human", "uas_refuses", port=place.ports["message"], STATUS="486 Busy Here", RING_MS="100"
+        ) as human,
+        Baresip(tmp_path / "alice", "alice", microphone=script(11.0, wish, 60.0)) as alice,
+    ):
+        alice.dial(place.server.uri("message"))
+        alice.wait_for("CALL_ESTABLISHED")
+        alice.command("sndcode", "0")
+        session = place.server.session(count=before + 1, ended=False)
+        started = place.server.wait_event(session, "voicemail.started", 15.0)
+        place.server.wait_event(session, "transcript.final", 15.0, where=lambda one: one["speaker"] == "customer")
+        alice.hang_up()
+        human.wait(5.0).check()
+        place.server.session(count=before + 1)
+        heard = alice.heard().pcm
+    left = place.server.wait_event(session, "voicemail.left", 1.0)
+    outcome = Ended(human.wait(1.0), None, session)
+    assert outcome.steps == [("started", "key"), ("failed", "busy"), ("voicemail", "")]
+    (message,) = [turn["action"] for turn in read_json(session / "transcript.json")["turns"][-1:]]
+    assert message["text"] == "Ich möchte mein Geld zurück."
+    assert started["at_ms"] <= left["start_ms"] + 20 < left["end_ms"]
+    recorded = read_wav(session / "customer.wav")[0][:, 0]
+    assert match(wish, recorded[8 * left["start_ms"] : 8 * left["end_ms"]]).window_median > 0.9
+    assert match(beep(), heard[: 8 * left["start_ms"] + 2000]).window_median > 0.9
