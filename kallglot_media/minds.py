@@ -19,6 +19,7 @@ from kallglot_media.agent.documents import read_documents
 from kallglot_media.agent.guards import Topics
 from kallglot_media.agent.knowledge import Knowledge
 from kallglot_media.agent.llm import LlmSettings, OpenAiLlm
+from kallglot_media.agent.meaning import Meaning
 from kallglot_media.agent.tools import Failed, NotTaken, Tool, ToolBox, ToolRule, ToolSettings, load_python
 from kallglot_media.agent.types import Line, Source, ToolSpec
 from kallglot_media.call.clients import NoClient
@@ -29,6 +30,7 @@ from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.config.languages import LANGUAGES
 from kallglot_media.config.store import ModelEndpoint
 from kallglot_media.errors import SetupError
+from kallglot_media.knowledge.embeddings import Embedder, EmbeddingFailed
 from kallglot_media.log import logger
 from kallglot_media.store import knowledge as kept
 from kallglot_media.store.errors import StoreUnavailable
@@ -53,11 +55,12 @@ class _Shelf:
 class Minds:
     """See the module. use() when the configuration is another."""
 
-    def __init__(self, config: Config, store: Store, guard: Guard) -> None:
+    def __init__(self, config: Config, store: Store, guard: Guard, embedder: Embedder | None = None) -> None:
+        self._embedder = embedder
         self._config = config
         self._store = store
         self._post = HttpPost(guard)
-        self._documents: dict[tuple[tuple[Path, ...], str], Knowledge] = {}
+        self._documents: dict[tuple[tuple[Path, ...], str, float], Knowledge] = {}
         self._shelves: dict[str, _Shelf] = {}
         self._models: dict[LlmSettings, OpenAiLlm] = {}
 
@@ -174,26 +177,38 @@ class Minds:
         files = await self._read(mode)
         if mode.knowledge_base_id is None:
             return files
-        base = await self._base(mode.knowledge_base_id)
+        base = await self._base(mode.knowledge_base_id, mode)
         if not len(files):
             return base
-        return Knowledge([piece.source for piece in (*files.pieces, *base.pieces)])
+        both = files.meaning is not None and base.meaning is not None
+        meaning = files.meaning.with_more(base.meaning) if both and files.meaning and base.meaning else None
+        return Knowledge([piece.source for piece in (*files.pieces, *base.pieces)], meaning)
+
+    async def _index(self, sources: Sequence[Source], mode: AnsweringMode) -> Knowledge:
+        """By words and, with a language model to read what is found and one for vectors, by meaning."""
+        made = await asyncio.to_thread(Knowledge, sources)
+        if self._embedder is not None and sources and self._llm(mode) is not None:
+            try:
+                made.meaning = await Meaning.of(self._embedder, sources, mode.knowledge.likeness)
+            except EmbeddingFailed as why:
+                log.warning("knowledge by words alone", why=str(why), mend="look at embeddings of server.yaml")
+        return made
 
     async def _read(self, mode: AnsweringMode) -> Knowledge:
         paths = mode.knowledge.documents
         if not paths:
             return EMPTY
-        key = (paths, mode.inner_language)
+        key = (paths, mode.inner_language, mode.knowledge.likeness)
         if key not in self._documents:
             library = await read_documents(paths, mode.inner_language, self._config.languages())
             for path, why in library.unread:
                 log.warning("document not read", document=str(path), why=why)
             if not library.sources:
                 log.warning("no knowledge", mend="put documents with words in them into knowledge.documents")
-            self._documents[key] = await asyncio.to_thread(Knowledge, library.sources)
+            self._documents[key] = await self._index(library.sources, mode)
         return self._documents[key]
 
-    async def _base(self, base_id: str) -> Knowledge:
+    async def _base(self, base_id: str, mode: AnsweringMode) -> Knowledge:
         """A base of the store; the one from before when the store cannot be reached."""
         shelf = self._shelves.get(base_id)
         try:
@@ -212,7 +227,7 @@ class Minds:
         if count > MOST_PASSAGES:
             log.warning("knowledge cut off", base=base_id, passages=count, kept=MOST_PASSAGES)
         sources = [Source(one.title, one.text, one.language, one.heading, one.page, one.source) for one in found]
-        made = await asyncio.to_thread(Knowledge, sources)
+        made = await self._index(sources, mode)
         self._shelves[base_id] = _Shelf(stamp, made)
         return made
 

@@ -60,6 +60,7 @@ class Office:
         self._desk: Desk | None = None
         self._health: ServerHealth | None = None
         self._using: asyncio.Task[None] | None = None
+        self._embedder: OpenAiEmbedder | None = None
         self.store: Store
         self.minds: Minds
         self.house: House
@@ -71,7 +72,10 @@ class Office:
         rules = retention_of(self._config)
         self.house = House(self.store.settings.node, self._config.server.api.public_url or "", rules.recordings_days)
         await recover(self.store, self._data_dir, Teller(self.house))
-        self.minds = Minds(self._config, self.store, guard_of(self._config))
+        self._embedder = embedder_of(self._config)
+        if self._embedder is not None:
+            stack.push_async_callback(self._embedder.close)
+        self.minds = Minds(self._config, self.store, guard_of(self._config), self._embedder)
         stack.push_async_callback(self.minds.close)
         await self.minds.prepare()
 
@@ -84,10 +88,7 @@ class Office:
         guard = guard_of(self._config)
         post = HttpPost(guard)
         stack.push_async_callback(post.close)
-        embedder = embedder_of(self._config)
-        if embedder is not None:
-            stack.push_async_callback(embedder.close)
-        counted = self._start_work(stack, post, embedder) | {"spool": ledger.spool.counters}
+        counted = self._start_work(stack, post, self._embedder) | {"spool": ledger.spool.counters}
         exports = Exports(self._data_dir / SCRATCH)
         stack.push_async_callback(exports.close)
         desk = self._desk = Desk(
@@ -114,7 +115,7 @@ class Office:
             requests=RateLimit(server.api.requests_per_minute),
             guard=guard,
             exports=exports,
-            embedder=embedder,
+            embedder=self._embedder,
             counted=counted,
             held_writes=ledger.spool.__len__,
         )

@@ -40,7 +40,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "webhooks": frozenset({"store", "log"}),
     "analysis": frozenset({"store", "log"}),
     "agent": frozenset({"knowledge", "speech.sentences", "store.stems", "webhooks.post", "webhooks.signature"}),
-    "minds": frozenset({"agent", "call", "config", "store", "webhooks", "log"}),
+    "minds": frozenset({"agent", "call", "config", "store", "webhooks", "knowledge", "log"}),
     "backing": frozenset({"config", "store", "knowledge", "webhooks", "analysis"}),
     # control
     "call": frozenset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from kallglot_media.agent.extract import answer
+from kallglot_media.agent.meaning import search
 from kallglot_media.call.events import ToolCalled
 from kallglot_media.config import Config, load_config
 from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.errors import SetupError
+from kallglot_media.knowledge.embeddings import EmbeddingFailed, unit
 from kallglot_media.minds import Minds
 from kallglot_media.random_ids import RandomIds
 from kallglot_media.store import knowledge
@@ -85,6 +87,45 @@ async def test_a_base_of_the_store_counts_and_what_is_added_to_it_too(tmp_path: 
     chunk = knowledge.Chunk("Der Versand kostet 4 Euro.", "Versand")
     await store.write(knowledge.document_ready, document.id, [chunk])
     assert await knows(minds, config, tmp_path / "again", "Was kostet der Versand?") == "Der Versand kostet 4 Euro."
+    await minds.close()
+
+
+class Flat:
+    """An embedding model for which everything is alike; broken: it fails."""
+
+    model = "flat"
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.read: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> list[bytes]:
+        if self.broken:
+            raise EmbeddingFailed("scripted")
+        self.read += texts
+        return [unit([1.0, 1.0]) for _ in texts]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_with_both_models_files_and_base_are_found_by_meaning_too(
+    tmp_path: Path, store: Store, *, broken: bool
+) -> None:
+    base = await store.write(knowledge.create_base, "Shop", language="de")
+    document = await store.write(knowledge.add_document, knowledge.NewDocument(base.id, "FAQ", "text/plain", b"x"))
+    assert document is not None
+    await store.write(knowledge.document_ready, document.id, [knowledge.Chunk("Die Rückgabe geht 30 Tage lang.", "R")])
+    (tmp_path / "a.md").write_text("# Versand\nDer Versand kostet vier Euro.", encoding="utf-8")
+    chat = {"knowledge_base_id": base.id}
+    llm = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+    config = configured(tmp_path / "config", help_chat=chat, llm=llm, knowledge={"documents": [str(tmp_path / "a.md")]})
+    embedder = Flat()
+    embedder.broken = broken
+    minds = Minds(config, store, Guard(), embedder)
+    both = await minds._knowledge(mode_of(config))
+    found = [one.source.text for one in await search(both, "Wetter", "de", 5)]
+    assert found == ([] if broken else ["Der Versand kostet vier Euro.", "Die Rückgabe geht 30 Tage lang."])
+    await minds._knowledge(mode_of(config))
+    assert len(embedder.read) == (0 if broken else 2 + 1), "each passage once, and the question"
     await minds.close()
 
 

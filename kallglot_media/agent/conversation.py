@@ -20,6 +20,7 @@ from kallglot_media.agent.guards import Topics, redacted, with_figures
 from kallglot_media.agent.intents import Intent, intent_of
 from kallglot_media.agent.knowledge import Knowledge
 from kallglot_media.agent.llm import Llm, LlmFailed
+from kallglot_media.agent.meaning import search
 from kallglot_media.agent.tools import ToolBox
 from kallglot_media.agent.types import Finish, HandOver, Heard, Line, Piece, Say, Waiting
 
@@ -157,12 +158,13 @@ class Conversation:
                 yield piece
             return
         manners = self.manners
-        if manners.only_documents and not self._knowledge.find(heard.inner, manners.inner_language, 1):
+        found = await search(self._knowledge, heard.inner, manners.inner_language, manners.passages)
+        if manners.only_documents and not found:
             for piece in self._not_found():
                 yield piece
             return
         helped = False
-        generator = Generator(manners, self._llm, self._tools, self._knowledge)
+        generator = Generator(manners, self._llm, self._tools, self._knowledge, found)
         try:
             async for piece in generator.run(heard, self.history):
                 helped = helped or isinstance(piece, Say)

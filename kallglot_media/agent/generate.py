@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kallglot_media.agent.guards import fenced
 from kallglot_media.agent.knowledge import Knowledge
 from kallglot_media.agent.llm import Call, Llm, LlmFailed, Words
+from kallglot_media.agent.meaning import search
 from kallglot_media.agent.prompt import messages_of, system_message, without_marks
 from kallglot_media.agent.sentences import SentenceStream, spoken
 from kallglot_media.agent.tools import TRANSFER, ToolBox
@@ -27,9 +28,17 @@ _TRANSFER_SPEC = ToolSpec(
 
 
 class Generator:
-    """One answer. handed_over: the model gave the caller to a human."""
+    """One answer. handed_over: the model gave the caller to a human; found: passages, when they are known already."""
 
-    def __init__(self, manners: Manners, llm: Llm, tools: ToolBox | None, knowledge: Knowledge) -> None:
+    def __init__(
+        self,
+        manners: Manners,
+        llm: Llm,
+        tools: ToolBox | None,
+        knowledge: Knowledge,
+        found: Sequence[Found] | None = None,
+    ) -> None:
+        self._found = found
         self.handed_over = False
         self._manners = manners
         self._llm = llm
@@ -40,7 +49,9 @@ class Generator:
     async def run(self, heard: Heard, history: Sequence[Line]) -> AsyncIterator[Piece]:
         """The answer to the history's last line. Raises LlmFailed."""
         manners = self._manners
-        found = self._knowledge.find(heard.inner, manners.inner_language, manners.passages)
+        found = self._found
+        if found is None:
+            found = await search(self._knowledge, heard.inner, manners.inner_language, manners.passages)
         system = system_message(
             manners.system_prompt,
             manners.language_name,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kallglot_media.agent.lexicon import ASKING, ASKS, SPELLINGS, STOPWORDS, SYNONYMS, TELLS
+from kallglot_media.agent.meaning import Meaning
 from kallglot_media.agent.types import Found, Source
 from kallglot_media.speech.sentences import sentences
 from kallglot_media.store.stems import COMPOUNDING, stems
@@ -104,9 +105,13 @@ def likeness(term: Term, there: frozenset[str], language: str) -> float:
 
 
 class Knowledge:
-    """An index over sources. Empty is allowed: then nothing is ever found."""
+    """An index over sources. Empty is allowed: then nothing is ever found.
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    meaning  finds passages by meaning, too, where there is a model for it
+    """
+
+    def __init__(self, sources: Sequence[Source], meaning: Meaning | None = None) -> None:
+        self.meaning = meaning
         self.pieces = tuple(map(_piece, sources))
         self._known: Counter[str] = Counter()
         for piece in self.pieces:

@@ -219,6 +219,10 @@ class Knowledge(Settings):
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """How sure an answer without a language model must be; below it `phrases.not_found` is said."""
 
+    likeness: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """With a language model and `embeddings` of server.yaml: how alike (cosine) a passage must be to what was asked to
+    count without a word of it. Other embedding models want other numbers."""
+
     passages: Annotated[int, Field(ge=1, le=20)] = 4
     """So many are given to a language model for each question."""
 

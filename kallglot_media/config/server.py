@@ -266,7 +266,8 @@ class Server(Settings):
     """The language model of analyses; left out: they have what can be computed."""
 
     embeddings: ModelEndpoint | None = None
-    """The model that finds knowledge by meaning; left out: by words."""
+    """The model that finds knowledge by meaning, for the API's search and for an AI with a language model; left out:
+    by words."""
 
     routes: ConfigPath = Path("routes.yaml")
     """Which number leads where."""
