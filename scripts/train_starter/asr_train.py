@@ -2,7 +2,7 @@
 
 WORK/speech holds shards of speech_data.py (more may be added while this runs), WORK/pieces.json and WORK/last.pt are
 written here. Stopped and started again, it goes on from the last checkpoint. The learning rate falls with the time
-used, so that a run ends well whatever the machine: say what time there is.
+used, so that a run ends well whatever the machine: say what time there is (or, for a smoke run, how many steps).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -28,13 +29,13 @@ from train_starter.slots import LANGUAGES
 
 TOKENIZER = Path(__file__).parents[2] / "kallglot_media/speech/starter/whisper/mini-deen-closed/tokenizer.json"
 PEAK_RATE, WARM_UP_STEPS = 1.4e-3, 200
-CTC_FIRST, CTC_LAST, EARLY_CTC = 0.6, 0.15, 0.3
+CTC_FIRST, CTC_LAST, EARLY_CTC, EARLY_UNTIL = 0.6, 0.15, 0.3, 0.2
 SMOOTHING = 0.05
 AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
 SHORT_UNTIL, SHORT_FRAMES = 0.06, 450
 """The beginning of the run sees short utterances only: the decoder learns sooner where to look."""
 
-SAVED_EVERY_S, SHOWN_EVERY = 180.0, 25
+SAVED_EVERY_S, SHOWN_EVERY = 180.0, 20
 TEXTS_FOR_PIECES = 40_000
 
 
@@ -54,13 +55,14 @@ def learning_rate(step: int, progress: float) -> float:
     return PEAK_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
 
 
-def losses(model: Recognizer, batch: Batch, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the decoder, of the letters at the encoder's end and in its middle."""
+def losses(model: Recognizer, batch: Batch, device: str, *, early: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the decoder, of the letters at the encoder's end and, where `early`, in its middle."""
     mel, tokens, labels = (torch.from_numpy(one).to(device) for one in (batch.mel, batch.tokens, batch.labels))
     with torch.autocast(device, dtype=torch.bfloat16):
         encoded, middle = model.encode(mel)
         logits = model.decode(encoded, tokens)
-        late, early = model.letters(encoded), model.letters(middle)
+        late = model.letters(encoded)
+        first = model.letters(middle) if early else None
     decoder = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=SMOOTHING)
     lengths = torch.tensor([len(one) for one in batch.letters])
     wanted = torch.tensor([letter for one in batch.letters for letter in one], dtype=torch.long)
@@ -70,7 +72,7 @@ def losses(model: Recognizer, batch: Batch, device: str) -> tuple[Tensor, Tensor
         likely = scores.float().log_softmax(-1).transpose(0, 1).cpu()
         return F.ctc_loss(likely, wanted, frames, lengths, zero_infinity=True)
 
-    return decoder, ctc(late), ctc(early)
+    return decoder, ctc(late), torch.zeros(()) if first is None else ctc(first)
 
 
 class Training:
@@ -85,17 +87,20 @@ class Training:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
         self.average: dict[str, Tensor] = {}
         self.step, self.used_s = 0, 0.0
+        self.steps: int | None = None
         self.shown: list[list[float]] = []
+        self.stopped = False
         self._resume()
         self.batches = Batches(work / "speech", words, random.Random(seed * 7919 + self.step))
 
     @property
     def progress(self) -> float:
-        """0 at the start, 1 when the time is used up."""
-        return min(1.0, self.used_s / self.budget_s)
+        """0 at the start, 1 when the time is used up, or the steps are made where a run is measured in steps."""
+        return min(1.0, self.step / self.steps if self.steps else self.used_s / self.budget_s)
 
     def run(self) -> None:
-        """Train until the time is used up."""
+        """Train until the time is used up, or SIGTERM says that it can go on later."""
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopped", True))
         saved_s = last_s = time.monotonic()
         sums = [0.0, 0.0, 0.0]
         self.batches.longest_frames = SHORT_FRAMES if self.progress < SHORT_UNTIL else 1200
@@ -113,16 +118,16 @@ class Training:
                     self.shown.append([round(one / SHOWN_EVERY, 3) for one in sums])
                     tqdm.write(f"step {self.step} {self.used_s:.0f} s: decoder, letters, early {self.shown[-1]}")
                     sums = [0.0, 0.0, 0.0]
-                if now_s - saved_s > SAVED_EVERY_S or self.progress >= 1:
+                if now_s - saved_s > SAVED_EVERY_S or self.progress >= 1 or self.stopped:
                     self.save()
                     saved_s = now_s
-                if self.progress >= 1:
+                if self.progress >= 1 or self.stopped:
                     return
 
     def _step(self, batch: Batch) -> tuple[float, float, float]:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.progress)
-        decoder, late, early = losses(self.model, batch, self.device)
+        decoder, late, early = losses(self.model, batch, self.device, early=self.progress < EARLY_UNTIL)
         share = CTC_FIRST + (CTC_LAST - CTC_FIRST) * self.progress
         loss = decoder + share * (late + EARLY_CTC * early)
         self.optimizer.zero_grad(set_to_none=True)
