@@ -1,5 +1,6 @@
 # make demo    hear it work: two phones, one interpreted call, all on this machine
 # make demo DESK=webshop   the same with a desk of configs/examples: webshop, hotel, helpdesk
+# make demo CALL=coffee    a support call of three minutes that the starter models were not trained on
 # make run     serve with configs/server.yaml
 # make test    every test, those with SIPp and baresip too
 # make check   lint, types and tests: what CI runs
@@ -24,6 +25,8 @@ peers: setup
 demo: setup
 ifdef DESK
 	@$(PY) scripts/demo_desk.py $(DESK)
+else ifdef CALL
+	@$(PY) scripts/demo_call.py $(CALL)
 else
 	@$(PY) -m kallglot_media.cli demo
 endif
@@ -114,11 +117,12 @@ starter-mt: starter-setup
 starter-voices: starter-setup
 	@$(STARTER) train_starter.voice $(if $(TEXTS),--texts $(TEXTS)) $(OPTIONS)
 
-# Tiny ones of the recogniser and the translator from nothing, through the same code: under three minutes.
+# Tiny ones of all three from nothing, through the same code: under three minutes.
 starter-smoke: starter-setup
 	@rm -rf training/smoke
 	@$(STARTER) train_starter.asr --smoke --out training/smoke/asr
 	@$(STARTER) train_starter.mt --smoke --out training/smoke/mt
+	@$(STARTER) train_starter.voice --languages en --lines 40 --out training/smoke/piper
 
 clean:
 	rm -rf build dist demo-output *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

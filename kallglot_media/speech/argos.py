@@ -27,7 +27,9 @@ from kallglot_media.speech.types import Translation, UnknownPair
 
 PIVOT = "en"
 LENGTH_PENALTY = 0.2
-"""What Argos decodes with; its packages were chosen by their scores at this value."""
+"""What Argos decodes with; its packages were chosen by their scores at this value. A package whose metadata.json has a
+`length_penalty` was chosen at that one: the higher, the longer the translations.
+"""
 
 
 class ArgosTranslator:
@@ -120,6 +122,7 @@ class _Package:
     model: Any
     pieces: Any
     prefix: str
+    length_penalty: float
 
     @classmethod
     def load(cls, model: Model, settings: SpeechSettings) -> _Package:
@@ -132,7 +135,7 @@ class _Package:
         translator = ctranslate2.Translator(
             str(model.path), device="cpu", compute_type=settings.compute_type, intra_threads=1, files=files
         )
-        return cls(translator, pieces, about.get("target_prefix", ""))
+        return cls(translator, pieces, about.get("target_prefix", ""), _length_penalty(model.path, about))
 
     def translate(self, texts: list[str], beam: int, locks: Sequence[Lock] = ()) -> list[str]:
         """Each sentence translated; where the best hypothesis loses what is locked, one that keeps it is preferred.
@@ -145,7 +148,7 @@ class _Package:
             target_prefix=[[self.prefix]] * len(texts) if self.prefix else None,
             beam_size=beam,
             num_hypotheses=beam,
-            length_penalty=LENGTH_PENALTY,
+            length_penalty=self.length_penalty,
             replace_unknowns=True,
         )
         return [
@@ -181,7 +184,7 @@ class _Package:
             target_prefix=[begun],
             beam_size=beam,
             num_hypotheses=beam,
-            length_penalty=LENGTH_PENALTY,
+            length_penalty=self.length_penalty,
             replace_unknowns=True,
         )
         rests = [self._text(pieces[len(begun) :]).lstrip(" ,;:.") for pieces in result.hypotheses]
@@ -198,6 +201,17 @@ class _Package:
             pieces = pieces[1:]
         text: str = self.pieces.decode_pieces(pieces)
         return text.replace("▁", " ").strip()
+
+
+def _length_penalty(path: Path, about: dict[str, Any]) -> float:
+    told = about.get("length_penalty", LENGTH_PENALTY)
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= 5:
+        wrong, mend = (
+            f"its metadata.json has length_penalty {told!r:.40}",
+            "write a number from 0 to 5, or leave it out",
+        )
+        raise SpeechSetupError(str(path), wrong, mend)
+    return float(told)
 
 
 def stutters(source: str, text: str) -> bool:

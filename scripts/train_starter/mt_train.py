@@ -69,6 +69,7 @@ class Training:
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=plan.peak, betas=(0.9, 0.98), weight_decay=1e-3)
         self.mean = {name: value.clone() for name, value in model.state_dict().items()}
         self.step, self.epoch, self._spent_s = 0, 0, 0.0
+        self.losses: list[float] = []
         if checkpoint.is_file():
             self._take_up(torch.load(checkpoint, weights_only=True))
 
@@ -76,17 +77,17 @@ class Training:
         """Train to the end of the plan; the running mean of the weights."""
         began_s = saved_s = time.monotonic()
         before_s = self._spent_s
-        losses: list[float] = []
         self.model.train()
         with _bar() as bar:
             task = bar.add_task("translator", total=1.0)
             while (done := self._done()) < 1:
                 for batch in self._epoch():
-                    losses = [*losses[-199:], self._one(batch, self._done())]
+                    self.losses.append(self._one(batch, self._done()))
                     self._spent_s = before_s + time.monotonic() - began_s
                     done = self._done()
+                    recent = self.losses[-200:]
                     bar.update(
-                        task, completed=done, description=f"step {self.step} loss {sum(losses) / len(losses):.3f}"
+                        task, completed=done, description=f"step {self.step} loss {sum(recent) / len(recent):.3f}"
                     )
                     if time.monotonic() - saved_s > self.plan.save_every_s:
                         self._save()
@@ -117,7 +118,7 @@ class Training:
         self._optimizer.step()
         self.step += 1
         self._follow()
-        return float(loss)
+        return float(loss.detach())
 
     def _follow(self, every: int = 10) -> None:
         if self.step % every:

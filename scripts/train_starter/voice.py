@@ -17,7 +17,7 @@ from train_starter.texts import known_pairs, read_bcontrast
 from train_starter.voice_graph import Speaker, build
 from train_starter.voice_units import RATE_HZ, collect
 
-ESPEAK = {"de": ("de", "de_DE"), "en": ("en-us", "en_US"), "es": ("es", "es_ES"), "fr": ("fr-fr", "fr_FR")}
+ESPEAK = {"de": ("de", "de_DE"), "en": ("en-us", "en_US"), "es": ("es", "es_ES"), "fr": ("fr", "fr_FR")}
 SPEAKERS = (
     Speaker("alloy", 1.0, 1.0, 1.0),
     Speaker("echo", 0.87, 0.95, 1.0),

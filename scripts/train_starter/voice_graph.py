@@ -19,17 +19,16 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 
-from train_starter.voice_units import RATE_HZ, SILENCE, STRESS, Sound, Unit, Units, is_mark
+from train_starter.voice_units import PUNCTUATION, RATE_HZ, SILENCE, STRESS, Sound, Unit, Units, is_mark
 
 OPSET, IR_VERSION = 18, 9
 PAUSE_MS = {",": 130, ";": 160, ":": 160}
 SILENT_MS = 120
 """Between two silences."""
 
-FALL, ACCENT, QUESTION_RISE, LAST_FALL = 0.16, 0.10, 0.5, 0.14
+FALL, ACCENT, QUESTION_RISE, LAST_FALL = 0.16, 0.10, 0.6, 0.14
 LAST_PHONES = 6.0
 LOWEST_FORMANTS = 0.8
-PUNCTUATION = "^$.,?!;:"
 Ids = npt.NDArray[np.int64]
 
 

@@ -30,6 +30,7 @@ BEFORE_MS, AFTER_MS = 20, 40
 """Silence kept around the first and behind the last phoneme."""
 
 STRESS = "ˈˌ"
+PUNCTUATION = "^$.,?!;:"
 Sound = npt.NDArray[np.float32]
 Marks = npt.NDArray[np.int64]
 
@@ -108,8 +109,8 @@ def _chosen(found: dict[Any, list[Unit]]) -> dict[Any, Unit]:
 def symbols_of(ipa: str) -> list[str]:
     """The symbols of one phoneme: a letter with the marks behind it, as Piper's ids can say it."""
     found: list[str] = []
-    for letter in unicodedata.normalize("NFD", ipa):
-        if letter in STRESS or letter not in DEFAULT_PHONEME_ID_MAP:
+    for letter in unicodedata.normalize("NFD", ipa.replace("?", "ʔ")):  # espeak-ng's glottal stop
+        if letter in STRESS + PUNCTUATION or letter not in DEFAULT_PHONEME_ID_MAP:
             continue
         if is_mark(letter):
             if found:
@@ -205,7 +206,8 @@ class _Espeak:
 
     def say(self, text: str, voice: str) -> tuple[Sound, list[tuple[int, str]]]:
         """Sound, and (ms, IPA) of each phoneme; "" is the end of a clause."""
-        self._library.espeak_SetVoiceByName(voice.encode())
+        if self._library.espeak_SetVoiceByName(voice.encode()):
+            raise ValueError(f"espeak-ng has no voice {voice!r}")
         for what, value in ((_RATE, PACE), (_PITCH, PITCH), (_RANGE, 0)):
             self._library.espeak_SetParameter(what, value, 0)
         self._sound, self._events = [], []

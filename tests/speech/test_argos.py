@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from kallglot_media.speech.argos import ArgosTranslator, stutters
+from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.models import Installed, Model
-from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.settings import EngineKind, SpeechSettings
 from kallglot_media.speech.types import Translator, UnknownPair
 
 pytestmark = pytest.mark.engines
@@ -101,3 +102,32 @@ def test_saying_the_same_twice_is_noticed(source: str, text: str, expected: bool
 def test_a_clause_gets_no_full_stop_and_does_not_stutter(translator: Translator) -> None:
     assert translator.translate("Guten Tag, mein Name ist", "de", "en").text == "Hello, my name is"
     assert translator.translate("Ich habe am Mittwoch bestellt,", "de", "en").text == "I ordered on Wednesday,"
+
+
+def repackaged(package: Path, folder: Path, about: dict[str, object]) -> Model:
+    """The package unpacked, with more in its metadata."""
+    with zipfile.ZipFile(package) as packed:
+        packed.extractall(folder)
+    (inside,) = folder.iterdir()
+    known = json.loads((inside / "metadata.json").read_text("utf-8"))
+    (inside / "metadata.json").write_text(json.dumps({**known, **about}), encoding="utf-8")
+    return Model(EngineKind.TRANSLATOR, inside.name, inside, (known["from_code"], known["to_code"]), 0, starter=False)
+
+
+def test_a_package_may_say_how_long_its_translations_like_to_be(starter: Installed, tmp_path: Path) -> None:
+    """Of all hypotheses the shortest is likeliest; the penalty is what makes up for that."""
+    package = next(one for one in starter.packages() if one.languages == ("de", "en")).path
+    text = "Ich hätte gern zwei große Pizzen mit Schinken und Ananas, und dazu bitte noch einen Salat und zwei Cola."
+    made = {}
+    for penalty in (0.0, 4.0):
+        model = repackaged(package, tmp_path / str(penalty), {"length_penalty": penalty})
+        made[penalty] = ArgosTranslator([model], SpeechSettings()).translate(text, "de", "en").text
+    assert len(made[4.0]) > len(made[0.0])
+
+
+def test_a_length_penalty_that_is_none_is_refused(starter: Installed, tmp_path: Path) -> None:
+    package = starter.packages()[0].path
+    for number, wrong in enumerate(("1", -1, True, None)):
+        model = repackaged(package, tmp_path / str(number), {"length_penalty": wrong})
+        with pytest.raises(SpeechSetupError, match=r"length_penalty .*write a number from 0 to 5"):
+            ArgosTranslator([model], SpeechSettings())
