@@ -70,7 +70,7 @@ class Bench:
             self._speak()
             start_s = time.process_time()
             self.process._drain()
-            self.process._send(self.process._plane.tick(time.monotonic()))
+            self.process._send(self.process._plane.step(time.monotonic()))
             self.process._tell()
             self.process._recorder.hand_over()
             used_s += time.process_time() - start_s

@@ -14,6 +14,7 @@ from kallglot_media.audio.own_voice import LOOK_MS, halve
 from kallglot_media.audio.pcm import FRAME_MS, Pcm16
 from kallglot_media.audio.segment import Ended, Grew, SegmentEvent, Started
 from kallglot_media.media.cutter import Cutter
+from kallglot_media.media.lanes import Lanes
 from kallglot_media.media.leg import MOST_MADE_UP_FRAMES, Leg
 from kallglot_media.media.messages import FromMedia, SpeechDropped, SpeechGrew, SpeechStarted, Utterance
 from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, SILENCE, Rows
@@ -30,16 +31,16 @@ _FRAME_BYTES = 2 * FRAME_SAMPLES
 class Ears:
     """Pops, decodes, conceals and cuts, for all legs at once where that is possible."""
 
-    def __init__(self, rows: Rows, *, own_voice_guard: bool = True) -> None:
+    def __init__(self, rows: Rows, lanes: Lanes, *, own_voice_guard: bool = True) -> None:
         """own_voice_guard: what a leg was told and what comes back of it is no speech."""
         self._rows = rows
+        self._lanes = lanes
         self._guards = own_voice_guard
-        self._hearing: list[Leg] = []
         self._listening: list[Leg] = []
         self._deaf: list[int] = []
-        self._silences: list[bytes] = []
+        self._silences = np.zeros((0, FRAME_SAMPLES), np.uint8)
         self._levels: list[float] = []
-        self._quiet: list[bool] = []
+        self._quiet = np.zeros(0, np.bool_)
         self._comparisons_left = 0
 
     @property
@@ -50,42 +51,47 @@ class Ears:
     def arrange(self, legs: Iterable[Leg]) -> None:
         """Legs came or went, or changed what is wanted of them."""
         by_slot = {leg.slot: leg for leg in legs}
-        self._hearing = [leg for leg in by_slot.values() if leg.receives]
+        self._lanes.arrange([leg for leg in by_slot.values() if leg.receives], self._rows.high)
         self._deaf = [leg.slot for leg in by_slot.values() if not leg.receives]
         self._listening = [leg for leg in by_slot.values() if leg.cutter is not None]
-        self._silences = [by_slot[row].silence if row in by_slot else SILENCE[0] for row in range(self._rows.high)]
-        self._quiet += [False] * (self._rows.high - len(self._quiet))
+        silences = [by_slot[row].silence if row in by_slot else SILENCE[0] for row in range(self._rows.high)]
+        self._silences = np.frombuffer(b"".join(silences), np.uint8).reshape(-1, FRAME_SAMPLES)
+        more = self._rows.high - len(self._quiet)
+        self._quiet = np.append(self._quiet, np.zeros(max(0, more), np.bool_))
 
     def hear(self, tick: int) -> Pcm16:
         """int16[high, 160]: the next frame of each leg's peer, out of its jitter buffer or made up."""
-        payloads = self._silences.copy()
+        codes = self._silences.copy()
         quiet = self._quiet
+        self._lanes.pop(codes, quiet)
         coded: list[tuple[Leg, bytes]] = []
         odd: list[tuple[Leg, bool]] = []  # not simply a frame after a frame; whether one came
-        for leg in self._hearing:
-            payload = leg.jitter.pop(quiet[leg.slot])
+        for leg in self._lanes.slow:
+            payload = leg.jitter.pop(bool(quiet[leg.slot]))
             if payload is None:
                 odd.append((leg, False))
                 continue
             if leg.hearing is None:
-                payloads[leg.slot] = payload
+                codes[leg.slot] = np.frombuffer(payload, np.uint8)
             else:
                 coded.append((leg, payload))
             if leg.made_up_frames or leg.jitter.skipped:
                 odd.append((leg, True))
-        heard = self._rows.decode(payloads, tick)
+        heard = self._rows.decode(codes, tick)
         for leg, payload in coded:
             heard[leg.slot] = leg.decode(payload)
         heard[self._deaf] = 0  # A-law has no zero: its silence is 8
         for leg, came in odd:
             self._mend(leg, came, tick)
-        self._levels = rms_dbfs(heard).tolist()
-        self._quiet = [level < _QUIET_DBFS for level in self._levels]
+        levels = rms_dbfs(heard)
+        self._levels = levels.tolist()
+        self._quiet = levels < _QUIET_DBFS
         return heard
 
     def skip(self, frames: int) -> None:
         """The process stood still: what should have been heard meanwhile is passed by."""
-        for leg in self._hearing:
+        self._lanes.leave_all()
+        for leg in self._lanes.slow:
             for _ in range(min(frames, 2 * leg.jitter.waiting)):
                 leg.jitter.pop()
         self._rows.forget()

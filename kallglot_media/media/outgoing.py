@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kallglot_media.media.guard import Guard
 from kallglot_media.media.leg import Leg
-from kallglot_media.media.rows import FRAME_SAMPLES, PACKET_BYTES, Rows
+from kallglot_media.media.rows import FRAME_SAMPLES, Rows
 from kallglot_media.media.speaker import Speaker
 
 Packet = tuple[int, bytes]
 """Slot and datagram."""
+
+
+class Sending(NamedTuple):
+    """What goes out in a tick.
+
+    slots, packets  of legs that are treated alike: G.711 in packets of 20 ms, PACKET[n]
+    others          all else
+    """
+
+    slots: npt.NDArray[np.intp]
+    packets: npt.NDArray[np.void]
+    others: list[Packet]
+
+    def all(self) -> list[Packet]:
+        """One by one."""
+        alike = zip(self.slots.tolist(), self.packets, strict=True)
+        return [*((slot, packet.tobytes()) for slot, packet in alike), *self.others]
 
 
 _HANG_OVER_FRAMES = 10
@@ -47,31 +65,35 @@ class Outgoing:
         self._guarded = [(leg, leg.guard) for leg in legs if leg.guard is not None]
         self._guards = {leg.slot: guard for leg, guard in self._guarded if leg.sends}
 
-    def send(self, said: npt.NDArray[np.float32]) -> list[Packet]:
+    def send(self, said: npt.NDArray[np.float32]) -> Sending:
         """The packets of this tick; all RTP clocks move on. said: float32[high, 160], used up."""
-        slots, rows = (self._plain, self._rows_of_plain) if not self._suppress else self._those_that_hear(said)
-        data = self._rows.encode(said, rows)
-        starts = range(0, len(data), PACKET_BYTES)
-        packets = [(slot, data[start : start + PACKET_BYTES]) for slot, start in zip(slots, starts, strict=True)]
+        rows = self._rows_of_plain if not self._suppress else self._those_that_hear(said)
+        plain = self._rows.encode(said, rows)
+        others: list[Packet] = []
+        guards = self._guards
+        if guards:
+            locked = np.isin(rows, list(guards))
+            packets = zip(rows[locked].tolist(), plain[locked], strict=True)
+            others = [(slot, guards[slot].lock(packet.tobytes())) for slot, packet in packets]
+            rows, plain = rows[~locked], plain[~locked]
         for leg, speaker in self._speaking:
-            packets += self._speak(leg, speaker)
-        if self._guards:
-            guards = self._guards
-            packets = [(slot, guards[slot].lock(data) if slot in guards else data) for slot, data in packets]
+            spoken = self._speak(leg, speaker)
+            guard = guards.get(leg.slot)
+            others += spoken if guard is None else [(slot, guard.lock(data)) for slot, data in spoken]
         for leg, guard in self._guarded:
             if guard.has_news:
-                packets += [(leg.slot, data) for data in guard.take_datagrams()]
-        return packets
+                others += [(leg.slot, data) for data in guard.take_datagrams()]
+        return Sending(rows, plain, others)
 
-    def _those_that_hear(self, said: npt.NDArray[np.float32]) -> tuple[list[int], npt.NDArray[np.intp]]:
+    def _those_that_hear(self, said: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
         """The legs that have something to hear, had not long ago, or are to be shown that we are there."""
         quiet = self._quiet_frames
         hears = said[self._rows_of_plain].any(axis=1)
         again = self._rows_of_plain[hears & (quiet > _HANG_OVER_FRAMES)]
         np.copyto(quiet, np.where(hears, 0, quiet + 1))
-        rows = self._rows_of_plain[(quiet <= _HANG_OVER_FRAMES) | (quiet % _SIGN_OF_LIFE_FRAMES == 0)]
+        rows: npt.NDArray[np.intp] = self._rows_of_plain[(quiet <= _HANG_OVER_FRAMES) | (quiet % _SIGN_OF_LIFE_FRAMES == 0)]
         self._rows.mark(again.tolist())
-        return rows.tolist(), rows
+        return rows
 
     @property
     def has_changed(self) -> bool:

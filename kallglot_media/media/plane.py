@@ -20,6 +20,7 @@ import numpy as np
 
 from kallglot_media.ids import Ids
 from kallglot_media.media.ears import Ears, as_messages
+from kallglot_media.media.lanes import Arrivals, Lanes
 from kallglot_media.media.leg import Leg, Report
 from kallglot_media.media.messages import (
     Clear,
@@ -46,7 +47,7 @@ from kallglot_media.media.messages import (
 )
 from kallglot_media.media.mixing import Mixer, edges_of
 from kallglot_media.media.mouths import Mouths
-from kallglot_media.media.outgoing import Outgoing
+from kallglot_media.media.outgoing import Outgoing, Packet, Sending
 from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, Rows
 from kallglot_media.media.session import Session
 from kallglot_media.media.settings import MediaSettings
@@ -79,7 +80,8 @@ class MediaPlane:
         self._ids = ids
         self._epoch_s = epoch_s
         self._rows = Rows()
-        self._ears = Ears(self._rows, own_voice_guard=settings.own_voice_guard)
+        self._lanes = Lanes(settings.jitter.max_ms)
+        self._ears = Ears(self._rows, self._lanes, own_voice_guard=settings.own_voice_guard)
         self._tone_ears = ToneEars()
         self._outgoing = Outgoing(self._rows, suppress_silence=settings.suppress_silence)
         self._mouths = Mouths(self._rows)
@@ -94,6 +96,7 @@ class MediaPlane:
         self._keys: dict[int, Leg] = {}  # where keys are being pressed
         self._rtcp: list[Report] = []
         self._freed: list[int] = []
+        self._moved: list[int] = []
         self._arrange()
 
     # ── for the shell ────────────────────────────────────────────────────────────
@@ -118,6 +121,11 @@ class MediaPlane:
         assert leg is not None
         assert leg.lock.remote is not None
         return leg.lock.remote
+
+    def take_moved(self) -> list[int]:
+        """Slots whose RTP goes to another address than at the last call."""
+        moved, self._moved = self._moved, []
+        return moved
 
     def count(self, slot: int, name: str) -> None:
         """Count something that happened to a leg outside of the plane, e.g. "send_failed"."""
@@ -204,7 +212,9 @@ class MediaPlane:
             leg.buffer.put(message.sound)
 
     def _set_remote(self, message: SetRemote, leg: Leg) -> None:
+        self._lanes.leave(leg.slot)
         leg.set_remote(message, self._now_s)
+        self._moved.append(leg.slot)
         self._rows.set_coding(leg.slot, leg.law, message.send_payload_type)
         self._arrange()
 
@@ -242,6 +252,7 @@ class MediaPlane:
             self._events.append(StreamCleared(leg.leg_id))
 
     def _close_leg(self, _message: CloseLeg, leg: Leg) -> None:
+        self._lanes.leave(leg.slot)
         self._flush(leg)
         self._events += self._mouths.close(leg, self._tick)
         self._keys.pop(leg.slot, None)
@@ -298,8 +309,20 @@ class MediaPlane:
         leg = self._by_slot[slot]
         if leg is None:
             return
+        self._lanes.leave(slot)
+        remote = leg.lock.remote
         if leg.receive(datagram, source if len(source) == 2 else source[:2], now_s):
             self._keys[slot] = leg
+        if leg.lock.remote is not remote:
+            self._moved.append(slot)
+
+    def arrive(self, arrivals: Arrivals) -> None:
+        """`receive` for many at once: one datagram each of as many RTP ports."""
+        taken = self._lanes.arrive(arrivals)
+        if not taken.all():
+            for n in np.flatnonzero(~taken).tolist():
+                slot, at_s = int(arrivals.slots[n]), float(arrivals.at_s[n])
+                self.receive(slot, arrivals.whole(n), arrivals.source(n), at_s)
 
     def receive_rtcp(self, slot: int, datagram: bytes, source: tuple[Any, ...], now_s: float) -> None:
         """A datagram came to the slot's RTCP port: believed from the RTP peer's host only."""
@@ -309,8 +332,12 @@ class MediaPlane:
 
     # ── the tick ─────────────────────────────────────────────────────────────────
 
-    def tick(self, now_s: float) -> list[tuple[int, bytes]]:
-        """One frame of every leg: heard, cut, mixed, recorded, coded. Returns (slot, RTP packet) to send."""
+    def tick(self, now_s: float) -> list[Packet]:
+        """`step`, its packets one by one."""
+        return self.step(now_s).all()
+
+    def step(self, now_s: float) -> Sending:
+        """One frame of every leg: heard, cut, mixed, recorded, coded. Returns what is to be sent."""
         self._now_s = now_s
         rows, tick = self._rows, self._tick
         heard = self._ears.hear(tick)
@@ -322,7 +349,7 @@ class MediaPlane:
         said = rows.made[: rows.high].astype(np.float32)
         self._mixer.mix(heard, rows.playing, said)
         self._tracks.tick(heard, rows.made)
-        packets = self._outgoing.send(said)
+        sending = self._outgoing.send(said)
         if self._ears.compares:
             rows.keep_told(tick)
         if self._outgoing.has_changed:
@@ -330,8 +357,9 @@ class MediaPlane:
         if self._streaming:
             self._stream()
         self._keep_house()
+        self._lanes.settle()
         self._tick = tick + 1
-        return packets
+        return sending
 
     def _stream(self) -> None:
         """What the legs without RTP hear in this tick."""
@@ -359,6 +387,7 @@ class MediaPlane:
             leg = self._by_slot[slot]
             if leg is None or leg.lock.remote is None:
                 continue
+            self._lanes.leave(slot)
             if (lost := leg.lost_rtp(self._now_s, self._settings.rtp_timeout_s)) is not None:
                 self._events.append(lost)
             if (turn + slot) % STATS_TURNS == 0:

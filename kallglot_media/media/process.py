@@ -35,11 +35,13 @@ from kallglot_media.media.messages import (
     ToMedia,
 )
 from kallglot_media.media.outbox import Outbox
+from kallglot_media.media.outgoing import Sending
 from kallglot_media.media.plane import MediaPlane, PlaneError
 from kallglot_media.media.ports import NoPorts, PortPair, Ports
 from kallglot_media.media.recorder_thread import Recorder
 from kallglot_media.media.sealed import KEY_VARIABLE, SealError, keys_here
 from kallglot_media.media.settings import MediaSettings
+from kallglot_media.media.sockets import DATAGRAM_BYTES, open_sockets
 from kallglot_media.media.text_lines import TextLines
 from kallglot_media.media.ticks import TickClock
 from kallglot_media.random_ids import RandomIds
@@ -49,7 +51,6 @@ STATS_S = 2.0
 
 _IDLE_POLL_S = 0.5
 _READ_BYTES = 256 * 1024
-_DATAGRAM_BYTES = 2048
 _MOST_ROUNDS = 64  # datagrams per socket in one tick: a flood on one port cannot stop the tick
 _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
@@ -79,7 +80,8 @@ class MediaProcess:
         )
         self._texts = TextLines(settings, RandomIds(), self._plane.count)
         self._pairs: dict[int, PortPair] = {}  # by slot
-        self._rtp_slot: dict[int, tuple[int, socket.socket]] = {}  # by descriptor
+        self._sockets = open_sockets()
+        self._rtp_slot: dict[int, int] = {}  # by descriptor
         self._rtcp_slot: dict[int, tuple[int, socket.socket]] = {}
         self._epoll = select.epoll()
         self._clock = TickClock()
@@ -128,7 +130,7 @@ class MediaProcess:
         if skipped:
             self._plane.skip(skipped)
         self._drain()
-        self._send(self._plane.tick(time.monotonic()))
+        self._send(self._plane.step(time.monotonic()))
         if self._texts:
             for shown in self._texts.tick(time.monotonic(), wall_s=time.time()):
                 self._outbox.put(shown)
@@ -152,25 +154,33 @@ class MediaProcess:
 
     def _drain(self) -> None:
         """One datagram of every readable socket, again and again until none is readable."""
-        receive, receive_rtcp = self._plane.receive, self._plane.receive_rtcp
-        rtp_slot, rtcp_slot = self._rtp_slot, self._rtcp_slot
-        unix_to_monotonic_s = time.monotonic() - time.time()
+        rtp_slot = self._rtp_slot
         for _ in range(_MOST_ROUNDS):
-            ready = self._epoll.poll(0, 2 * len(rtp_slot) + 1)
+            ready = [fd for fd, _events in self._epoll.poll(0, 2 * len(rtp_slot) + 1)]
             if not ready:
                 return
-            for fd, _events in ready:
-                is_rtp = fd in rtp_slot
-                slot, there = rtp_slot[fd] if is_rtp else rtcp_slot[fd]
-                try:
-                    datagram, ancillary, _flags, source = there.recvmsg(_DATAGRAM_BYTES, _ANCILLARY_BYTES)
-                except OSError:
+            slots = [rtp_slot[fd] for fd in ready if fd in rtp_slot]
+            if slots:
+                arrivals, failed = self._sockets.receive(slots)
+                if len(arrivals.slots):
+                    self._plane.arrive(arrivals)
+                for slot in failed:
                     # the checksum was wrong: epoll says yes and recv says no, udp(7); or an ICMP error
                     self._plane.count(slot, "receive_failed")
-                    continue
-                seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-                arrival_s = seconds + nanoseconds * 1e-9 + unix_to_monotonic_s
-                (receive if is_rtp else receive_rtcp)(slot, datagram, source, arrival_s)
+            if len(slots) < len(ready):
+                self._drain_rtcp([fd for fd in ready if fd not in rtp_slot])
+
+    def _drain_rtcp(self, ready: list[int]) -> None:
+        unix_to_monotonic_s = time.monotonic() - time.time()
+        for fd in ready:
+            slot, there = self._rtcp_slot[fd]
+            try:
+                datagram, ancillary, _flags, source = there.recvmsg(DATAGRAM_BYTES, _ANCILLARY_BYTES)
+            except OSError:
+                self._plane.count(slot, "receive_failed")
+                continue
+            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+            self._plane.receive_rtcp(slot, datagram, source, seconds + nanoseconds * 1e-9 + unix_to_monotonic_s)
 
     def _read_control(self) -> None:
         data = self._control.recv(_READ_BYTES)
@@ -207,7 +217,8 @@ class MediaProcess:
             return
         slot = self._plane.slot_of(message.leg_id)
         self._pairs[slot] = pair
-        self._rtp_slot[pair.rtp.fileno()] = (slot, pair.rtp)
+        self._sockets.open(slot, pair.rtp)
+        self._rtp_slot[pair.rtp.fileno()] = slot
         self._rtcp_slot[pair.rtcp.fileno()] = (slot, pair.rtcp)
         self._epoll.register(pair.rtp.fileno(), select.EPOLLIN)
         self._epoll.register(pair.rtcp.fileno(), select.EPOLLIN)
@@ -226,13 +237,18 @@ class MediaProcess:
 
     # ── out ──────────────────────────────────────────────────────────────────────
 
-    def _send(self, packets: list[tuple[int, bytes]]) -> None:
-        pairs, remote_of = self._pairs, self._plane.remote_of
-        for slot, data in packets:
+    def _send(self, sending: Sending) -> None:
+        plane, sockets, pairs = self._plane, self._sockets, self._pairs
+        for slot in plane.take_moved():
+            if slot in pairs:
+                sockets.set_remote(slot, plane.remote_of(slot))
+        for slot in sockets.send(sending.slots, sending.packets):
+            plane.count(slot, "send_failed")
+        for slot, data in sending.others:
             try:
-                pairs[slot].rtp.sendto(data, remote_of(slot))
+                pairs[slot].rtp.sendto(data, plane.remote_of(slot))
             except OSError:
-                self._plane.count(slot, "send_failed")
+                plane.count(slot, "send_failed")
         self._send_rtcp()
 
     def _send_rtcp(self) -> None:
@@ -247,9 +263,10 @@ class MediaProcess:
         for slot in self._plane.take_freed():
             self._texts.close(slot, time.monotonic())
             pair = self._pairs.pop(slot)
-            for fd, there in ((pair.rtp.fileno(), self._rtp_slot), (pair.rtcp.fileno(), self._rtcp_slot)):
-                self._epoll.unregister(fd)
-                del there[fd]
+            self._sockets.close(slot)
+            del self._rtp_slot[pair.rtp.fileno()], self._rtcp_slot[pair.rtcp.fileno()]
+            for there in (pair.rtp, pair.rtcp):
+                self._epoll.unregister(there.fileno())
             pair.close()
 
     def _tell(self) -> None:

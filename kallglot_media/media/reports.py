@@ -59,6 +59,19 @@ class Reports:
             source = self._source = ReceiverStats(packet.ssrc, packet.sequence)
         source.push(packet.sequence, packet.timestamp, int(now_s * self.clock_hz))
 
+    def smooth(self, ssrc: int, newest_sequence: int) -> tuple[int, int] | None:
+        """What `go_on` wants back, brought up to date; None unless this packet of this source was the last one."""
+        source = self._source
+        if source is None or source.ssrc != ssrc:
+            return None
+        return source.books(newest_sequence & 0xFFFF)
+
+    def go_on(self, came: int, transit: int, jitter_16: int) -> None:
+        """So many packets of the source came since `smooth`, in order, and their numbers did not wrap."""
+        self._received += came
+        assert self._source is not None
+        self._source.go_on(came, transit, jitter_16)
+
     @property
     def jitter_ms(self) -> float:
         """Interarrival jitter of the peer's RTP."""

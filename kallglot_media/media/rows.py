@@ -114,12 +114,11 @@ class Rows:
         """Which part of the tables the row uses."""
         self._decode_from[row], self._encode_from[row] = law << 8, law << 16
 
-    def decode(self, payloads: list[bytes], tick: int) -> npt.NDArray[np.int16]:
-        """Fill `heard` from one payload of 160 bytes per row below `high`; the frame before goes to `past`."""
+    def decode(self, codes: npt.NDArray[np.uint8], tick: int) -> npt.NDArray[np.int16]:
+        """Fill `heard` from uint8[high, 160], a payload per row; the frame before goes to `past`."""
         high = self.high
         heard = self.heard[:high]
         self.past[tick % PAST_FRAMES, :high] = heard
-        codes = np.frombuffer(b"".join(payloads), np.uint8).reshape(high, FRAME_SAMPLES)
         index = codes + self._decode_from[:high]
         np.take(_DECODE, index, out=heard, mode="clip")
         heard[0] = 0
@@ -144,8 +143,8 @@ class Rows:
         self.past[:] = 0
         self.told[:] = 0
 
-    def encode(self, said: npt.NDArray[np.float32], sending: npt.NDArray[np.intp]) -> bytes:
-        """One packet per row in `sending`, back to back; all RTP clocks move on. said: float32[high, 160], used up."""
+    def encode(self, said: npt.NDArray[np.float32], sending: npt.NDArray[np.intp]) -> npt.NDArray[np.void]:
+        """PACKET[n], one for each row in `sending`; all RTP clocks move on. said: float32[high, 160], used up."""
         high = self.high
         np.rint(said, out=said)
         np.minimum(said, 32767, out=said)
@@ -154,7 +153,7 @@ class Rows:
         packets["payload"][:high] = _ENCODE.take(pcm.view(np.uint16) + self._encode_from[:high], mode="clip")
         packets["sequence"][:high] = self.sequence[:high]
         packets["timestamp"][:high] = self.timestamp[:high]
-        data = packets[sending].tobytes()
+        data: npt.NDArray[np.void] = packets[sending]
         self.timestamp[:high] += FRAME_SAMPLES
         self.sequence[sending] += 1
         if self._marked:

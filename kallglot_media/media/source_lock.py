@@ -37,6 +37,11 @@ class SourceLock:
         self._candidate_sequence = 0
         self._in_a_row = 0
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether RTP came from `remote`, so that it stays until the SDP names another."""
+        return self._sure
+
     def set(self, remote: Address, now_s: float) -> None:
         """The SDP names `remote`. The same again (a re-INVITE that changes other things) keeps what was learnt."""
         if remote == self._negotiated:

@@ -23,12 +23,13 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kallglot_media.rtp.packet import RtpPacket, unwrap
 from kallglot_media.rtp.quality import Bursts
 from kallglot_media.rtp.reserve import FRAME_MS, JitterRules, Reserve
 
-__all__ = ["JitterBuffer", "JitterRules", "JitterStats"]
+__all__ = ["JitterBuffer", "JitterRules", "JitterStats", "Smooth"]
 
 _LONGEST_PACKET_MS = 200
 _FAR_AHEAD = 3000  # sequence numbers; RFC 3550 A.1 MAX_DROPOUT
@@ -55,6 +56,24 @@ class JitterStats:
 
 
 _Entry = tuple[int, int, bytes]  # timestamp, sequence (both unwrapped), payload
+
+
+class Smooth(NamedTuple):
+    """A buffer in which nothing is out of the ordinary: all that somebody needs who goes on for it.
+
+    play, end        the next frame's timestamp, and the end of the newest packet; between them `waiting`, frame by frame
+    newest_sequence  of the last of them
+    waits_for_quiet  a frame is to be dropped or added where it is not heard: `pop(quiet=True)` wants to know
+    window           lowest and highest reserve, and frames, since it was judged last
+    """
+
+    ssrc: int
+    newest_sequence: int
+    play: int
+    end: int
+    waiting: list[bytes]
+    waits_for_quiet: bool
+    window: tuple[int, int, int]
 
 
 class JitterBuffer:
@@ -107,6 +126,41 @@ class JitterBuffer:
     def following(self) -> bytes | None:
         """The payload that begins where the next frame does, if it is there: it may tell of what was lost before it."""
         return self._line[0][2] if self._line and self._line[0][0] == self._play else None
+
+    # ── somebody goes on for it ──────────────────────────────────────────────────
+
+    def smooth(self) -> Smooth | None:
+        """The state, when each packet waiting is a frame that follows the one before; else None."""
+        if self._filling or self._held or self._stranger is not None or self.pieces or self.skipped:
+            return None
+        reserve, frame, play, number = self._reserve, self._frame, self._play, self._last_sequence
+        if self._ssrc is None or self._packet_ticks != frame:
+            return None
+        if (waits := reserve.adjust_frames != 0) and reserve.may_adjust(quiet=False):
+            return None
+        for timestamp, sequence, payload in self._line:
+            number += 1
+            if timestamp != play or sequence != number or len(payload) != frame:
+                return None
+            play += frame
+        if play != self._end or number != self._newest_sequence:
+            return None
+        waiting = [payload for _, _, payload in self._line]
+        return Smooth(self._ssrc, number, self._play, self._end, waiting, waits, reserve.window)
+
+    def go_on(self, came: int, played: int, waiting: list[bytes], window: tuple[int, int, int]) -> None:
+        """Since `smooth` so many packets came and frames were played, all of them in order."""
+        self.stats.received += came
+        self.stats.played += played
+        frame = self._frame
+        self._play += played * frame
+        self._end += came * frame
+        self._last_sequence += played
+        self._newest_sequence += came
+        first = self._last_sequence + 1
+        self._line = [(self._play + n * frame, first + n, payload) for n, payload in enumerate(waiting)]
+        if played:
+            self._reserve.resume(window, frame)
 
     # ── arrival ──────────────────────────────────────────────────────────────────
 

@@ -86,6 +86,18 @@ class ReceiverStats:
         self._transit = transit
         return True
 
+    def books(self, last_sequence: int) -> tuple[int, int] | None:
+        """Transit and 16 times the jitter, when all is regular and `last_sequence` was the highest; else None."""
+        if self._probation or self._max != last_sequence or self._transit is None:
+            return None
+        return self._transit, self._jitter_16
+
+    def go_on(self, came: int, transit: int, jitter_16: int) -> None:
+        """So many packets came in order, their numbers without a wrap; somebody else has kept the books."""
+        self._max += came
+        self.received += came
+        self._transit, self._jitter_16 = transit, jitter_16
+
     def report(self, last_sr: int = 0, delay_since_sr: int = 0) -> ReportBlock:
         """The block for the next SR or RR; fraction_lost is since the last call. Appendix A.3."""
         expected, received = self.expected, self.received

@@ -87,6 +87,17 @@ class Reserve:
         if self._frames >= _WINDOW_FRAMES:
             self._judge(packet_ticks)
 
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Lowest and highest reserve, and frames, since it was judged last."""
+        return self._low, self._high, self._frames
+
+    def resume(self, window: tuple[int, int, int], packet_ticks: int) -> None:
+        """Somebody else has watched since `window` was asked for: this is what it is now."""
+        self._low, self._high, self._frames = window
+        if self._frames >= _WINDOW_FRAMES:
+            self._judge(packet_ticks)
+
     def may_adjust(self, quiet: bool) -> bool:
         """In silence, or when silence did not come for long (hold music)."""
         return quiet or self._patience >= _PATIENCE_WINDOWS

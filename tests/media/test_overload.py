@@ -9,6 +9,7 @@ import pytest
 
 from kallglot_media.media import wire
 from kallglot_media.media.messages import CloseLeg, CloseSession, OpenLeg, OpenSession, SessionClosed, SetRemote
+from kallglot_media.media.outgoing import Sending
 from kallglot_media.media.process import MediaProcess
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.modes.plan import Party
@@ -21,9 +22,9 @@ def test_control_is_heard_when_every_tick_is_late(monkeypatch: pytest.MonkeyPatc
     ours, theirs = socket.socketpair()
     process = MediaProcess(theirs, MediaSettings(raise_priority=False))
     ticks = 0
-    real_tick = process._plane.tick
+    real_tick = process._plane.step
 
-    def slow_tick(now_s: float) -> list[tuple[int, bytes]]:
+    def slow_tick(now_s: float) -> Sending:
         nonlocal ticks
         ticks += 1
         assert ticks < 50, "control is not heard"
@@ -32,7 +33,7 @@ def test_control_is_heard_when_every_tick_is_late(monkeypatch: pytest.MonkeyPatc
             pass
         return real_tick(now_s)
 
-    monkeypatch.setattr(process._plane, "tick", slow_tick)
+    monkeypatch.setattr(process._plane, "step", slow_tick)
     process._recorder.start()
     ours.sendall(wire.encode(OpenSession("s")))
     process._idle()
