@@ -173,7 +173,7 @@ class Run:
         codec = profile.codecs[number % 2]
         kind = PAYLOAD_TYPES[codec]
         keys = SrtpKeys(SRTP_SUITE, SRTP_KEY, SRTP_KEY) if profile.srtp else None
-        link.send(SetRemote(leg_id, HOST, peer, codec, kind, kind, keys=keys))
+        link.send(SetRemote(leg_id, HOST, peer, codec, kind, kind, 101, 101, keys=keys))
         if profile.listen:
             link.send(Listen(leg_id, SegmentRules()))
         return opened.port

@@ -56,7 +56,7 @@ class Bench:
             do(OpenLeg(session, leg, Party.AGENT if n % 2 else Party.CUSTOMER, HOST))
             peer.bind((HOST, 0))
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # nobody reads: what comes is thrown away
-            do(SetRemote(leg, HOST, peer.getsockname()[1], codecs[n % 2], kind, kind, keys=keys))
+            do(SetRemote(leg, HOST, peer.getsockname()[1], codecs[n % 2], kind, kind, 101, 101, keys=keys))
             peer.connect((HOST, self.process._pairs[self.process._plane.slot_of(leg)].port))
             if listen:
                 do(Listen(leg, SegmentRules()))

@@ -91,6 +91,18 @@ class PlayoutQueue:
         self._waiting += len(pcm)
         return 0
 
+    def pull_on(self, samples: int) -> Pcm16 | None:
+        """The same as `pull` where nothing begins, ends or fades in it; else None, and nothing has been taken."""
+        if not self._items or self._fade is not None:
+            return None
+        item = self._items[0]
+        if not item.started or len(part := item.parts[0]) <= samples:
+            return None
+        item.parts[0] = part[samples:]
+        item.played += samples
+        self._waiting -= samples
+        return part[:samples]
+
     def pull(self, samples: int) -> Pulled:
         """The next `samples`, items back to back, zeros after the last."""
         if not self._items and self._fade is None:

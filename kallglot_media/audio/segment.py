@@ -103,6 +103,9 @@ class _Piece(NamedTuple):
     level_dbfs: float
 
 
+_new = tuple.__new__  # a third of the time of the class call, and it runs for every frame
+
+
 class Segmenter:
     """Frames of one leg in, `Started`, `Grew`, `Ended` and `Dropped` out.
 
@@ -156,12 +159,15 @@ class Segmenter:
         if first_sample != self._next_sample and self._next_sample is not None:
             events = self._fill_gap(self._next_sample, first_sample)
         self._next_sample = first_sample + len(frame)
-        if is_speech or self._pieces is not None:
-            level = float(rms_dbfs(frame)) if level_dbfs is None else level_dbfs
-            is_speech = is_speech and level >= self._rules.floor_dbfs
+        if not is_speech and self._pieces is None:
+            piece = _new(_Piece, (frame.copy(), False, -100.0))
         else:
-            level = -100.0
-        self._take(_Piece(frame.copy(), is_speech, level), first_sample, events)
+            level = float(rms_dbfs(frame)) if level_dbfs is None else level_dbfs
+            piece = _new(_Piece, (frame.copy(), is_speech and level >= self._rules.floor_dbfs, level))
+        if self._pieces is None:
+            self._wait(piece, first_sample, events)
+        else:
+            self._go_on(piece, first_sample, events)
         return events
 
     def flush(self) -> list[SegmentEvent]:
@@ -221,18 +227,19 @@ class Segmenter:
     def _go_on(self, piece: _Piece, first_sample: int, events: list[SegmentEvent]) -> None:
         """In an utterance: it may end by silence or by its length."""
         assert self._pieces is not None
-        size = len(piece.pcm)
+        pcm, is_speech, _ = piece
+        size = len(pcm)
         self._pieces.append(piece)
         self._samples += size
         end = first_sample + size
-        if piece.is_speech:
+        if is_speech:
             self._run += 1
             self._speech_samples += size
             if self._run >= 2 or first_sample == self._speech_end:
                 self._speech_end = end
         else:
             self._run = 0
-        if end - self._speech_end >= self._stop_samples and not piece.is_speech:
+        if not is_speech and end - self._speech_end >= self._stop_samples:
             self._finish("silence", events)
         elif self._samples >= self._longest_samples:
             self._cut(events)

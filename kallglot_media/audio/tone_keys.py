@@ -15,6 +15,8 @@ LOW_HZ = (697, 770, 852, 941)
 HIGH_HZ = (1209, 1336, 1477, 1633)
 KEYS = ("123A", "456B", "789C", "*0#D")
 
+KEY_NAMES = "".join(KEYS)
+
 FRAME_SAMPLES = 160
 RATE_HZ = 8000
 _FRAME_MS = 20
@@ -81,8 +83,9 @@ class ToneKeys:
         return None
 
 
-def look(frames: Pcm16) -> tuple[list[str], list[float]]:
-    """The strongest key in each of int16[n, 160], and its share of the frame's power: 0.0 where there is none."""
+def look(frames: Pcm16) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """The strongest key in each of int16[n, 160], by its place in KEY_NAMES, and its share of the frame's power: 0.0
+    where there is none."""
     sound = frames.astype(np.float32)
     power = np.einsum("ij,ij->i", sound, sound) / FRAME_SAMPLES
     # A sine of amplitude a has the power a²/2, and |projection| = a·N/2.
@@ -93,7 +96,4 @@ def look(frames: Pcm16) -> tuple[list[str], list[float]]:
     low, high = tones[each, row], tones[each, 4 + column]
     is_pair = np.maximum(low, high) <= _MOST_TWIST * np.minimum(low, high)
     share = np.where(is_pair & (power >= _QUIETEST_RMS**2), (low + high) / np.maximum(power, 1.0), 0.0)
-    return [_KEYS[number] for number in 4 * row + column], share.tolist()
-
-
-_KEYS = "".join(KEYS)
+    return 4 * row + column, share.astype(np.float32)

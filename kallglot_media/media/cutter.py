@@ -28,7 +28,7 @@ class Cutter:
     """A detector, a segmenter, and when they may rest.
 
     detect  detect(bytes of a frame, its samples): whether it is speech
-    is_own_voice  what `compare` found last
+    own_voice, is_own_voice  for `own_voice.compare`, and what it found last
     asleep  the caller pushes nothing while the leg is under the floor; then `wake`, then push
     """
 
@@ -42,7 +42,7 @@ class Cutter:
         self._may_sleep = self._lead_frames < PAST_FRAMES
         self._calm_frames = 0
         self._last_tick = 0
-        self._own_voice = OwnVoice()
+        self.own_voice = OwnVoice()
         self._compared_tick = -_COMPARE_TICKS
         self.is_own_voice = False
 
@@ -51,18 +51,19 @@ class Cutter:
         is_person = self.segmenter.in_speech and not self.is_own_voice
         return tick - self._compared_tick >= (_COMPARE_IN_SPEECH_TICKS if is_person else _COMPARE_TICKS)
 
-    def compare(self, heard: Pcm16, told: Pcm16, tick: int) -> None:
-        """Whether what sounds like speech is what the leg was told, coming back; see OwnVoice.is_it."""
+    def compared(self, is_own_voice: bool, tick: int) -> None:
+        """What `own_voice.compare` said of what sounds like speech now."""
         self._compared_tick = tick
-        self.is_own_voice = self._own_voice.is_it(heard, told)
+        self.is_own_voice = is_own_voice
 
     def push(
         self, frame: Pcm16, is_speech: bool, first_sample: int, level_dbfs: float, tick: int
     ) -> list[SegmentEvent]:
         """The frame of `tick`; what it starts or ends. Without speech for long enough it falls asleep."""
         self._last_tick = tick
-        events = self.segmenter.push(frame, is_speech, first_sample, level_dbfs)
-        if is_speech or self.segmenter.in_speech:
+        segmenter = self.segmenter
+        events = segmenter.push(frame, is_speech, first_sample, level_dbfs)
+        if is_speech or segmenter.in_speech:
             self._calm_frames = 0
         else:
             self._calm_frames += 1

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from kallglot_media.audio import own_voice
 from kallglot_media.audio.conceal import Concealer, Erasure, history_samples
 from kallglot_media.audio.condition import clipped_samples
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.noise import comfort_noise
-from kallglot_media.audio.own_voice import LOOK_MS, halve
+from kallglot_media.audio.own_voice import LOOK_MS
 from kallglot_media.audio.pcm import FRAME_MS, Pcm16
 from kallglot_media.audio.segment import Ended, Grew, SegmentEvent, Started
 from kallglot_media.media.cutter import Cutter
@@ -36,12 +37,11 @@ class Ears:
         self._rows = rows
         self._lanes = lanes
         self._guards = own_voice_guard
-        self._listening: list[Leg] = []
+        self._listening: list[tuple[Leg, int, Cutter, float]] = []  # slot, and the floor of its rules
         self._deaf: list[int] = []
         self._silences = np.zeros((0, FRAME_SAMPLES), np.uint8)
         self._levels: list[float] = []
         self._quiet = np.zeros(0, np.bool_)
-        self._comparisons_left = 0
 
     @property
     def compares(self) -> bool:
@@ -53,7 +53,9 @@ class Ears:
         by_slot = {leg.slot: leg for leg in legs}
         self._lanes.arrange([leg for leg in by_slot.values() if leg.receives], self._rows.high)
         self._deaf = [leg.slot for leg in by_slot.values() if not leg.receives]
-        self._listening = [leg for leg in by_slot.values() if leg.cutter is not None]
+        self._listening = [
+            (leg, leg.slot, leg.cutter, leg.cutter.floor_dbfs) for leg in by_slot.values() if leg.cutter is not None
+        ]
         silences = [by_slot[row].silence if row in by_slot else SILENCE[0] for row in range(self._rows.high)]
         self._silences = np.frombuffer(b"".join(silences), np.uint8).reshape(-1, FRAME_SAMPLES)
         more = self._rows.high - len(self._quiet)
@@ -100,36 +102,44 @@ class Ears:
         """SpeechStarted, SpeechGrew and Utterance of the legs that are listened to."""
         if not self._listening:
             return []
-        events: list[FromMedia] = []
-        levels = self._levels
-        self._comparisons_left = _LEAST_COMPARISONS + len(self._listening) // _LEGS_FOR_EACH_COMPARISON
-        sound = heard.tobytes()
-        for leg in self._listening:
-            slot, level = leg.slot, levels[leg.slot]
-            cutter = leg.cutter
-            assert cutter is not None
+        sound, levels, guards = heard.tobytes(), self._levels, self._guards
+        awake: list[tuple[Leg, Cutter, bool]] = []
+        compare: list[tuple[Leg, Cutter]] = []
+        most = _LEAST_COMPARISONS + len(self._listening) // _LEGS_FOR_EACH_COMPARISON
+        for leg, slot, cutter, floor_dbfs in self._listening:
+            is_loud = levels[slot] >= floor_dbfs
             if cutter.asleep:
-                if level < cutter.floor_dbfs:
+                if not is_loud:
                     continue
                 self._wake(leg, cutter, tick)
             start = slot * _FRAME_BYTES
-            is_speech = level >= cutter.floor_dbfs and cutter.detect(sound[start : start + _FRAME_BYTES], FRAME_SAMPLES)
-            if is_speech and self._guards and self._is_own_voice(leg, cutter, tick):
+            is_speech = is_loud and cutter.detect(sound[start : start + _FRAME_BYTES], FRAME_SAMPLES)
+            # when too many want it in one tick, what was found last stands
+            if is_speech and guards and len(compare) < most and cutter.wants_comparison(tick):
+                compare.append((leg, cutter))
+            awake.append((leg, cutter, is_speech))
+        if compare:
+            self._compare(compare, tick)
+        events: list[FromMedia] = []
+        for leg, cutter, is_speech in awake:
+            if is_speech and guards and cutter.is_own_voice:
                 is_speech = False
                 leg.counters["own_voice"] += 1
-            cut = cutter.push(heard[slot], is_speech, leg.session.position(tick), level, tick)
+            slot = leg.slot
+            cut = cutter.push(heard[slot], is_speech, (tick - leg.session.first_tick) * FRAME_SAMPLES, levels[slot], tick)
             if cut:
                 events += [event for piece in cut for event in as_messages(leg, piece)]
         return events
 
-    def _is_own_voice(self, leg: Leg, cutter: Cutter, tick: int) -> bool:
-        """Compared anew when it is time to; when too many want it in one tick, what was found last stands."""
-        if self._comparisons_left and cutter.wants_comparison(tick):
-            self._comparisons_left -= 1
-            rows, slot = self._rows, leg.slot
-            heard = np.append(rows.last_frames(slot, tick, _LOOK_FRAMES - 1), rows.heard[slot])
-            cutter.compare(halve(heard), rows.told_before(slot, tick), tick)
-        return cutter.is_own_voice
+    def _compare(self, legs: list[tuple[Leg, Cutter]], tick: int) -> None:
+        """Look whether what sounds like speech is what these legs were told, coming back."""
+        slots = [leg.slot for leg, _ in legs]
+        voices = [cutter.own_voice for _, cutter in legs]
+        heard = self._rows.heard_last(slots, tick, _LOOK_FRAMES)
+        for (_, cutter), is_own in zip(
+            legs, own_voice.compare(voices, heard, self._rows.told_before(slots, tick)), strict=True
+        ):
+            cutter.compared(is_own, tick)
 
     def _wake(self, leg: Leg, cutter: Cutter, tick: int) -> None:
         """What was not looked at while all was quiet may be an utterance's lead-in."""

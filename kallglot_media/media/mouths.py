@@ -64,6 +64,10 @@ class Mouths:
         done = []
         made, playing = self._rows.made, self._rows.playing
         for slot, leg in self._busy.items():
+            if (frame := leg.playout.pull_on(FRAME_SAMPLES)) is not None:
+                made[slot] = frame
+                playing[slot] = True
+                continue
             pulled = leg.playout.pull(FRAME_SAMPLES)
             playing[slot] = pulled.pcm is not None
             if pulled.pcm is not None:

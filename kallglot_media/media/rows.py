@@ -133,10 +133,17 @@ class Rows:
         """What was said to the legs in this tick, for `told_before`; after `encode`."""
         self.told[tick % PLAYED_FRAMES, : self.high] = halve(self.spoken)
 
-    def told_before(self, row: int, tick: int) -> npt.NDArray[np.int16]:
-        """int16[3840] at 4 kHz: what the leg was told in the 48 ticks before this one, oldest first."""
-        told: npt.NDArray[np.int16] = self.told[np.arange(tick, tick + PLAYED_FRAMES) % PLAYED_FRAMES, row]
-        return told.reshape(-1)
+    def told_before(self, rows: list[int], tick: int) -> npt.NDArray[np.int16]:
+        """int16[n, 3840] at 4 kHz: what these legs were told in the 48 ticks before this one, oldest first."""
+        ticks = np.arange(tick, tick + PLAYED_FRAMES) % PLAYED_FRAMES
+        told: npt.NDArray[np.int16] = self.told[ticks[:, None], rows]
+        return told.swapaxes(0, 1).reshape(len(rows), -1)
+
+    def heard_last(self, rows: list[int], tick: int, count: int) -> npt.NDArray[np.int16]:
+        """int16[n, count * 80] at 4 kHz: what these legs' peers said last, the frame of this tick at the end."""
+        ticks = np.arange(tick + 2 - count, tick + 1) % PAST_FRAMES
+        frames = np.concatenate([self.past[ticks[:, None], rows], self.heard[None, rows]])
+        return halve(frames.swapaxes(0, 1).reshape(len(rows), -1))
 
     def forget(self) -> None:
         """Ticks were skipped: what was heard before them is not what came before the next."""

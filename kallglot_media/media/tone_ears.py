@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from kallglot_media.audio.pcm import Pcm16
-from kallglot_media.audio.tone_keys import ToneKeys, look
+from kallglot_media.audio.tone_keys import KEY_NAMES, ToneKeys, look
 from kallglot_media.media.leg import Leg
 from kallglot_media.media.messages import Dtmf
 
@@ -15,21 +15,29 @@ class ToneEars:
 
     def __init__(self) -> None:
         self._legs: list[Leg] = []
+        self._slots: list[int] = []
         self._ears: dict[str, ToneKeys] = {}
+        self._busy: set[int] = set()  # places in _legs where something has begun
 
     def arrange(self, legs: Iterable[Leg]) -> None:
         """Legs came, went or changed."""
         self._legs = [leg for leg in legs if leg.remote is not None and leg.remote.dtmf_receive_payload_type is None]
+        self._slots = [leg.slot for leg in self._legs]
         self._ears = {leg.leg_id: self._ears.get(leg.leg_id) or ToneKeys() for leg in self._legs}
+        self._busy = {n for n, leg in enumerate(self._legs) if not self._ears[leg.leg_id].is_idle}
 
     def hear(self, heard: Pcm16, position: Callable[[Leg], int]) -> list[Dtmf]:
         """heard: int16[rows, 160] of this tick. Keys that were let go."""
         if not self._legs:
             return []
         found = []
-        for leg, key, share in zip(self._legs, *look(heard[[leg.slot for leg in self._legs]]), strict=True):
+        keys, shares = look(heard[self._slots])
+        sounding = shares.nonzero()[0].tolist()
+        for n in sorted({*sounding, *self._busy}):
+            leg = self._legs[n]
             ears = self._ears[leg.leg_id]
-            if (share or not ears.is_idle) and (pressed := ears.push(key, share)) is not None:
+            if (pressed := ears.push(KEY_NAMES[keys[n]], float(shares[n]))) is not None:
                 leg.counters["dtmf_heard"] += 1
                 found.append(Dtmf(leg.leg_id, *pressed, position(leg)))
+            (self._busy.discard if ears.is_idle else self._busy.add)(n)
         return found

@@ -11,7 +11,7 @@ import pytest
 import kallglot_media.phone
 from kallglot_media.audio.g711 import DECODERS, ENCODERS
 from kallglot_media.audio.pcm import Pcm16
-from kallglot_media.audio.tone_keys import FRAME_SAMPLES, HIGH_HZ, KEYS, LOW_HZ, RATE_HZ, ToneKeys, look
+from kallglot_media.audio.tone_keys import FRAME_SAMPLES, HIGH_HZ, KEY_NAMES, KEYS, LOW_HZ, RATE_HZ, ToneKeys, look
 from kallglot_media.audio.tones import TONES, Tone
 from tests.support.waves import babble, read_mono, silence
 
@@ -34,7 +34,8 @@ def heard(sound: Pcm16) -> list[tuple[str, int]]:
     ears = ToneKeys()
     sound = np.concatenate([sound, silence(0.1)])
     frames = sound[: len(sound) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
-    return [key for name, share in zip(*look(frames), strict=True) if (key := ears.push(name, share)) is not None]
+    looks = zip(*(found.tolist() for found in look(frames)), strict=True)
+    return [key for place, share in looks if (key := ears.push(KEY_NAMES[place], share)) is not None]
 
 
 def keys(sound: Pcm16) -> str:
