@@ -126,7 +126,9 @@ class Ears:
                 is_speech = False
                 leg.counters["own_voice"] += 1
             slot = leg.slot
-            cut = cutter.push(heard[slot], is_speech, (tick - leg.session.first_tick) * FRAME_SAMPLES, levels[slot], tick)
+            cut = cutter.push(
+                heard[slot], is_speech, (tick - leg.session.first_tick) * FRAME_SAMPLES, levels[slot], tick
+            )
             if cut:
                 events += [event for piece in cut for event in as_messages(leg, piece)]
         return events

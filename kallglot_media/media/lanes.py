@@ -43,7 +43,7 @@ class Arrivals:
     """Datagrams of the RTP ports of so many legs, one of each.
 
     slots    whose
-    heads    PACKET[n], the first bytes of each; zeros where a datagram is shorter
+    heads    PACKET[n], the first bytes of each; of a shorter one it is not said what stands there
     sizes    of the whole datagrams
     names    uint8[n, NAME_BYTES], where they come from, as `name_of`
     at_s     when they came
@@ -138,7 +138,7 @@ class Lanes:
         sequence = heads["sequence"].astype(np.int64)
         stamp = heads["timestamp"].astype(np.int64)
         end = self._end[slots]
-        fits = self._on[slots] & (arrivals.sizes == PACKET_BYTES)
+        fits: npt.NDArray[np.bool_] = self._on[slots] & (arrivals.sizes == PACKET_BYTES)
         fits &= heads["first"] == _VERSION_2
         fits &= heads["second"] == self._kind[slots]
         fits &= heads["ssrc"] == self._ssrc[slots]
@@ -210,7 +210,7 @@ class Lanes:
     # ── in and out ───────────────────────────────────────────────────────────────
 
     def settle(self) -> None:
-        """The end of a tick: buffers whose reserve is to be judged leave, and legs whose stream runs smoothly come in."""
+        """The end of a tick: buffers whose reserve is to be judged leave, legs whose stream runs smoothly come in."""
         rows = self._in_lane()
         for slot in rows[self._frames[rows] >= _WINDOW_FRAMES].tolist():
             self.leave(slot)

@@ -91,7 +91,9 @@ class Outgoing:
         hears = said[self._rows_of_plain].any(axis=1)
         again = self._rows_of_plain[hears & (quiet > _HANG_OVER_FRAMES)]
         np.copyto(quiet, np.where(hears, 0, quiet + 1))
-        rows: npt.NDArray[np.intp] = self._rows_of_plain[(quiet <= _HANG_OVER_FRAMES) | (quiet % _SIGN_OF_LIFE_FRAMES == 0)]
+        rows: npt.NDArray[np.intp] = self._rows_of_plain[
+            (quiet <= _HANG_OVER_FRAMES) | (quiet % _SIGN_OF_LIFE_FRAMES == 0)
+        ]
         self._rows.mark(again.tolist())
         return rows
 

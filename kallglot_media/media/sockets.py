@@ -1,8 +1,8 @@
 """Reading and writing the RTP sockets of many legs: with io_uring where there is one, else call by call.
 
-    sockets.open(slot, socket); sockets.set_remote(slot, address); sockets.close(slot)
-    arrivals, failed = sockets.receive(slots)      one datagram each of sockets that can be read
-    failed = sockets.send(slots, packets)          one packet each, to where their leg's RTP goes
+sockets.open(slot, socket); sockets.set_remote(slot, address); sockets.close(slot)
+arrivals, failed = sockets.receive(slots)      one datagram each of sockets that can be read
+failed = sockets.send(slots, packets)          one packet each, to where their leg's RTP goes
 """
 
 from __future__ import annotations
@@ -200,20 +200,16 @@ class RingSockets:
         entries = self._reads[rows]
         entries["fd"] = self._fds[rows]
         unix_to_monotonic_s = time.monotonic() - time.time()
-        sizes = self._ring.submit(entries)
+        sizes = self._ring.submit(entries).astype(np.int64)
         failed: list[int] = []
         if (sizes < 0).any():
             failed = rows[sizes < 0].tolist()
             rows, sizes = rows[sizes >= 0], sizes[sizes >= 0]
         stamps = self._controls[rows].view(np.int64)[:, 2:4]  # behind the head of the only control message
-        sizes = sizes.astype(np.int64)
         data, sources = self._datagrams, self._sources
-        heads = data[rows, :PACKET_BYTES]
-        if (short := sizes < PACKET_BYTES).any():
-            heads[short] = 0
         return Arrivals(
             rows,
-            heads.view(PACKET)[:, 0],
+            data[rows, :PACKET_BYTES].view(PACKET)[:, 0],
             sizes,
             sources[rows],
             stamps[:, 0] + stamps[:, 1] * 1e-9 + unix_to_monotonic_s,

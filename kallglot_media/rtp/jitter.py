@@ -61,7 +61,7 @@ _Entry = tuple[int, int, bytes]  # timestamp, sequence (both unwrapped), payload
 class Smooth(NamedTuple):
     """A buffer in which nothing is out of the ordinary: all that somebody needs who goes on for it.
 
-    play, end        the next frame's timestamp, and the end of the newest packet; between them `waiting`, frame by frame
+    play, end        the next frame's timestamp, and the end of the newest packet; `waiting` lies between, by frames
     newest_sequence  of the last of them
     waits_for_quiet  a frame is to be dropped or added where it is not heard: `pop(quiet=True)` wants to know
     window           lowest and highest reserve, and frames, since it was judged last

@@ -102,7 +102,9 @@ def stream(
             payload = payload[: int(rng.choice([0, 80, 159]))] * int(rng.choice([1, 2, 4]))
         marker = bool(rng.random() < odd / 2)
         what = kind if rng.random() > odd / 4 else int(rng.choice([13, 101, 96]))
-        data = RtpPacket(what, sequence & 0xFFFF, stamp & 0xFFFFFFFF, ssrc, payload[: 4 if what == 101 else None], marker)
+        data = RtpPacket(
+            what, sequence & 0xFFFF, stamp & 0xFFFFFFFF, ssrc, payload[: 4 if what == 101 else None], marker
+        )
         source = PEERS[n] if rng.random() > odd / 8 else ("192.0.2.99", 9)
         at_s = 1000.0 + 0.02 * packet + 0.0007 + float(rng.random()) * jitter_ms / 1000
         sequence += 1
@@ -126,9 +128,7 @@ def test_the_lane_and_the_leg_come_to_the_same(loss: float, jitter_ms: float, od
     assert fast.slots == slow.slots
     rng = np.random.default_rng(int(1000 * (loss + odd)) + int(jitter_ms))
     packets = [
-        it
-        for n, slot in enumerate(fast.slots)
-        for it in stream(rng, slot, n, loss=loss, jitter_ms=jitter_ms, odd=odd)
+        it for n, slot in enumerate(fast.slots) for it in stream(rng, slot, n, loss=loss, jitter_ms=jitter_ms, odd=odd)
     ]
     packets.sort(key=lambda it: it[0])
     at = lane_ticks = 0
@@ -153,7 +153,9 @@ def test_only_the_right_source_has_a_lane() -> None:
     house = House(lanes=True)
     slot = house.slots[0]
     for n in range(20):
-        house.tick(n, [(slot, RtpPacket(0, n, 160 * n, 5, bytes(160)).serialize(), PEERS[0], 1000.0 + n / 50)], batched=True)
+        house.tick(
+            n, [(slot, RtpPacket(0, n, 160 * n, 5, bytes(160)).serialize(), PEERS[0], 1000.0 + n / 50)], batched=True
+        )
     assert house.plane._lanes.count == 1
     for source in (("192.0.2.99", 4000), ("192.0.2.1", 4002)):
         house.tick(20, [(slot, RtpPacket(0, 20, 3200, 5, bytes(160)).serialize(), source, 1000.4)], batched=True)
