@@ -24,6 +24,7 @@ from kallglot_media.cli_common import (
 )
 from kallglot_media.cli_measure import evaluate, latency
 from kallglot_media.cli_models import models_app, settings_for_models
+from kallglot_media.cli_recordings import recordings_app
 from kallglot_media.cli_sessions import sessions_app
 from kallglot_media.cli_store import keys_app, table, webhooks_app
 from kallglot_media.config import ConfigErrors, check_file, load_config
@@ -44,6 +45,7 @@ users_app = typer.Typer(help="Who may log on to this server.", no_args_is_help=T
 app.add_typer(users_app, name="users")
 app.add_typer(keys_app, name="keys")
 app.add_typer(sessions_app, name="sessions")
+app.add_typer(recordings_app, name="recordings")
 app.add_typer(webhooks_app, name="webhooks")
 app.command()(latency)
 app.command("eval")(evaluate)

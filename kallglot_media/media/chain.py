@@ -8,13 +8,14 @@ down elsewhere, would tell. The file stays when retention takes the recordings: 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 NAME = "recordings.chain"
 _FIRST = "0" * 64
@@ -56,6 +57,28 @@ def _hash(line: Mapping[str, Any]) -> str:
     body = {name: value for name, value in line.items() if name != "hash"}
     text = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Link(NamedTuple):
+    """A line of the chain that can be read."""
+
+    number: int
+    session_id: str
+    hash: str
+
+
+def links(folder: Path) -> list[Link]:
+    """The lines that can be read, in order."""
+    try:
+        lines = (folder / NAME).read_text("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for text in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            line = json.loads(text)
+            found.append(Link(int(line["number"]), str(line.get("session_id")), str(line["hash"])))
+    return found
 
 
 def problems(folder: Path) -> Iterator[str]:
