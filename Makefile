@@ -49,6 +49,11 @@ check: lint test
 bench-media: setup
 	@$(PY) scripts/bench_media.py
 
+# What callers notice when a media process is killed.
+.PHONY: bench-faults
+bench-faults: setup
+	@$(PY) scripts/bench_faults.py
+
 bench-sip: peers
 	@[ -x .sippy/bin/b2bua_simple ] || { $(PY) -m venv .sippy && .sippy/bin/pip install -qq sippy==2.5.0; }
 	@$(PY) scripts/bench_sip.py --sippy .sippy/bin/python

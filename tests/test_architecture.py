@@ -96,6 +96,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
             "phone",
             "measure",
             "speech",
+            "media.chain",
             "sip.passwords",
             "log",
         }

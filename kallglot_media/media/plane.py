@@ -20,6 +20,7 @@ import numpy as np
 
 from kallglot_media.ids import Ids
 from kallglot_media.media.ears import Ears, as_messages
+from kallglot_media.media.house import House
 from kallglot_media.media.lanes import Arrivals, Lanes
 from kallglot_media.media.leg import Leg, Report
 from kallglot_media.media.messages import (
@@ -57,12 +58,6 @@ from kallglot_media.media.tone_ears import ToneEars
 from kallglot_media.media.tracks import NOBODY, RecordingSink, Tracks, right_tracks
 from kallglot_media.modes.plan import Party
 
-HOUSE_TICKS = 50
-"""Each leg's slow business (reports, losses, statistics) has its turn once a second."""
-
-STATS_TURNS = 5
-"""Every so many turns LegStats goes to control."""
-
 
 class PlaneError(Exception):
     """Control asked for what cannot be; the message says what is there and what would do."""
@@ -84,6 +79,7 @@ class MediaPlane:
         self._ears = Ears(self._rows, self._lanes, own_voice_guard=settings.own_voice_guard)
         self._tone_ears = ToneEars()
         self._outgoing = Outgoing(self._rows, suppress_silence=settings.suppress_silence)
+        self._house = House(self._rows, settings.rtp_timeout_s, epoch_s)
         self._mouths = Mouths(self._rows)
         self._mixer = Mixer()
         self._tracks = Tracks(recorder, FRAME_SAMPLES)
@@ -123,7 +119,7 @@ class MediaPlane:
         return leg.lock.remote
 
     def take_moved(self) -> list[int]:
-        """Slots whose RTP goes to another address than at the last call."""
+        """Slots whose RTP goes elsewhere since the last call."""
         moved, self._moved = self._moved, []
         return moved
 
@@ -318,11 +314,8 @@ class MediaPlane:
 
     def arrive(self, arrivals: Arrivals) -> None:
         """`receive` for many at once: one datagram each of as many RTP ports."""
-        taken = self._lanes.arrive(arrivals)
-        if not taken.all():
-            for n in np.flatnonzero(~taken).tolist():
-                slot, at_s = int(arrivals.slots[n]), float(arrivals.at_s[n])
-                self.receive(slot, arrivals.whole(n), arrivals.source(n), at_s)
+        for n in np.flatnonzero(~self._lanes.arrive(arrivals)).tolist():
+            self.receive(int(arrivals.slots[n]), arrivals.whole(n), arrivals.source(n), float(arrivals.at_s[n]))
 
     def receive_rtcp(self, slot: int, datagram: bytes, source: tuple[Any, ...], now_s: float) -> None:
         """A datagram came to the slot's RTCP port: believed from the RTP peer's host only."""
@@ -381,33 +374,14 @@ class MediaPlane:
         self._tick += frames
 
     def _keep_house(self) -> None:
-        """What each leg needs once a second, a fiftieth of the legs in each tick."""
-        turn = self._tick // HOUSE_TICKS
-        for slot in range(self._tick % HOUSE_TICKS, self._rows.high, HOUSE_TICKS):
+        for slot in self._house.turn(self._tick):
             leg = self._by_slot[slot]
-            if leg is None or leg.lock.remote is None:
-                continue
-            self._lanes.leave(slot)
-            if (lost := leg.lost_rtp(self._now_s, self._settings.rtp_timeout_s)) is not None:
-                self._events.append(lost)
-            if (turn + slot) % STATS_TURNS == 0:
-                self._events.append(leg.stats())
-            if leg.guard is not None:
-                leg.guard.on_time()
-            if leg.reports.due(self._now_s):
-                self._report(leg, self._report_of(leg))
-
-    def _report_of(self, leg: Leg) -> bytes:
-        rows = self._rows
-        sent = int(rows.sequence[leg.slot]) - leg.first_sequence
-        return leg.reports.report(
-            self._now_s,
-            wall_s=self._now_s + self._epoch_s,
-            rtp_timestamp=int(rows.timestamp[leg.slot]) * leg.reports.clock_hz // RATE_HZ & 0xFFFFFFFF,
-            packets=sent,
-            octets=sent * FRAME_SAMPLES,
-            metrics=leg.quality().metrics,
-        )
+            if leg is not None and leg.lock.remote is not None:
+                self._lanes.leave(slot)
+                events, report = self._house.keep(leg, self._tick, self._now_s)
+                self._events += events
+                if report is not None:
+                    self._report(leg, report)
 
     def _report(self, leg: Leg, datagram: bytes) -> None:
         report = leg.seal_report(datagram)

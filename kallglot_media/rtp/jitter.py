@@ -22,9 +22,8 @@ section 4.5.14), so packets of 10 to 60 ms, even mixed, come out as frames of 20
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass
-from typing import NamedTuple
 
+from kallglot_media.rtp.jitter_stats import JitterStats, Smooth
 from kallglot_media.rtp.packet import RtpPacket, unwrap
 from kallglot_media.rtp.quality import Bursts
 from kallglot_media.rtp.reserve import FRAME_MS, JitterRules, Reserve
@@ -36,44 +35,7 @@ _FAR_AHEAD = 3000  # sequence numbers; RFC 3550 A.1 MAX_DROPOUT
 _FAR_BEHIND = 100  # RFC 3550 A.1 MAX_MISORDER
 
 
-@dataclass(slots=True)
-class JitterStats:
-    """Packets, except where it says frames. received = played + late + duplicate + overflow + discarded + waiting."""
-
-    received: int = 0
-    played: int = 0  # all or part of it came out of pop()
-    late: int = 0  # arrived after its turn, or under sound already there; says "raise target_ms"
-    duplicate: int = 0
-    overflow: int = 0  # pushed out by newer packets; says "sender is fast, or bursts"
-    discarded: int = 0  # empty, longer than 200 ms, a stray from another stream, or left behind by a resync
-    lost: int = 0  # its turn came and it was not there; by sequence number, so a pause is no loss
-    reordered: int = 0  # came after a later one, in time
-    resyncs: int = 0  # new SSRC, or sequence numbers or timestamps that jumped
-    concealed_frames: int = 0  # holes: pop() gave None, later packets were there
-    empty_frames: int = 0  # nothing there: pop() gave None
-    stretched_frames: int = 0  # waited once more in silence, the reserve was low
-    shrunk_frames: int = 0  # skipped, the reserve was high
-
-
 _Entry = tuple[int, int, bytes]  # timestamp, sequence (both unwrapped), payload
-
-
-class Smooth(NamedTuple):
-    """A buffer in which nothing is out of the ordinary: all that somebody needs who goes on for it.
-
-    play, end        the next frame's timestamp, and the end of the newest packet; `waiting` lies between, by frames
-    newest_sequence  of the last of them
-    waits_for_quiet  a frame is to be dropped or added where it is not heard: `pop(quiet=True)` wants to know
-    window           lowest and highest reserve, and frames, since it was judged last
-    """
-
-    ssrc: int
-    newest_sequence: int
-    play: int
-    end: int
-    waiting: list[bytes]
-    waits_for_quiet: bool
-    window: tuple[int, int, int]
 
 
 class JitterBuffer:
