@@ -19,9 +19,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from kallglot_media.config import Config, Listen
+from kallglot_media.config.answering import AnsweringMode
 from kallglot_media.errors import SetupError
 from kallglot_media.speech.model_check import check as check_model
-from kallglot_media.speech.models import Installed, find_models
+from kallglot_media.speech.models import PIVOT, Installed, find_models
 from kallglot_media.speech.settings import EngineKind
 
 RECORDED_BYTES_PER_S = 2 * 2 * 2 * 8000
@@ -151,23 +152,32 @@ def check_models(config: Config) -> Iterator[Finding]:
 
 def _check_languages(config: Config, installed: Installed) -> Iterator[Finding]:
     directions = {model.languages for model in installed.packages()}
-    spoken = {language: model for model in reversed(installed.voices()) for language in model.languages}
+    spoken = {language for model in installed.voices() for language in model.languages}
     heard = installed.recognizer(config.engines().recognizer).languages
-    for source, target in sorted(_pairs(config)):
-        lacks = []
+    both = _pairs(config)
+    for source, target in sorted(both):
+        lacks, how = [], "translated"
         if "*" not in heard and source not in heard:
             lacks.append(f"a recogniser for {source}")
-        if (source, target) not in directions and not {(source, "en"), ("en", target)} <= directions:
-            lacks.append(f"a translation package {source} to {target}")
+        if (source, target) not in directions:
+            how = f"translated through {PIVOT}"
+            if not {(source, PIVOT), (PIVOT, target)} <= directions:
+                lacks.append(f"a translation package {source} to {target}")
         if target not in spoken:
             lacks.append(f"a voice for {target}")
-        if lacks:
-            yield Finding(
-                "languages", State.BAD, f"{source} to {target} lacks {', '.join(lacks)}", "see docs/models.md"
-            )
-        else:
-            yield Finding("languages", State.OK, f"{source} to {target}: heard, translated, spoken")
+        yield _language_finding(f"{source} to {target}", lacks, f"heard, {how}, spoken")
+    for language in sorted(set(config.languages()) - {one for pair in both for one in pair}):
+        lacks = [] if "*" in heard or language in heard else [f"a recogniser for {language}"]
+        lacks += [] if language in spoken else [f"a voice for {language}"]
+        yield _language_finding(language, lacks, "heard, spoken")
     yield from _check_voices(config, {model.name for model in installed.of(EngineKind.SYNTHESIZER)})
+
+
+def _language_finding(what: str, lacks: list[str], works: str) -> Finding:
+    if lacks:
+        mend = "bring it with `kallglot-media models pull`, see docs/models.md"
+        return Finding("languages", State.BAD, f"{what} lacks {', '.join(lacks)}", mend)
+    return Finding("languages", State.OK, f"{what}: {works}")
 
 
 def _check_voices(config: Config, names: set[str]) -> Iterator[Finding]:
@@ -185,6 +195,11 @@ def _pairs(config: Config) -> set[tuple[str, str]]:
     """Every direction that some route translates in."""
     both = [(mode.source_language, mode.target_language) for mode in config.modes.values() if mode.target_language]
     both += [route.languages for route in config.routes if route.languages]
+    both += [
+        (mode.source_language, mode.human_language)
+        for mode in config.modes.values()
+        if isinstance(mode, AnsweringMode) and mode.human_language != mode.source_language
+    ]
     return {pair for one, other in both for pair in ((one, other), (other, one))}
 
 

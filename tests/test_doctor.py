@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -113,6 +114,39 @@ def test_a_language_that_nothing_covers(config: Configured, monkeypatch: pytest.
         "de to pl lacks a translation package de to pl, a voice for pl",
         "pl to de lacks a recogniser for pl, a translation package pl to de",
     ]
+
+
+def test_a_pair_that_goes_through_english_is_said_to_do_so(
+    config: Configured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Packages pl→en and en→pl beside the starter's German ones make German↔Polish, which still lacks a voice."""
+    monkeypatch.setenv("KALLGLOT_MODELS", str(tmp_path))
+    for source, target in (("pl", "en"), ("en", "pl")):
+        package = tmp_path / "argos" / f"translate-{source}_{target}"
+        package.mkdir(parents=True)
+        (package / "metadata.json").write_text(json.dumps({"from_code": source, "to_code": target}))
+    (tmp_path / "whisper" / "small").mkdir(parents=True)
+    loaded = config()
+    modes = {path: mode.model_copy(update={"target_language": "pl"}) for path, mode in loaded.modes.items()}
+    found = [one for one in doctor.check_models(replace(loaded, modes=modes)) if " pl" in one.saw or "pl " in one.saw]
+    found = [one for one in found if one.check == "languages"]
+    assert [(one.state, one.saw) for one in found] == [
+        (State.BAD, "de to pl lacks a voice for pl"),
+        (State.OK, "pl to de: heard, translated through en, spoken"),
+    ]
+    assert "models pull" in found[0].mend
+
+
+def test_a_language_that_nobody_translates_is_looked_at_too(
+    config: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`speech.languages`, and an AI that speaks its caller's language."""
+    monkeypatch.delenv("KALLGLOT_MODELS", raising=False)
+    found = list(doctor.check_models(config(speech={"languages": ("sv",)})))
+    assert "sv lacks a recogniser for sv, a voice for sv" in [one.saw for one in found]
+    alone = replace(config(), modes={}, routes=())
+    saw = [one.saw for one in doctor.check_models(replace(alone, server=config(speech={"languages": ("de",)}).server))]
+    assert "de: heard, spoken" in saw
 
 
 def test_a_voice_that_is_not_there(config: Configured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,6 +193,9 @@ class Speech(Settings):
     longest_line: Annotated[int, Field(ge=1, le=10_000)] = _SPEECH.longest_line
     """Jobs that may wait in front of one kind of engine, over all calls; one more is refused."""
 
+    most_at_once: Annotated[int, Field(ge=1, le=16)] = _SPEECH.most_at_once
+    """Jobs that are alike and wait are done by a worker in one go, so many at most; 1: one by one."""
+
     longest_turn_line: Annotated[int, Field(ge=1, le=64)] = 4
     """Utterances of one person that may wait; with more the oldest is dropped, and the events say so."""
 
@@ -212,6 +215,7 @@ class Speech(Settings):
             translator_workers=self.translator.workers,
             synthesizer_workers=self.synthesizer.workers,
             longest_line=self.longest_line,
+            most_at_once=self.most_at_once,
         )
 
 

@@ -20,12 +20,11 @@ import sentencepiece
 
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.lock import NO_LOCK, Lock, Made
-from kallglot_media.speech.models import Model, read_package_metadata
+from kallglot_media.speech.models import PIVOT, Model, read_package_metadata
 from kallglot_media.speech.sentences import sentences
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.types import Translation, UnknownPair
 
-PIVOT = "en"
 LENGTH_PENALTY = 0.2
 """What Argos decodes with; its packages were chosen by their scores at this value. A package whose metadata.json has a
 `length_penalty` was chosen at that one: the higher, the longer the translations.
@@ -72,23 +71,30 @@ class ArgosTranslator:
             went_on = way[0].go_on(before_source, before_target, parts[0], self._beam, lock)
             made.append(lock.hold(went_on, lambda rest: self._plainly(way, rest)))
             parts = parts[1:]
-        made += self._locked(way, parts, source, target, terms)
-        return Translation(
-            " ".join(one.text for one in made if one.text),
-            source,
-            target,
-            (time.perf_counter() - started_s) * 1000,
-            repaired=sum(one.repaired for one in made),
-            missing=sum(one.missing for one in made),
-        )
+        made += self._locked(way, parts, [Lock(part, source, target, terms) for part in parts])
+        return _translation(made, source, target, (time.perf_counter() - started_s) * 1000)
 
-    def _locked(
-        self, way: list[_Package], parts: list[str], source: str, target: str, terms: Sequence[tuple[str, str]]
-    ) -> list[Made]:
+    def translate_all(self, requests: Sequence[Sequence[Any]]) -> list[Translation | Exception]:
+        """Several texts of one direction, each as translate() takes it and without a beginning, in one go."""
+        started_s = time.perf_counter()
+        source, target = requests[0][1:3]
+        if any(list(one[1:3]) != [source, target] or any(one[3:5]) for one in requests):
+            raise ValueError("texts of one direction without a beginning are translated in one go")
+        way = self._way(source, target)
+        parts = [sentences(one[0]) for one in requests]
+        locks = [
+            [Lock(part, source, target, one[5] if len(one) > 5 else ()) for part in own]
+            for one, own in zip(requests, parts, strict=True)
+        ]
+        made = iter(self._locked(way, [part for own in parts for part in own], [lock for own in locks for lock in own]))
+        each = [[next(made) for _ in own] for own in parts]
+        took_ms = (time.perf_counter() - started_s) * 1000
+        return [_translation(own, source, target, took_ms) for own in each]
+
+    def _locked(self, way: list[_Package], parts: list[str], locks: list[Lock]) -> list[Made]:
         """Each sentence translated, with what must come through held fast."""
         if not way or not parts:
             return [Made(part) for part in parts]
-        locks = [Lock(part, source, target, terms) for part in parts]
         between = parts
         for package in way[:-1]:
             between = package.translate(between, self._beam)
@@ -115,6 +121,17 @@ class ArgosTranslator:
             f"put translate-{source}_{target}.argosmodel into the models folder's argos/, "
             f"or {source}→{PIVOT} and {PIVOT}→{target}"
         )
+
+
+def _translation(made: Sequence[Made], source: str, target: str, engine_ms: float) -> Translation:
+    return Translation(
+        " ".join(one.text for one in made if one.text),
+        source,
+        target,
+        engine_ms,
+        repaired=sum(one.repaired for one in made),
+        missing=sum(one.missing for one in made),
+    )
 
 
 @dataclass(frozen=True, slots=True)

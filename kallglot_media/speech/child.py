@@ -13,6 +13,7 @@ from typing import Any
 
 from kallglot_media.speech import wire
 from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.types import SpeechError
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -91,20 +92,26 @@ class Child:
 
     async def ask(self, arguments: list[Any]) -> dict[str, Any]:
         """The result of one request as plain data. Raises SpeechError (the engine's) or WorkerDied."""
+        (answer,) = await self.ask_all([arguments])
+        if isinstance(answer, SpeechError):
+            raise answer
+        return answer
+
+    async def ask_all(self, requests: list[list[Any]]) -> list[dict[str, Any] | SpeechError]:
+        """The results of several requests that the worker may do in one go. Raises WorkerDied."""
         self._next_id += 1
         request_id = self._next_id
-        self._writer.write(wire.frame({"id": request_id, "args": arguments}))
+        asked = {"args": requests[0]} if len(requests) == 1 else {"all": requests}
+        self._writer.write(wire.frame({"id": request_id, **asked}))
         with contextlib.suppress(ConnectionError):  # what came of it shows when reading
             await self._writer.drain()
         message = await self._receive()
         if message.get("id") != request_id:
             raise WorkerDied(f"answer {message.get('id')} to request {request_id}")
-        if "error" in message:
-            raise wire.unpack_error(message)
-        answer = message.get("ok")
-        if not isinstance(answer, dict):
-            raise WorkerDied(f"an answer without a result: {sorted(message)}")
-        return answer
+        answers = [message] if len(requests) == 1 else message.get("all")
+        if not isinstance(answers, list) or len(answers) != len(requests):
+            raise WorkerDied(f"not {len(requests)} answers: {sorted(message)}")
+        return [_result(answer) for answer in answers]
 
     async def gone(self) -> None:
         """Return when an idle worker's socket closes (or it speaks unasked, which is as bad)."""
@@ -140,6 +147,15 @@ class Child:
                 raise WorkerDied(str(error)) from None
             if messages:
                 return messages[0]
+
+
+def _result(answer: dict[str, Any]) -> dict[str, Any] | SpeechError:
+    if "error" in answer:
+        return wire.unpack_error(answer)
+    result = answer.get("ok")
+    if not isinstance(result, dict):
+        raise WorkerDied(f"an answer without a result: {sorted(answer)}")
+    return result
 
 
 def _environment() -> dict[str, str]:

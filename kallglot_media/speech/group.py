@@ -7,6 +7,7 @@ the answer on; when the worker dies or hangs, that one job fails and the task st
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class _Job:
     due_s: float
     answer: asyncio.Future[Answer]
     can_wait: bool = False
+    alike: object = None
 
     def fail(self, error: SpeechError) -> None:
         if not self.answer.done():
@@ -60,8 +62,9 @@ class EngineStatus:
 
     workers     how many should run; ready of them can work; busy of those do
     in_line     jobs that wait
-    counters    done, failed (the engine raised), died and hung (at work), lost (workers, at work, idle or starting),
-                timeouts (the caller's deadline), refused (line full), partials_late and partials_refused likewise
+    counters    done, in_one_go (of them, with others), failed (the engine raised), died and hung (at work), lost
+                (workers, at work, idle or starting), timeouts (the caller's deadline), refused (line full),
+                partials_late and partials_refused likewise
     work        the time that workers have spent on jobs
     facts       what the worker told of its model when it was loaded
     last_error  why the last worker was lost or did not start
@@ -108,12 +111,14 @@ class EngineGroup:
         longest_line: int,
         hung_after_s: float,
         ready_within_s: float,
+        most_at_once: int = 1,
         on_change: Callable[[EngineKind, bool], None],
     ) -> None:
         self._kind = kind
         self._command = command
         self._workers = workers
         self._hung_after_s = hung_after_s
+        self._most_at_once = most_at_once
         self._ready_within_s = ready_within_s
         self._on_change = on_change
         self._line: Line[_Job] = Line(kind.value, longest_line)
@@ -144,15 +149,18 @@ class EngineGroup:
             await self._end(child, grace_s=LEAVE_WITHIN_S)
         self._fail_all_in_line(EngineFailed(f"the {self._kind} was stopped"))
 
-    async def ask(self, arguments: list[Any], deadline_s: float, *, can_wait: bool = False) -> Answer:
+    async def ask(
+        self, arguments: list[Any], deadline_s: float, *, can_wait: bool = False, alike: object = None
+    ) -> Answer:
         """Wait in line, let a worker do it, return its answer. Raises SpeechError, at `deadline_s` at the latest.
 
-        can_wait: everything else goes first.
+        can_wait  everything else goes first
+        alike     jobs of the same may be done in one go; None: this one is done by itself
         """
         if self._out_of_order():
             raise self._not_running()
         loop = asyncio.get_running_loop()
-        job = _Job(arguments, loop.time() + deadline_s, loop.create_future(), can_wait)
+        job = _Job(arguments, loop.time() + deadline_s, loop.create_future(), can_wait, alike)
         try:
             place = self._line.join(job, job.due_s, can_wait=can_wait)
         except EngineBusy:
@@ -232,8 +240,18 @@ class EngineGroup:
             job = self._line.next()
             if job is None:
                 await self._wait_for_job(child)
-            else:
-                await self._work(child, job)
+            elif not job.answer.done():  # else its caller has given it up meanwhile
+                await self._work(child, [job, *self._alike(job)])
+
+    def _alike(self, first: _Job) -> list[_Job]:
+        """What waits and can be done in one go with `first`; workers that are free get their part."""
+        if self._most_at_once < 2 or first.alike is None or not len(self._line):
+            return []
+        free = max(1, len(self._state.ready) - self._state.busy)
+        share = math.ceil((len(self._line) + 1) / free) - 1
+        return self._line.alike(
+            lambda job: bool(job.alike == first.alike), min(share, self._most_at_once - 1), can_wait=first.can_wait
+        )
 
     async def _wait_for_job(self, child: Child) -> None:
         """Return when a job may be in line; raise WorkerDied when the worker goes first."""
@@ -253,38 +271,57 @@ class EngineGroup:
         if died:
             raise WorkerDied("the process ended while it was idle")
 
-    async def _work(self, child: Child, job: _Job) -> None:
+    async def _work(self, child: Child, jobs: list[_Job]) -> None:
         loop = asyncio.get_running_loop()
         state = self._state
         state.busy += 1
         began_s = loop.time()
         try:
             # A job that waited long must not get its worker shot for what the line did.
-            async with asyncio.timeout_at(max(job.due_s, loop.time() + self._hung_after_s)):
-                answer = await child.ask(job.arguments)
+            async with asyncio.timeout_at(max(jobs[0].due_s, loop.time() + self._hung_after_s)):
+                answers = await child.ask_all([job.arguments for job in jobs])
         except TimeoutError:
             state.counters["hung"] += 1
-            job.fail(EngineTimeout(f"the {self._kind} hung"))
+            self._lose(jobs, EngineTimeout(f"the {self._kind} hung"))
             raise WorkerDied(f"hung for {self._hung_after_s:.1f} s and was killed") from None
         except WorkerDied as death:
             state.counters["died"] += 1
-            job.fail(EngineFailed(f"the {self._kind}'s process died: {death}"))
+            self._lose(jobs, EngineFailed(f"the {self._kind}'s process died: {death}"))
             raise
-        except SpeechError as error:
-            state.counters["failed"] += 1
-            state.failures = 0
-            job.fail(error)
         except asyncio.CancelledError:
-            job.fail(EngineFailed(f"the {self._kind} was stopped"))
+            for job in jobs:
+                job.fail(EngineFailed(f"the {self._kind} was stopped"))
             raise
         else:
-            state.counters["done"] += 1
             state.failures = 0
-            job.succeed(answer)
+            if len(jobs) > 1:
+                state.counters["in_one_go"] += len(jobs)
+            for job, answer in zip(jobs, answers, strict=True):
+                self._hand_on(job, answer)
         finally:
             state.busy -= 1
             state.busy_s += loop.time() - began_s
-            state.must_s += 0.0 if job.can_wait else loop.time() - began_s
+            state.must_s += 0.0 if jobs[0].can_wait else loop.time() - began_s
+
+    def _lose(self, jobs: list[_Job], error: SpeechError) -> None:
+        """A single job is what its worker died of; of several each is tried again by itself."""
+        for job in jobs:
+            job.alike = None
+            if len(jobs) == 1 or job.answer.done():
+                job.fail(error)
+                continue
+            try:
+                self._line.join(job, job.due_s, can_wait=job.can_wait)
+            except EngineBusy as busy:
+                job.fail(busy)
+
+    def _hand_on(self, job: _Job, answer: Answer | SpeechError) -> None:
+        if isinstance(answer, SpeechError):
+            self._state.counters["failed"] += 1
+            job.fail(answer)
+        else:
+            self._state.counters["done"] += 1
+            job.succeed(answer)
 
     async def _end(self, child: Child, grace_s: float = 0.0) -> None:
         self._state.ready.pop(child.pid, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -59,6 +60,17 @@ class Line(Generic[T]):
         if not place.left:
             place.left = True
             self._waiting -= 1
+
+    def alike(self, fits: Callable[[T], bool], most: int, *, can_wait: bool) -> list[T]:
+        """Up to `most` that fit, in their order, taken out of the line. can_wait: only of those that can, or cannot."""
+        taken: list[T] = []
+        for place in sorted(place for place in self._heap if not place.left and place.can_wait is can_wait):
+            if len(taken) >= most:
+                break
+            if fits(place.item):
+                self.leave(place)
+                taken.append(place.item)
+        return taken
 
     def next(self) -> T | None:
         """Whose turn it is, taken out of the line; None when nobody waits."""

@@ -30,6 +30,9 @@ PULL_HINT = (
     f"or point {MODELS_VARIABLE} or speech.models_dir at the folder that has it"
 )
 
+PIVOT = "en"
+"""The language through which two others are translated when no package goes straight."""
+
 STARTER_LIMITS = {
     EngineKind.RECOGNIZER: "knows 242 German and English customer-service sentences in made voices; "
     "human speech is not understood",

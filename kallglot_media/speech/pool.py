@@ -25,6 +25,7 @@ from kallglot_media.speech.models import Installed, Model, find_models
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
 from kallglot_media.speech.types import (
     NO_HINTS,
+    RECOGNIZER_RATE_HZ,
     Context,
     EngineBusy,
     EngineFailed,
@@ -39,6 +40,11 @@ OnChange = Callable[[EngineKind, bool], None]
 OnStep = Callable[[Step], None]
 
 LOOK_EVERY_S = 1.0
+ALIKE_SAMPLES = 2 * RECOGNIZER_RATE_HZ
+"""Sounds that share a multiple of two seconds are recognised in one go: the shorter ones cost little more."""
+
+LONGEST_ALIKE_SAMPLES = 10 * RECOGNIZER_RATE_HZ
+
 ENTRY_BYTES = 200
 """What keeping something takes besides itself, about."""
 
@@ -123,7 +129,8 @@ class SpeechPool:
         glossary = self._glossary.now()
         words = (*hints.words, *glossary.words)
         arguments = [wire.pack_pcm(pcm), language, hints.usual, hints.among, words, hints.before]
-        answer = await self._ask(EngineKind.RECOGNIZER, arguments, deadline_s, can_wait=partial)
+        alike = len(pcm) // ALIKE_SAMPLES if len(pcm) < LONGEST_ALIKE_SAMPLES else None
+        answer = await self._ask(EngineKind.RECOGNIZER, arguments, deadline_s, can_wait=partial, alike=alike)
         return glossary.corrected(wire.unpack_transcript(answer))
 
     async def translate(
@@ -135,7 +142,9 @@ class SpeechPool:
         key = (text, source, target, *before, *terms)
         if (known := self.translations.get(key)) is not None:
             return replace(known, engine_ms=0.0)
-        answer = await self._ask(EngineKind.TRANSLATOR, [text, source, target, *before, terms], deadline_s)
+        alike = (source, target) if after is None else None
+        arguments = [text, source, target, *before, terms]
+        answer = await self._ask(EngineKind.TRANSLATOR, arguments, deadline_s, alike=alike)
         made = wire.unpack_translation(answer)
         self.translations.put(key, made, ENTRY_BYTES + 2 * len(text + made.text))
         return made
@@ -186,12 +195,18 @@ class SpeechPool:
         return {kind: group.status() for kind, group in self._groups.items()}
 
     async def _ask(
-        self, kind: EngineKind, arguments: list[Any], deadline_s: float, *, can_wait: bool = False
+        self,
+        kind: EngineKind,
+        arguments: list[Any],
+        deadline_s: float,
+        *,
+        can_wait: bool = False,
+        alike: object = None,
     ) -> Answer:
         group = self._groups.get(kind)
         if group is None:
             raise EngineFailed(f"no {kind} was started")
-        return await group.ask(arguments, deadline_s, can_wait=can_wait)
+        return await group.ask(arguments, deadline_s, can_wait=can_wait, alike=alike)
 
     async def _start_groups(self) -> None:
         started = await asyncio.gather(*(group.start() for group in self._groups.values()), return_exceptions=True)
@@ -207,6 +222,7 @@ class SpeechPool:
             longest_line=self._settings.longest_line,
             hung_after_s=self._settings.hung_after_s,
             ready_within_s=self._settings.start_within_s,
+            most_at_once=self._settings.most_at_once,
             on_change=self._on_change,
         )
 

@@ -33,6 +33,7 @@ class SpeechSettings:
     compute_type      CTranslate2's: int8, int8_float32, float32…
     voice_peak        loudest sample of made speech, 0–1 of full scale
     *_workers         processes of each kind, one core and one copy of the model each
+    most_at_once      jobs of one kind that wait are done by a worker in one go, at most so many; 1: one by one
     longest_line      jobs that may wait in front of one kind; one more is refused with EngineBusy
     cache_bytes       for made speech that may come again, and an eighth of it for translations; 0: nothing is kept
     when_busy         "refuse": a call that the engines have no time for is not taken; "degrade": it is
@@ -55,6 +56,7 @@ class SpeechSettings:
     recognizer_workers: int = 1
     translator_workers: int = 1
     synthesizer_workers: int = 1
+    most_at_once: int = 4
     longest_line: int = 32
     cache_bytes: int = 32_000_000
     when_busy: Literal["refuse", "degrade"] = "refuse"

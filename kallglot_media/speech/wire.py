@@ -3,6 +3,8 @@
     pool → worker   {"id": 7, "args": ["Guten Tag.", "de", "en"]}
     worker → pool   {"ready": {…facts…}}   or   {"failed": [where, wrong, mend]}, once
                     {"id": 7, "ok": {…}}   or   {"id": 7, "error": "UnknownPair", "why": "…"}
+    pool → worker   {"id": 8, "all": [[…], […]]}: several, to be done in one go
+    worker → pool   {"id": 8, "all": [{"ok": {…}}, {"error": …, "why": …}]}
 
 Sound is int16 little-endian bytes. The two ends are the same program, so what does not parse is a bug
 of ours and raises.

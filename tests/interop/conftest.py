@@ -72,6 +72,7 @@ class Place:
     assistive  the agent hears the customer's own voice and reads along
     typed      the same, as real-time text
     at_once    the caller is answered at once and hears it ring
+    clauses    as alone, clause by clause, while they speak
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,6 +86,11 @@ class Place:
             "under": {"base": _AGENT, "gains": {"original_level_db": IDLE_DB, "original_idle_db": IDLE_DB}},
             "open": {"base": _AGENT, "gains": {"original_level_db": 0.0, "original_idle_db": 0.0}},
             "at_once": {"base": _AGENT, "answer": "at_once"},
+            "clauses": {
+                "base": _AGENT,
+                "interpret": "clause",
+                "gains": {"original_level_db": "off", "original_idle_db": "off"},
+            },
             "assistive": {
                 "mode": "assistive_translation",
                 "base": _AGENT,

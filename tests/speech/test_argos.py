@@ -13,7 +13,7 @@ from kallglot_media.speech.argos import ArgosTranslator, stutters
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.models import Installed, Model
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
-from kallglot_media.speech.types import Translator, UnknownPair
+from kallglot_media.speech.types import Translation, Translator, UnknownPair
 
 pytestmark = pytest.mark.engines
 
@@ -131,3 +131,13 @@ def test_a_length_penalty_that_is_none_is_refused(starter: Installed, tmp_path: 
         model = repackaged(package, tmp_path / str(number), {"length_penalty": wrong})
         with pytest.raises(SpeechSetupError, match=r"length_penalty .*write a number from 0 to 5"):
             ArgosTranslator([model], SpeechSettings())
+
+
+def test_several_at_once_are_translated_as_each_alone(translator: ArgosTranslator) -> None:
+    texts = ["Ich wohne in Paris.", "Guten Tag. Ich brauche eine SIM-Karte.", "", "Es sind 4711 Euro."]
+    found = translator.translate_all([[text, "de", "en", "", "", []] for text in texts])
+    assert [one.text for one in found if isinstance(one, Translation)] == [
+        translator.translate(text, "de", "en").text for text in texts
+    ]
+    with pytest.raises(ValueError, match="one direction"):
+        translator.translate_all([["Ja.", "de", "en"], ["Yes.", "en", "de"]])

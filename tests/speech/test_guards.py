@@ -12,9 +12,10 @@ import pytest
 from kallglot_media.audio.tones import tone
 from kallglot_media.speech.evaluate import padded, read_set, through_telephone
 from kallglot_media.speech.inventions import goes_in_circles, is_invented
+from kallglot_media.speech.recognizer_rules import Guards
 from kallglot_media.speech.types import Pcm16, Recognizer
 from kallglot_media.speech.voice import voiced_ms
-from kallglot_media.speech.whisper import Guards, WhisperRecognizer
+from kallglot_media.speech.whisper import WhisperRecognizer
 
 RATE_HZ = 16_000
 SECONDS = 12

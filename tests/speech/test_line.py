@@ -18,6 +18,20 @@ def test_earliest_deadline_first_and_equal_ones_in_order_of_arrival() -> None:
     assert [line.next(), line.next(), line.next(), line.next()] == ["early", "early too", "late", None]
 
 
+def test_what_is_alike_is_taken_together_in_its_order() -> None:
+    line: Line[str] = Line("recognizer", longest=20)
+    for name, due_s in (("b3", 3.0), ("a1", 1.0), ("b1", 1.5), ("b2", 2.0), ("b4", 4.0)):
+        line.join(name, due_s)
+    line.join("b partial", 0.5, can_wait=True)
+    gone = line.join("b gone", 0.1)
+    line.leave(gone)
+    assert line.next() == "a1"
+    assert line.alike(lambda name: name.startswith("b"), 2, can_wait=False) == ["b1", "b2"]
+    assert (len(line), line.next(), line.next()) == (3, "b3", "b4")
+    assert line.alike(lambda name: True, 5, can_wait=True) == ["b partial"]
+    assert line.next() is None
+
+
 def test_who_leaves_frees_the_place_and_is_never_called() -> None:
     line: Line[str] = Line("recognizer", longest=1)
     place = line.join("gives up", 1.0)

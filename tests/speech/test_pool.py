@@ -88,6 +88,35 @@ async def test_the_earliest_deadline_goes_first_whoever_came_first(tmp_path: Pat
         await first
 
 
+async def test_what_waits_for_one_direction_is_done_in_one_go(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    async with running(most_at_once=3) as (pool, _):
+        first = asyncio.create_task(ask(pool, f"gate {tmp_path / 'gate'}"))
+        await until_busy(pool)
+        waiting = [asyncio.create_task(ask(pool, name, due_s)) for name, due_s in (("c", 50), ("a", 30), ("b", 40))]
+        back = asyncio.create_task(pool.translate("back", "en", "de", deadline_s=35))
+        goes_on = asyncio.create_task(pool.translate("rest", "de", "en", deadline_s=36, after=Context("x", "y")))
+        await asyncio.sleep(0)
+        (tmp_path / "gate").write_bytes(b"")
+        assert await asyncio.gather(*waiting) == ["4 c", "2 a", "3 b"]
+        assert [(await one).text for one in (back, goes_on)] == ["5 back", "6 rest"]
+        await first
+        assert pool.status()[KIND].counters == {"done": 6, "in_one_go": 3}
+
+
+async def test_of_several_that_a_worker_died_of_only_the_one_that_kills_it_fails(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    async with running() as (pool, _):
+        first = asyncio.create_task(ask(pool, f"gate {tmp_path / 'gate'}"))
+        await until_busy(pool)
+        waiting = [asyncio.create_task(ask(pool, name)) for name in ("a", "crash", "b")]
+        await asyncio.sleep(0)
+        (tmp_path / "gate").write_bytes(b"")
+        found = await asyncio.gather(first, *waiting, return_exceptions=True)
+        assert [str(one)[2:] for one in (found[1], found[3])] == ["a", "b"]
+        assert isinstance(found[2], EngineFailed)
+
+
 async def test_a_full_line_refuses_and_says_what_to_raise(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
     async with running(longest_line=1) as (pool, _):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.evaluate import Recording, normalized, padded, read_set, through_telephone
 from kallglot_media.speech.models import Installed
 from kallglot_media.speech.settings import SpeechSettings
-from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, EngineFailed, Pcm16, Recognizer
+from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, EngineFailed, Pcm16, Recognizer, Transcript
+from kallglot_media.speech.whisper import WhisperRecognizer
 
 pytestmark = pytest.mark.engines
 
@@ -144,3 +146,26 @@ def test_mel_bands_that_disagree_are_said(starter: Installed, tmp_path: Path) ->
     (spoiled / "preprocessor_config.json").write_text('{"feature_size": 128}')
     with pytest.raises(SpeechSetupError, match=r"asks for 128 mel bands .* the model takes 80"):
         WhisperRecognizer(replace(model, path=spoiled), SpeechSettings())
+
+
+def test_several_at_once_are_heard_as_each_alone(
+    recognizer: WhisperRecognizer, recordings: dict[str, Recording]
+) -> None:
+    """In both languages, one to be found out, one of silence, one with a prompt's worth of hints, one too long."""
+    german, english = known(recordings), recordings["heldout_en_114_e.wav"]
+    long = np.concatenate([padded(german.pcm)] * 3)
+    requests: list[tuple[Any, ...]] = [
+        (padded(german.pcm), "de"),
+        (padded(english.pcm), None, None, (), (), ""),
+        (np.zeros(16_000, np.int16), "de"),
+        (padded(english.pcm), "en", None, (), ("Kallglot",), "Hello."),
+        (long, "de"),
+        (padded(german.pcm), "xx"),
+    ]
+    found = recognizer.transcribe_all(requests)
+    alone = [recognizer.transcribe(*one) for one in requests[:5]]
+    assert isinstance(found[5], EngineFailed)
+    for together, single in zip(found, alone, strict=False):
+        assert isinstance(together, Transcript)
+        assert (together.text, together.language, together.guard) == (single.text, single.language, single.guard)
+    assert [word.text for word in found[0].words] == [word.text for word in alone[0].words]  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ import numpy as np
 from kallglot_media.speech import wire, worker
 from kallglot_media.speech.models import Model
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
-from kallglot_media.speech.types import Pcm16, Transcript, Translation
+from kallglot_media.speech.types import Pcm16, Transcript, Translation, UnknownPair
 
 
 def exchange(operation: worker.Operation, *requests: list[Any]) -> list[dict[str, Any]]:
@@ -22,7 +22,7 @@ def exchange(operation: worker.Operation, *requests: list[Any]) -> list[dict[str
         for number, arguments in enumerate(requests):
             ours.sendall(wire.frame({"id": number, "args": arguments}))
         ours.shutdown(socket.SHUT_WR)
-        worker.serve(theirs, operation)
+        worker.serve(theirs, worker.Engine(operation, {}))
         return wire.FrameReader().feed(ours.recv(1 << 16))
 
 
@@ -66,6 +66,29 @@ def test_sound_arrives_as_samples() -> None:
     exchange(transcribe, [wire.pack_pcm(np.array([1, -2, 3], dtype=np.int16)), None])
     assert heard[0].tolist() == [1, -2, 3]
     assert heard[0].dtype == np.int16
+
+
+def translate(text: str) -> Translation:
+    return Translation(str(6 // int(text)), "de", "en", 1.0)
+
+
+def test_several_are_done_in_one_go_and_each_fails_for_itself() -> None:
+    def in_one_go(requests: list[list[Any]]) -> list[Translation | Exception]:
+        return [UnknownPair(text) if text == "?" else Translation(text * 2, "de", "en", 1.0) for (text,) in requests]
+
+    answers = worker.answer_all(worker.Engine(translate, {}, in_one_go), [["a"], ["?"], ["b"]])
+    assert [answer.get("ok", answer).get("text") for answer in answers] == ["aa", None, "bb"]
+    assert answers[1]["error"] == "UnknownPair"
+
+
+def test_what_fails_as_a_whole_or_cannot_be_done_together_is_done_one_by_one() -> None:
+    def breaks(requests: list[list[Any]]) -> list[Translation | Exception]:
+        raise MemoryError
+
+    for engine in (worker.Engine(translate, {}, breaks), worker.Engine(translate, {})):
+        answers = worker.answer_all(engine, [["2"], ["0"], ["3"]])
+        assert [answer["ok"]["text"] for answer in answers[::2]] == ["3", "2"]
+        assert answers[1]["error"] == "EngineFailed"
 
 
 def test_the_spec_carries_the_settings_that_an_engine_reads() -> None:

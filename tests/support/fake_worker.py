@@ -54,8 +54,11 @@ def main() -> None:
     number = 0
     while data := connection.recv(1 << 16):
         for request in reader.feed(data):
-            number += 1
-            connection.sendall(wire.frame({"id": request["id"], **answer(number, request["args"][0])}))
+            asked = request.get("all") or [request["args"]]
+            answers = [answer(number + place, arguments[0]) for place, arguments in enumerate(asked, start=1)]
+            number += len(asked)
+            told = {"all": answers} if "all" in request else answers[0]
+            connection.sendall(wire.frame({"id": request["id"], **told}))
 
 
 if __name__ == "__main__":

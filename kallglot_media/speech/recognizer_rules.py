@@ -1,0 +1,48 @@
+"""When a recogniser's words are not believed: its own rules, from kallglot.json beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kallglot_media.speech.errors import SpeechSetupError
+from kallglot_media.speech.models import Model, read_json
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """When a model's words are not believed. From kallglot.json beside the weights, else OpenAI's values.
+
+    languages              what the model knows; empty: all of Whisper's
+    longest_s              the longest sound that it understands in one piece; longer ones are cut
+    min_avg_logprob        below this mean token log-probability, the text is dropped
+    no_speech_avg_logprob  the same, when no_speech_prob is high
+    no_speech_prob         what "high" means
+    least_voice_ms         less of a human voice than this (Silero), and it is not listened to at all
+    prompts                whether the model was trained to be told what came before and what may come
+    """
+
+    languages: tuple[str, ...] = ()
+    longest_s: float = 30.0
+    min_avg_logprob: float = -1.0
+    no_speech_avg_logprob: float = -0.7
+    no_speech_prob: float = 0.6
+    least_voice_ms: int = 90
+    prompts: bool = True
+
+    def believe(self, avg_logprob: float, no_speech_prob: float) -> bool:
+        """True when a text with these marks is passed on."""
+        if no_speech_prob > self.no_speech_prob and avg_logprob < self.no_speech_avg_logprob:
+            return False
+        return avg_logprob >= self.min_avg_logprob
+
+
+def guards_of(model: Model) -> Guards:
+    """The rules of a model. Raises SpeechSetupError when its file cannot be read."""
+    own = model.path / "kallglot.json"
+    if not own.is_file():
+        return Guards()
+    said = read_json(own)
+    try:
+        return Guards(**{**said, "languages": tuple(said.get("languages", ()))})
+    except TypeError as error:
+        raise SpeechSetupError(str(own), str(error), "correct it, or take the file away") from None
