@@ -19,11 +19,12 @@ from faster_whisper import WhisperModel
 from train_starter.asr_eval import make_set, score
 from train_starter.asr_export import export
 from train_starter.asr_model import Shape
+from train_starter.asr_pieces import RARE
 from train_starter.asr_start import start_from
-from train_starter.asr_train import Training, vocabulary
+from train_starter.asr_train import BEGUN_RATE, Training, vocabulary
 from train_starter.speech_data import make_speech
 
-SMOKE_HOURS, SMOKE_STEPS, SMOKE_MERGES, SMOKE_EACH = 0.1, 80, 60, 1
+SMOKE_HOURS, SMOKE_STEPS, SMOKE_RARE, SMOKE_EACH = 0.1, 80, 400, 1
 
 
 def main() -> None:
@@ -32,14 +33,16 @@ def main() -> None:
     out: Path = given.out
     torch.set_num_threads(given.threads)
     make_speech(out / "speech", SMOKE_HOURS if given.smoke else given.hours, given.texts, given.seed)
-    words = vocabulary(out, given.texts, given.seed, SMOKE_MERGES if given.smoke else None)
+    words = vocabulary(out, given.texts, given.seed, SMOKE_RARE if given.smoke else RARE)
     shape = Shape(len(words.used), len(words.letters) + 1)
     if given.smoke:
         shape = Shape(shape.vocabulary, shape.letters, width=64, heads=2, encoder_layers=2, decoder_layers=1)
     training = Training(out, words, given.minutes, given.seed, shape)
     training.steps = SMOKE_STEPS if given.smoke else None
-    if given.begin_with and training.step == 0:
-        start_from(training.model, given.begin_with, words.used)
+    if given.begin_with:
+        training.peak_rate = BEGUN_RATE
+        if training.step == 0:
+            start_from(training.model, given.begin_with, words.used)
     training.run()
     export(out / "last.pt", words, out / "model")
     must_load(out / "model")

@@ -23,45 +23,49 @@ from tqdm import tqdm
 
 from train_starter.asr_batches import Batch, Batches, Vocabulary
 from train_starter.asr_model import Recognizer, Shape
-from train_starter.asr_pieces import MERGES, Pieces, learn_pieces, whisper_ids
+from train_starter.asr_pieces import RARE, Pieces, Whisper, frequent_pieces
 from train_starter.asr_texts import asr_texts
 from train_starter.slots import LANGUAGES
 
 TOKENIZER = Path(__file__).parents[2] / "kallglot_media/speech/starter/whisper/mini-deen-closed/tokenizer.json"
-PEAK_RATE, WARM_UP_STEPS = 1.4e-3, 200
+PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 1.6e-3, 8e-4, 200
+"""From nothing, and from a trained model."""
 CTC_FIRST, CTC_LAST, EARLY_CTC, EARLY_UNTIL = 0.6, 0.15, 0.3, 0.2
+LETTERS_APART_STEPS = 120
 SMOOTHING = 0.05
 AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
-SHORT_UNTIL, SHORT_FRAMES = 0.06, 450
+SHORT_UNTIL, SHORT_FRAMES = 0.3, 550
 """The beginning of the run sees short utterances only: the decoder learns sooner where to look."""
 
 SAVED_EVERY_S, SHOWN_EVERY = 180.0, 20
 TEXTS_FOR_PIECES = 40_000
 
 
-def vocabulary(work: Path, corpora: Path | None, seed: int, merges: int | None = None) -> Vocabulary:
+def vocabulary(work: Path, corpora: Path | None, seed: int, rare: int = RARE) -> Vocabulary:
     """The vocabulary of this run: from WORK/pieces.json, made when it is not there."""
-    kept, ids = work / "pieces.json", whisper_ids(TOKENIZER)
+    kept, whisper = work / "pieces.json", Whisper(TOKENIZER)
     if not kept.is_file():
         texts, rng = asr_texts(corpora, seed), random.Random(seed)
-        pieces = learn_pieces((texts.draw(rng)[1] for _ in range(TEXTS_FOR_PIECES)), ids, merges or MERGES)
-        kept.write_text(json.dumps(pieces.merges, ensure_ascii=False), encoding="utf-8")
-    learned = [(left, right) for left, right in json.loads(kept.read_text(encoding="utf-8"))]
-    return Vocabulary(Pieces(learned, ids), LANGUAGES)
+        pieces = frequent_pieces((texts.draw(rng)[1] for _ in range(TEXTS_FOR_PIECES)), whisper, rare)
+        kept.write_text(json.dumps(sorted(pieces.kept)), encoding="utf-8")
+    return Vocabulary(Pieces(json.loads(kept.read_text(encoding="utf-8")), whisper), LANGUAGES)
 
 
-def learning_rate(step: int, progress: float) -> float:
+def learning_rate(peak: float, step: int, progress: float) -> float:
     """Up in WARM_UP_STEPS, then down along a cosine to nearly nothing."""
-    return PEAK_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
+    return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
 
 
-def losses(model: Recognizer, batch: Batch, device: str, *, early: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the decoder, of the letters at the encoder's end and, where `early`, in its middle."""
+def losses(model: Recognizer, batch: Batch, device: str, *, early: bool, apart: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the decoder, of the letters at the encoder's end and, where `early`, in its middle.
+
+    apart: the letters do not teach the encoder, for they are not learned themselves.
+    """
     mel, tokens, labels = (torch.from_numpy(one).to(device) for one in (batch.mel, batch.tokens, batch.labels))
     with torch.autocast(device, dtype=torch.bfloat16):
         encoded, middle = model.encode(mel)
         logits = model.decode(encoded, tokens)
-        late = model.letters(encoded)
+        late = model.letters(encoded.detach() if apart else encoded)
         first = model.letters(middle) if early else None
     decoder = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=SMOOTHING)
     lengths = torch.tensor([len(one) for one in batch.letters])
@@ -88,6 +92,7 @@ class Training:
         self.average: dict[str, Tensor] = {}
         self.step, self.used_s = 0, 0.0
         self.steps: int | None = None
+        self.peak_rate = PEAK_RATE
         self.shown: list[list[float]] = []
         self.stopped = False
         self._resume()
@@ -126,10 +131,14 @@ class Training:
 
     def _step(self, batch: Batch) -> tuple[float, float, float]:
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.progress)
-        decoder, late, early = losses(self.model, batch, self.device, early=self.progress < EARLY_UNTIL)
+            group["lr"] = learning_rate(self.peak_rate, self.step, self.progress)
+        begun = self.peak_rate == BEGUN_RATE
+        early = not begun and self.progress < EARLY_UNTIL
+        decoder, late, middle = losses(
+            self.model, batch, self.device, early=early, apart=begun and self.step < LETTERS_APART_STEPS
+        )
         share = CTC_FIRST + (CTC_LAST - CTC_FIRST) * self.progress
-        loss = decoder + share * (late + EARLY_CTC * early)
+        loss = decoder + share * (late + EARLY_CTC * middle)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -138,7 +147,7 @@ class Training:
         self.step += 1
         if self.progress > AVERAGED_FROM:
             self._take_average()
-        return decoder.item(), late.item(), early.item()
+        return decoder.item(), late.item(), middle.item()
 
     def _take_average(self) -> None:
         state = self.model.state_dict()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 from train_starter.asr_batches import NOTHING, WINDOW_FRAMES, Batches, Vocabulary
-from train_starter.asr_pieces import learn_pieces, whisper_ids
+from train_starter.asr_pieces import Whisper, frequent_pieces
 from train_starter.slots import LANGUAGES
 
 from kallglot_media.speech.models import STARTER_FOLDER
@@ -27,7 +27,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return Vocabulary(learn_pieces(TEXTS * 3, whisper_ids(TOKENIZER), merges=40), LANGUAGES)
+    return Vocabulary(frequent_pieces(TEXTS * 3, Whisper(TOKENIZER), rare=6), LANGUAGES)
 
 
 def test_whispers_tokenizer_reads_what_is_written_in_pieces(vocabulary: Vocabulary) -> None:
@@ -36,10 +36,11 @@ def test_whispers_tokenizer_reads_what_is_written_in_pieces(vocabulary: Vocabula
         assert tokenizer.decode(vocabulary.pieces.encode(text)) == " " + text
 
 
-def test_frequent_words_are_fewer_pieces_and_no_piece_is_unknown(vocabulary: Vocabulary) -> None:
-    assert len(vocabulary.pieces.encode("Ich möchte mein")) < len(vocabulary.pieces.encode("Zyq bcxwlr vups"))
-    assert len(vocabulary.pieces.merges) == 40
-    assert set(vocabulary.pieces.used()) <= set(vocabulary.used)
+def test_frequent_words_are_one_piece_and_rare_ones_are_taken_apart(vocabulary: Vocabulary) -> None:
+    pieces = vocabulary.pieces
+    assert len(pieces.encode("Ich möchte mein")) == 3
+    assert len(pieces.encode("Where")) > len(pieces.whisper.encode("Where")) == 1
+    assert set(pieces.used()) <= set(vocabulary.used)
     assert len(set(vocabulary.used)) == len(vocabulary.used)
 
 
