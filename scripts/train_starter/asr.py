@@ -22,6 +22,7 @@ from train_starter.asr_model import Shape
 from train_starter.asr_pieces import RARE
 from train_starter.asr_start import start_from
 from train_starter.asr_train import BEGUN_RATE, Training, vocabulary
+from train_starter.mix import MIXES
 from train_starter.speech_data import make_speech
 
 SMOKE_HOURS, SMOKE_STEPS, SMOKE_RARE, SMOKE_EACH = 0.1, 80, 400, 1
@@ -32,7 +33,7 @@ def main() -> None:
     given = _options().parse_args()
     out: Path = given.out
     torch.set_num_threads(given.threads)
-    make_speech(out / "speech", SMOKE_HOURS if given.smoke else given.hours, given.texts, given.seed)
+    make_speech(out / "speech", SMOKE_HOURS if given.smoke else given.hours, given.texts, given.seed, MIXES[given.mix])
     words = vocabulary(out, given.texts, given.seed, SMOKE_RARE if given.smoke else RARE)
     shape = Shape(len(words.used), len(words.letters) + 1)
     if given.smoke:
@@ -77,6 +78,7 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--hours", type=float, default=64.0, help="of speech to make")
     options.add_argument("--minutes", type=float, default=120.0, help="of training")
     options.add_argument("--each", type=int, default=150, help="recordings of a language to judge with")
+    options.add_argument("--mix", default="full", choices=MIXES, help="of voices, lines and texts: see mix.py")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--smoke", action="store_true", help="a tiny one in a minute, to see that all of it works")

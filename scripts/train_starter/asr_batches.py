@@ -14,7 +14,7 @@ import numpy.typing as npt
 from train_starter.asr_pieces import Pieces
 
 SHARDS_AT_ONCE = 6
-FRAMES_PER_BATCH = 4_800
+FRAMES_PER_BATCH = 4_000
 MARGINS_FRAMES = ((0.82, 8, 40), (0.14, 200, 260), (0.04, 1280, 1280))
 """(share, from, to): zeros after the longest of a batch; as in training, as the short window has it, and to the end."""
 

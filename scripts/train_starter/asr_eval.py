@@ -3,10 +3,10 @@
     python -m train_starter.asr_eval make SET [--texts FOLDER] [--each 150]
     python -m train_starter.asr_eval score MODEL SET
 
-SET is a folder of 8 kHz µ-law recordings with a manifest.json: single sentences, runs of several sentences up to 11.5 s
-(language "de+" for such in German), and noises (no text). `score` prints a Markdown table: word error rate with the
-language given, with it detected, how often it was found, with Whisper's 30 s window, how far words are from where they
-were said, and how often noise became words.
+SET is a folder of 8 kHz µ-law recordings: those listed in manifest.json, single sentences and runs of several up to
+11.5 s (shown as "de+" for such in German), and noise_*.wav, in which nobody speaks. `score` prints a table: word
+error rate with the language given, with it detected, with Whisper's 30 s window, how often the language was found, and
+how far words are from where they were said; and how often noise became words.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def make_set(folder: Path, corpora: Path | None, each: int, seed: int = 77) -> N
     for number in range(min(NOISES, each)):
         name = f"noise_{number:02d}.wav"
         write_ulaw(folder / name, channel.as_pcm(no_speech(rng)))
-        listed.append({"file": name, "language": "", "text": "", "voice": ""})
-    (folder / "manifest.json").write_text(json.dumps(listed, ensure_ascii=False, indent=1), encoding="utf-8")
+    lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in listed)
+    (folder / "manifest.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 def _recording(
@@ -144,12 +144,9 @@ def score(model: Path, folder: Path) -> list[str]:
     """The rows of the table."""
     short, full = recognizer(model), recognizer(model, "full")
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
-    noises: list[bool] = []
+    noises = [bool(short.transcribe(padded(read_sound(path)), None).text) for path in sorted(folder.glob("noise_*"))]
     for one in tqdm(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))):
         pcm, language, text = padded(read_sound(folder / one["file"])), one["language"], one["text"]
-        if not text:
-            noises.append(bool(short.transcribe(pcm, None).text))
-            continue
         tally = tallies[language + ("+" if one["several"] else "")]
         told, free = short.transcribe(pcm, language), short.transcribe(pcm, None)
         tally.given.append((text, told.text))

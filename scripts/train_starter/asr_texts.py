@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from train_starter.grammar import fill, read_blocks
+from train_starter.mix import FULL, Mix
 from train_starter.slots import LANGUAGES
 from train_starter.splits import block_is_held_out, is_held_out, must_not_meet, without
 from train_starter.texts import known_pairs, normalized, read_bcontrast, read_tatoeba, sentences
@@ -15,9 +16,6 @@ from train_starter.texts import known_pairs, normalized, read_bcontrast, read_ta
 Line = tuple[str, str]
 """(language, spoken text)."""
 
-KNOWN_SHARE, GRAMMAR_SHARE, CHAT_SHARE = 0.18, 0.36, 0.30  # the rest is Tatoeba
-LANGUAGE_SHARES = {"de": 0.38, "en": 0.38, "es": 0.12, "fr": 0.12}
-MOST_WORDS = 18
 HELD_OUT_PER_BLOCK = 3
 
 
@@ -29,6 +27,7 @@ class AsrTexts:
     chats: list[Line]
     everyday: list[Line]
     held_out: dict[str, list[str]]
+    mix: Mix = FULL
 
     def draw(self, rng: random.Random, wanted: str | None = None) -> Line:
         """A sentence to train on; wanted: in that language."""
@@ -38,13 +37,13 @@ class AsrTexts:
                 return language, text
 
     def _draw(self, rng: random.Random, wanted: str | None) -> Line:
-        language = wanted or rng.choices(LANGUAGES, list(LANGUAGE_SHARES.values()))[0]
+        language = wanted or rng.choices(LANGUAGES, self.mix.languages)[0]
         chance = rng.random()
-        if language in ("es", "fr") or KNOWN_SHARE <= chance < KNOWN_SHARE + GRAMMAR_SHARE or not self.chats:
+        if language in ("es", "fr") or self.mix.known <= chance < self.mix.known + self.mix.grammar or not self.chats:
             return language, grammar_line(rng, language, held_out=False)
-        if chance < KNOWN_SHARE:
+        if chance < self.mix.known:
             return rng.choice(self.known)
-        chats = chance < KNOWN_SHARE + GRAMMAR_SHARE + CHAT_SHARE or not self.everyday
+        chats = chance < self.mix.known + self.mix.grammar + self.mix.chats or not self.everyday
         return rng.choice(self.chats if chats else self.everyday)
 
     def is_barred(self, language: str, text: str) -> bool:
@@ -72,15 +71,15 @@ def grammar_line(rng: random.Random, language: str, *, held_out: bool) -> str:
     return fill(_BLOCKS, rng.choices(numbers, weights)[0], rng).spoken[language]
 
 
-def asr_texts(corpora: Path | None, seed: int = 1) -> AsrTexts:
+def asr_texts(corpora: Path | None, seed: int = 1, mix: Mix = FULL) -> AsrTexts:
     """The texts of both sides; asserts that they do not meet."""
     rng = random.Random(seed)
     known = [line for pair in known_pairs() for line in pair.items()]
-    chats = _short(sentences(read_bcontrast(corpora, "train")))
-    everyday = _short(sentences(read_tatoeba(corpora, MOST_WORDS)))
+    chats = _short(sentences(read_bcontrast(corpora, "train")), mix.most_words)
+    everyday = _short(sentences(read_tatoeba(corpora, mix.most_words)), mix.most_words)
     trained = {normalized(text) for _, text in known + chats}
     held_out: dict[str, list[str]] = {language: [] for language in LANGUAGES}
-    for language, text in _short(sentences(read_bcontrast(corpora, "dev"))):
+    for language, text in _short(sentences(read_bcontrast(corpora, "dev")), FULL.most_words):
         if normalized(text) not in trained and len(text.split()) > 1:
             held_out[language].append(text)
     count = HELD_OUT_PER_BLOCK * sum(block_is_held_out(number) for number in range(len(_BLOCKS)))
@@ -91,8 +90,8 @@ def asr_texts(corpora: Path | None, seed: int = 1) -> AsrTexts:
     barred = [text for texts in held_out.values() for text in texts]
     everyday = without([line for line in everyday if not is_held_out(line[1])], barred)
     must_not_meet((text for _, text in known + chats + everyday), barred)
-    return AsrTexts(known, chats, everyday, held_out)
+    return AsrTexts(known, chats, everyday, held_out, mix)
 
 
-def _short(lines: Iterable[Line]) -> list[Line]:
-    return [line for line in dict.fromkeys(lines) if len(line[1].split()) <= MOST_WORDS]
+def _short(lines: Iterable[Line], most_words: int) -> list[Line]:
+    return [line for line in dict.fromkeys(lines) if len(line[1].split()) <= most_words]

@@ -28,7 +28,7 @@ from train_starter.asr_texts import asr_texts
 from train_starter.slots import LANGUAGES
 
 TOKENIZER = Path(__file__).parents[2] / "kallglot_media/speech/starter/whisper/mini-deen-closed/tokenizer.json"
-PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 1.6e-3, 8e-4, 200
+PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 1.6e-3, 1.2e-3, 200
 """From nothing, and from a trained model."""
 CTC_FIRST, CTC_LAST, EARLY_CTC, EARLY_UNTIL = 0.6, 0.15, 0.3, 0.2
 LETTERS_APART_STEPS = 120

@@ -14,13 +14,13 @@ import soxr
 
 from kallglot_media.audio.conceal import Concealer
 from kallglot_media.audio.g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
+from train_starter.mix import FULL, Mix
 
 Pcm16 = npt.NDArray[np.int16]
 Sound = npt.NDArray[np.float32]
 
 WIDE_HZ, NARROW_HZ = 16_000, 8_000
 FRAME_SAMPLES = 160
-TELEPHONE_SHARE, LOSSY_SHARE, NOISY_SHARE, ECHO_SHARE, CLIPPED_SHARE, HANDSET_SHARE = 0.7, 0.3, 0.6, 0.15, 0.06, 0.4
 
 
 def as_pcm(sound: Sound) -> Pcm16:
@@ -87,18 +87,18 @@ def telephone(pcm: Pcm16, rng: random.Random, loss: float = 0.0) -> Pcm16:
     return np.pad(wide, (0, max(0, len(pcm) - len(wide))))[: len(pcm)]
 
 
-def line(pcm: Pcm16, rng: random.Random) -> Pcm16:
+def line(pcm: Pcm16, rng: random.Random, mix: Mix = FULL) -> Pcm16:
     """A line by chance: everything above, each at its share. As long as before."""
     noises = np.random.default_rng(rng.getrandbits(63))
     sound = pcm.astype(np.float32) * np.float32(10 ** (rng.uniform(-18, 3) / 20))
-    if rng.random() < ECHO_SHARE:
+    if rng.random() < mix.echo:
         sound = with_echo(sound, rng.randrange(800, 4800), rng.uniform(0.05, 0.3))
-    if rng.random() < NOISY_SHARE:
-        sound = with_noise(sound, noises, rng.uniform(10, 40))
-    if rng.random() < CLIPPED_SHARE:
+    if rng.random() < mix.noisy:
+        sound = with_noise(sound, noises, rng.uniform(mix.least_snr_db, 40))
+    if rng.random() < mix.clipped:
         sound *= np.float32(32767 / max(1.0, float(np.abs(sound).max())) * rng.uniform(1.2, 2.5))
-    if rng.random() >= TELEPHONE_SHARE:
+    if rng.random() >= mix.telephone:
         return as_pcm(sound)
-    if rng.random() < HANDSET_SHARE:
+    if rng.random() < mix.handset:
         sound = handset(sound, WIDE_HZ)
-    return telephone(as_pcm(sound), rng, rng.uniform(0.01, 0.08) if rng.random() < LOSSY_SHARE else 0.0)
+    return telephone(as_pcm(sound), rng, rng.uniform(0.01, 0.08) if rng.random() < mix.lossy else 0.0)

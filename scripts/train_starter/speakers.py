@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from train_starter.mix import FULL, Mix
+
 RATE_HZ = 16_000
 Pcm16 = npt.NDArray[np.int16]
 
@@ -42,7 +44,7 @@ ACCENTS = {
 }
 HELD_OUT_FLITE = ("rms",)
 FLITE = ("slt", "awb", "kal16")
-FLITE_SHARE, DIPHONE_SHARE = 0.1, 0.15
+FLITE_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +70,16 @@ class Said:
     word_starts_ms: tuple[int, ...] = ()
 
 
-def trained_voice(rng: random.Random, language: str) -> Voice:
+def trained_voice(rng: random.Random, language: str, mix: Mix = FULL) -> Voice:
     """A voice to train on."""
     chance = rng.random()
     if language == "en" and chance < FLITE_SHARE:
         return Voice("flite", rng.choice(FLITE), pace=rng.uniform(0.85, 1.2))
-    if chance > 1 - DIPHONE_SHARE:
+    if chance > 1 - mix.diphone:
         return Voice("diphone", language)
-    name = f"{rng.choice(ACCENTS[language])}+{rng.choice(VARIANTS)}"
-    return Voice("espeak", name, rng.uniform(0.8, 1.2), rng.uniform(0.6, 1.4))
+    name = f"{rng.choice(ACCENTS[language])}+{rng.choice(VARIANTS[:: len(VARIANTS) // mix.variants])}"
+    pace, pitch = rng.uniform(1 - mix.pace, 1 + mix.pace), rng.uniform(1 - mix.pitch, 1 + mix.pitch)
+    return Voice("espeak", name, pace, pitch)
 
 
 def held_out_voice(rng: random.Random, language: str) -> Voice:

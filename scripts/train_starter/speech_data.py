@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from train_starter import channel
 from train_starter.asr_texts import AsrTexts, asr_texts
+from train_starter.mix import FULL, MIXES, Mix
 from train_starter.speakers import RATE_HZ, Pcm16, Said, Voice, speak, trained_voice
 from train_starter.splits import must_not_meet
 
@@ -59,13 +60,13 @@ def utterance(texts: AsrTexts, rng: random.Random) -> tuple[Pcm16, Item]:
     room = int(LONGEST_S * RATE_HZ) - len(pcm)
     lead = min(int(rng.uniform(0, 0.6) * RATE_HZ), max(0, room // 2))
     tail = min(int(rng.uniform(0.05, 0.5) * RATE_HZ), max(0, room - lead))
-    heard = channel.line(np.pad(pcm, (lead, tail)), rng)
+    heard = channel.line(np.pad(pcm, (lead, tail)), rng, texts.mix)
     return heard, Item(0, language, text, voice.speaker, lead / RATE_HZ, (lead + len(pcm)) / RATE_HZ)
 
 
 def _said(texts: AsrTexts, rng: random.Random) -> tuple[str, str, Voice, Pcm16]:
     language, text = texts.draw(rng)
-    voice = trained_voice(rng, language)
+    voice = trained_voice(rng, language, texts.mix)
     said = speak(text, language, voice)
     if rng.random() < CUT_SHARE and len(said.word_starts_ms) > 3:
         text, pcm = cut_off(text, said, rng)
@@ -141,10 +142,10 @@ def make_shard(folder: Path, number: int, texts: AsrTexts, seed: int) -> float:
     return sum(len(one) for one in frames) / 360_000
 
 
-def make_speech(folder: Path, hours: float, corpora: Path | None, seed: int = 1) -> None:
+def make_speech(folder: Path, hours: float, corpora: Path | None, seed: int = 1, mix: Mix = FULL) -> None:
     """Shards until there are `hours` of them."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = asr_texts(corpora, seed)
+    texts = asr_texts(corpora, seed, mix)
     held_out = [text for lines in texts.held_out.values() for text in lines]
     made, number = 0.0, 0
     shown = "{l_bar}{bar}| {n:.2f}/{total:.2f} h {elapsed}<{remaining}"
@@ -163,8 +164,9 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=20.0)
     parser.add_argument("--texts", type=Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mix", default="full", choices=MIXES)
     given = parser.parse_args()
-    make_speech(given.out, given.hours, given.texts, given.seed)
+    make_speech(given.out, given.hours, given.texts, given.seed, MIXES[given.mix])
 
 
 if __name__ == "__main__":
