@@ -304,6 +304,7 @@ class Server:
         (log.warning if step else log.info)(
             "engines too busy" if step else "engines keep up", given_up=step.name.lower()
         )
+        self._registry.engines_stepped(step.name.lower())
 
     def _engine_changed(self, kind: EngineKind, works: bool) -> None:
         (log.info if works else log.error)("engine back" if works else "engine lost", sign="=", engine=str(kind))

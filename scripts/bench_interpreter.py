@@ -1,4 +1,4 @@
-"""The interpreter's numbers as Markdown: bench_interpreter.py [--out FOLDER] [--skip-calls]
+"""The interpreter's numbers as Markdown: bench_interpreter.py [--out FOLDER] [--parts NAME,…]
 
 One run, starter models, this machine. Calls are real ones (server, SIP, RTP, two phones, on loopback); what is
 said to be simulated runs the same code faster than time. Recordings: tests/data/speech, sentences that the starter
@@ -14,8 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import io
 import platform
+import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -27,13 +28,21 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from interpreter_policy import oracle, pass_on, real, spread
+
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.audio.stretch import faster, shorter_pauses
 from kallglot_media.call.lag import LAG_RULES, LagController
+from kallglot_media.measure.eval_plot import plot_scores
+from kallglot_media.measure.evaluation import Plan, as_markdown, evaluate
+from kallglot_media.measure.evaluation import as_json as scores_as_json
 from kallglot_media.measure.latency import Lags, lags
+from kallglot_media.measure.outcome import Way
+from kallglot_media.measure.samples import read_samples
 from kallglot_media.media.messages import Utterance
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party
+from kallglot_media.modes.policy import CLAUSE_PAUSE_MS, Policy
 from kallglot_media.phone.demo import DemoOutcome, run_demo
 from kallglot_media.phone.session_folder import STAGES
 from kallglot_media.phone.sounds import load_sound, save_sound
@@ -58,8 +67,11 @@ POLICIES: dict[str, dict[str, Any]] = {
     "clause": {"interpret": "clause"},
 }
 RATE_HZ = 8000
-GAP_S = 0.36
-"""Between the sentences of a long utterance: it ends none, by segment.stop_ms 500."""
+GAP_S = 0.28
+"""Between the sentences of a long utterance: it ends none (500 ms do), and no turn either (320 ms)."""
+
+LEADS_S = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""Silence before a recording: what a recogniser makes of it should not depend on that, and does."""
 
 LONG_MS = 6000
 SENTENCES_IN_A_LONG_ONE = 4
@@ -241,6 +253,83 @@ def loss_table(engines: Engines, recordings: Sequence[Recording], runs: int = 3)
             print(f"| {name} | {language} | {errors:.1f} | {score:.1f} |", flush=True)
 
 
+def noise_table(engines: Engines, recordings: Sequence[Recording]) -> None:
+    """How much the bare engines' own errors depend on where the sound begins: what a call may differ by."""
+    print("\n**The bare engines' own noise**: silence before the recording, WER %:\n")
+    print("| language | " + " | ".join(f"{lead:.2f} s" for lead in LEADS_S) + " |")
+    print("|---" * (1 + len(LEADS_S)) + "|")
+    for language in SPEAKERS:
+        own = [one for one in recordings if one.language == language]
+        cells = []
+        for lead in LEADS_S:
+            quiet = [np.zeros(round(seconds * 16_000), np.int16) for seconds in (lead, 0.2)]
+            sounds = [through_telephone(np.concatenate([quiet[0], trimmed(one.pcm), quiet[1]])) for one in own]
+            heard = [engines.recognizer.transcribe(sound, language).text for sound in sounds]
+            cells.append(f"{word_error_rate(list(zip([one.text for one in own], heard, strict=True))):.1f}")
+        print(f"| {language} | " + " | ".join(cells) + " |", flush=True)
+
+
+SIMULATED: dict[str, Policy] = {
+    "turn": Policy(),
+    "clause": Policy(interpret="clause", pause_ms=CLAUSE_PAUSE_MS),
+    "clause, longest_hold_ms 2000": Policy(interpret="clause", pause_ms=CLAUSE_PAUSE_MS, longest_hold_ms=2000),
+    "clause, shortest_words 6": Policy(interpret="clause", pause_ms=CLAUSE_PAUSE_MS, shortest_words=6),
+    "clause, partial_ms 300": Policy(interpret="clause", pause_ms=CLAUSE_PAUSE_MS, partial_ms=300),
+}
+
+
+def policy_table(engines: Engines, recordings: Sequence[Recording]) -> None:
+    """Utterances over 6 s by each policy, with a recogniser that knows what is said, and with the real one."""
+    print(
+        "\n**Policies in simulation**: the plane, the listening code and the translator of a call; utterances of four"
+    )
+    print("sentences, over 6 s. Oracle: a recogniser that errs in the last 300 ms of growing sound and nowhere else.\n")
+    print("| recogniser | pause s | policy | utterances | pieces | words ready after p50 / p95 ms | chrF | WER % |")
+    print("|---|---|---|---|---|---|---|---|")
+    for knows in (True, False):
+        for gap_s in (0.16, GAP_S):
+            for name, policy in SIMULATED.items():
+                cells = policy_row(engines, recordings, policy, gap_s, knows=knows)
+                print(f"| {'oracle' if knows else 'starter'} | {gap_s} | {name} | {cells} |", flush=True)
+
+
+def policy_row(engines: Engines, recordings: Sequence[Recording], policy: Policy, gap_s: float, *, knows: bool) -> str:
+    first_ms: list[float] = []
+    references, made, texts, pieces = [], [], [], 0
+    size = SENTENCES_IN_A_LONG_ONE
+    for language, other in OTHER.items():
+        own = [one for one in recordings if one.language == language]
+        for at in range(0, len(own) - size + 1, size):
+            parts = own[at : at + size]
+            said = [(trimmed(load_sound(SHIPPED / one.name, RATE_HZ)), one.text) for one in parts]
+            sound, words = spread(said, gap_s)
+            if len(sound) * 1000 <= LONG_MS * RATE_HZ:
+                continue
+            hear = oracle(words) if knows else real(engines.recognizer.transcribe, language)
+
+            def translate(text: str, before: str, made_before: str, pair: tuple[str, str] = (language, other)) -> str:
+                return engines.translator.translate(text, *pair, before, made_before).text
+
+            passed = pass_on(sound, policy, hear, translate)
+            first_ms += [passed[0].ready_ms] if passed else []
+            pieces += len(passed)
+            references.append(" ".join(one.translation or "" for one in parts))
+            made.append(" ".join(one.made for one in passed))
+            texts.append((" ".join(one.text for one in parts), " ".join(one.text for one in passed)))
+    late = percentiles(first_ms)
+    return f"{len(texts)} | {pieces} | {late} | {chrf(references, made):.1f} | {word_error_rate(texts):.1f}"
+
+
+def loss_calls_table(folder: Path, losses: Sequence[float]) -> None:
+    """The whole set through real calls with loss, beside the bare engines: what `kallglot-media eval` does."""
+    ways = tuple(Way("a call", "turn", loss_percent=100 * loss, jitter_ms=20) for loss in losses)
+    print("\n**Real calls with loss and 20 ms of jitter** (`kallglot-media eval`):\n")
+    scores = evaluate(read_samples(SHIPPED), Plan(ways, folder, SpeechSettings()))
+    print(as_markdown(scores), flush=True)
+    (folder / "scores.json").write_text(scores_as_json(scores), "utf-8")
+    plot_scores(scores, folder / "scores.png")
+
+
 def lag_table(engines: Engines, recordings: Sequence[Recording], minutes: int = 30) -> None:
     """Somebody reads all sentences again and again without a pause; their translations play behind each other."""
     clauses = []
@@ -312,22 +401,42 @@ def entity_table(engines: Engines) -> None:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("--out", type=Path, default=Path("demo-output/bench-interpreter"))
-    arguments.add_argument("--skip-calls", action="store_true", help="only what is simulated")
-    arguments.add_argument("--only-calls", action="store_true", help="only the real calls")
+    arguments.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     chosen = arguments.parse_args()
+    parts = chosen.parts.split(",")
+    if not set(parts) <= set(PARTS):
+        arguments.error(f"--parts: write some of {', '.join(PARTS)}")
     os.environ.pop("KALLGLOT_MODELS", None)
     recordings = [one for one in read_set(SHIPPED) if one.language in SPEAKERS and one.translation]
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, starter models.")
-    if not chosen.only_calls:
-        engines = Engines.load()
-        entity_table(engines)
-        nobody_table(engines)
-        lag_table(engines, recordings)
-        loss_table(engines, recordings)
-    if not chosen.skip_calls:
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M}, {platform.machine()}, {os.cpu_count()} cores, starter models.")
+    engines = Engines.load() if set(parts) & set(SIMULATED_PARTS) else None
+    if engines is not None:
+        for name, table in SIMULATED_PARTS.items():
+            if name in parts:
+                table(engines, recordings)
+    if "calls" in parts:
         calls_table(chosen.out, recordings)
+    for name, losses in LOSS_PARTS.items():
+        if name in parts:
+            loss_calls_table(chosen.out / name, losses)
+    if "cores" in parts:
+        sys.stdout.flush()
+        command = [sys.executable, str(Path(__file__).with_name("bench_calls_per_core.py"))]
+        subprocess.run([*command, "--plot", str(chosen.out / "calls-per-core.png")], check=True)
+
+
+SIMULATED_PARTS: dict[str, Callable[[Engines, Sequence[Recording]], None]] = {
+    "entities": lambda engines, _: entity_table(engines),
+    "nobody": lambda engines, _: nobody_table(engines),
+    "lag": lag_table,
+    "loss": loss_table,
+    "noise": noise_table,
+    "policies": policy_table,
+}
+LOSS_PARTS = {"loss-calls": LOSSES[:2], "more-loss-calls": LOSSES[2:]}
+PARTS = (*SIMULATED_PARTS, "calls", *LOSS_PARTS, "cores")
 
 
 if __name__ == "__main__":

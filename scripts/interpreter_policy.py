@@ -105,3 +105,21 @@ def oracle(words: Sequence[Word], shaky_ms: int = 300) -> Hear:
 def real(recognizer: Callable[[Pcm16, str], Transcript], language: str) -> Hear:
     """The recogniser as it is."""
     return lambda pcm, _: recognizer(resample(pcm, RATE_HZ, 16_000), language)
+
+
+def spread(parts: Sequence[tuple[Pcm16, str]], gap_s: float) -> tuple[Pcm16, list[Word]]:
+    """Sentences said in one go with a pause between them, and when each word is said, by its letters."""
+    sounds: list[Pcm16] = []
+    words: list[Word] = []
+    at_ms = 0.0
+    for pcm, text in parts:
+        length_ms, letters = 1000 * len(pcm) / RATE_HZ, sum(len(word) + 1 for word in text.split())
+        so_far = 0
+        for word in text.split():
+            until = so_far + len(word) + 1
+            start_ms, end_ms = (round(at_ms + length_ms * place / letters) for place in (so_far, until))
+            words.append(Word(word, start_ms, end_ms, 1.0))
+            so_far = until
+        sounds += [pcm, np.zeros(round(gap_s * RATE_HZ), np.int16)]
+        at_ms += length_ms + 1000 * gap_s
+    return np.concatenate(sounds[:-1]), words

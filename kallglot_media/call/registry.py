@@ -186,6 +186,11 @@ class Registry:
         )
         self.adopt(session, self._play_out(session, incoming, destination))
 
+    def engines_stepped(self, given_up: str) -> None:
+        """Every session is told what the engines give up from now on: "all" is none of it."""
+        for session in self._sessions.values():
+            session.event("engines.busy" if given_up != "all" else "engines.calm", given_up=given_up)
+
     def why_full(self) -> str | None:
         """Why no call is taken now, or None."""
         if self.draining:

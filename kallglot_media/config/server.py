@@ -129,6 +129,9 @@ class Recognizer(Settings):
     model: Annotated[str | None, Field(min_length=1, examples=["small"])] = _SPEECH.recognizer
     """A folder in `models_dir`/whisper or an absolute path; left out: the largest there, else the starter model."""
 
+    smaller: Annotated[str | None, Field(min_length=1, examples=["tiny"])] = _SPEECH.smaller
+    """A quicker model, named likewise and loaded too: it takes over while `model` cannot keep up (`when_busy`)."""
+
     window: Literal["auto", "full"] = _SPEECH.window
     """`auto` computes as long as the utterance is; `full` always 30 s, as Whisper was trained."""
 
@@ -180,9 +183,11 @@ class Speech(Settings):
     cache_mb: Annotated[int, Field(ge=0, le=4096)] = _SPEECH.cache_bytes // 1_000_000
     """In memory, for translations and made speech that may come again, over all calls; 0 keeps nothing."""
 
-    when_busy: Literal["refuse", "degrade"] = _SPEECH.when_busy
-    """A call that the engines would have no time for: `refuse` it with 503 and Retry-After, or take it and `degrade`:
-    partial transcripts are given up first, then voices, then words; the original voice is let through."""
+    when_busy: Literal["refuse", "smaller", "degrade"] = _SPEECH.when_busy
+    """A call that the engines would have no time for: `refuse` it with 503 and Retry-After; change to
+    `recognizer.smaller` and take it, refusing what even that has no time for; or take it and `degrade`. What is given
+    up when they are too busy, one after the other: partial transcripts, the larger recogniser, voices, words; the
+    original voice is let through."""
 
     glossary: ConfigPath | None = _SPEECH.glossary
     """A YAML file of terms: how they are written, heard, translated and said. Read anew when it changes."""
@@ -199,12 +204,20 @@ class Speech(Settings):
     longest_turn_line: Annotated[int, Field(ge=1, le=64)] = 4
     """Utterances of one person that may wait; with more the oldest is dropped, and the events say so."""
 
+    @field_validator("when_busy")
+    @classmethod
+    def _has_a_smaller(cls, when_busy: str, info: ValidationInfo) -> str:
+        if when_busy == "smaller" and "recognizer" in info.data and info.data["recognizer"].smaller is None:
+            raise bad("is smaller, and there is no smaller recogniser", "write recognizer.smaller, e.g. smaller: tiny")
+        return when_busy
+
     def engines(self, languages: Iterable[str] = ()) -> SpeechSettings:
         """The same, as the engines take it. languages: those that some route uses; empty: all."""
         return replace(
             _SPEECH,
             models=self.models_dir,
             recognizer=self.recognizer.model,
+            smaller=self.recognizer.smaller,
             languages=tuple(sorted(set(languages))),
             voices=dict(self.synthesizer.voices),
             glossary=self.glossary,

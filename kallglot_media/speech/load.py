@@ -1,10 +1,10 @@
 """How busy the engines are, what is given up when they are too busy, and whether one more call has room. No clock.
 
-    ALL ──▶ NO_PARTIALS ──▶ CAPTIONS ──▶ THROUGH        busy for raise_after_s: one step up
-      ◀──             ◀──          ◀──                  calm for lower_after_s: one step down
+    ALL ──▶ NO_PARTIALS ──▶ SMALLER ──▶ CAPTIONS ──▶ THROUGH        busy for raise_after_s: one step up
+      ◀──             ◀──         ◀──          ◀──                  calm for lower_after_s: one step down
 
-Each step gives up what can best be missed: partial transcripts; then voices (words are still written down, and the
-original voice is let through); then words as well.
+Each step gives up what can best be missed: partial transcripts; then the large recogniser, where there is a smaller
+one; then voices (words are still written down, and the original voice is let through); then words as well.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ class Step(IntEnum):
 
     ALL = 0
     NO_PARTIALS = 1
-    CAPTIONS = 2
-    THROUGH = 3
+    SMALLER = 2
+    CAPTIONS = 3
+    THROUGH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,20 @@ class Work:
     must_s: float
     workers: int
 
+    def and_also(self, other: Work) -> Work:
+        """Of two groups of which only one works at a time."""
+        return Work(self.busy_s + other.busy_s, self.must_s + other.must_s, self.workers)
+
 
 class Load:
-    """take() once a second; then `step`, `shares` and `has_room` are of now."""
+    """take() once a second; then `step`, `shares` and `has_room` are of now.
 
-    def __init__(self, rules: LoadRules = LOAD_RULES) -> None:
+    smaller  whether there is a smaller recogniser to change to; without one that step is left out
+    """
+
+    def __init__(self, rules: LoadRules = LOAD_RULES, *, smaller: bool = False) -> None:
         self._rules = rules
+        self._steps = tuple(step for step in Step if smaller or step is not Step.SMALLER)
         self.step = Step.ALL
         self.shares: dict[EngineKind, float] = {}
         self._must: dict[EngineKind, float] = {}
@@ -92,6 +101,13 @@ class Load:
             one_more = max(share / calls if calls else 0.0, self._rules.first_call / workers)
             if share + one_more > self._rules.room_below:
                 return False
+        return True
+
+    def give_up(self, at_least: Step) -> bool:
+        """Go to a step at once, because of what is foreseen; whether that was one up."""
+        if at_least not in self._steps or self.step >= at_least:
+            return False
+        self.step, self._calm_since_s = at_least, None
         return True
 
     def _measure(self, elapsed_s: float, work: Mapping[EngineKind, Work]) -> None:
@@ -122,7 +138,7 @@ class Load:
         rules, self._busy_since_s = self._rules, now_s
         if self.step is Step.THROUGH:
             return
-        self.step = Step(self.step + 1)
+        self.step = self._steps[self._steps.index(self.step) + 1]
         if self._lowered_at_s is not None and now_s - self._lowered_at_s < self._patience_s + 2 * rules.raise_after_s:
             self._patience_s = min(rules.longest_s, 2 * self._patience_s)
 
@@ -131,7 +147,7 @@ class Load:
         if self.step is Step.ALL:
             self._patience_s = self._rules.lower_after_s
             return
-        self.step = Step(self.step - 1)
+        self.step = self._steps[self._steps.index(self.step) - 1]
         self._lowered_at_s = now_s
 
 

@@ -103,7 +103,10 @@ class Installed:
 
     def used(self, settings: SpeechSettings) -> list[Model]:
         """What a server with these settings loads."""
-        return [self.recognizer(settings.recognizer), *self.packages(), *self.voices()]
+        recognizers = [self.recognizer(settings.recognizer)]
+        if settings.smaller is not None:
+            recognizers.append(self.recognizer(settings.smaller))
+        return [*dict.fromkeys(recognizers), *self.packages(), *self.voices()]
 
 
 def models_folder(settings: SpeechSettings) -> Path | None:

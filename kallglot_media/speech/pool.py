@@ -58,6 +58,7 @@ class SpeechPool:
     load       how busy the engines are
     on_step    called when something is given up because the engines are too busy, or taken up again
     commands   how to start a worker of a kind; left out: the real one (tests put scripts here)
+    smaller    the same for the smaller recogniser
     """
 
     def __init__(
@@ -67,13 +68,16 @@ class SpeechPool:
         on_change: OnChange = lambda kind, works: None,
         on_step: OnStep = lambda step: None,
         commands: Mapping[EngineKind, Command] | None = None,
+        smaller: Command | None = None,
     ) -> None:
         self._settings = settings
         self._on_change = on_change
         self._on_step = on_step
-        self.load = Load()
+        self.load = Load(smaller=settings.smaller is not None)
+        self._smaller: EngineGroup | None = None
         self._watching: asyncio.Task[None] | None = None
         self._commands = commands
+        self._smaller_command = smaller
         self._groups: dict[EngineKind, EngineGroup] = {}
         self._glossary = GlossaryFile(settings.glossary)
         self.translations: Cache[tuple[object, ...], Translation] = Cache(settings.cache_bytes // 8)
@@ -93,6 +97,8 @@ class SpeechPool:
         await asyncio.to_thread(self._glossary.load)
         commands = self._commands if self._commands is not None else await self._real_commands()
         self._groups = {kind: self._group(kind, command) for kind, command in commands.items()}
+        if self._smaller_command is not None:
+            self._smaller = self._group(EngineKind.RECOGNIZER, self._smaller_command, self._smaller_changed)
         try:
             async with asyncio.timeout(self._settings.start_within_s):
                 await self._start_groups()
@@ -113,7 +119,7 @@ class SpeechPool:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        await asyncio.gather(*(group.stop() for group in self._groups.values()))
+        await asyncio.gather(*(group.stop() for group in self._all_groups()))
 
     async def transcribe(
         self,
@@ -130,7 +136,10 @@ class SpeechPool:
         words = (*hints.words, *glossary.words)
         arguments = [wire.pack_pcm(pcm), language, hints.usual, hints.among, words, hints.before]
         alike = len(pcm) // ALIKE_SAMPLES if len(pcm) < LONGEST_ALIKE_SAMPLES else None
-        answer = await self._ask(EngineKind.RECOGNIZER, arguments, deadline_s, can_wait=partial, alike=alike)
+        if self.step >= Step.SMALLER and self._smaller is not None and self._smaller.status().ready:
+            answer = await self._smaller.ask(arguments, deadline_s, can_wait=partial, alike=alike)
+        else:
+            answer = await self._ask(EngineKind.RECOGNIZER, arguments, deadline_s, can_wait=partial, alike=alike)
         return glossary.corrected(wire.unpack_transcript(answer))
 
     async def translate(
@@ -173,8 +182,15 @@ class SpeechPool:
         return dict(self.load.shares)
 
     def why_no_room(self, calls: int) -> str | None:
-        """Why one call more than `calls` could not be served in time; None when it could."""
-        if self._settings.when_busy == "degrade" or (self.load.has_room(calls) and self.step < Step.CAPTIONS):
+        """Why one call more than `calls` could not be served in time; None when it could.
+
+        With when_busy "smaller", the smaller recogniser takes over here when there would be no room otherwise.
+        """
+        when_busy = self._settings.when_busy
+        if when_busy == "degrade" or (self.load.has_room(calls) and self.step < Step.CAPTIONS):
+            return None
+        if when_busy == "smaller" and self.load.give_up(Step.SMALLER):
+            self._on_step(self.step)
             return None
         return "engines_busy"
 
@@ -183,6 +199,8 @@ class SpeechPool:
             await asyncio.sleep(LOOK_EVERY_S)
             before = self.step
             work = {kind: status.work for kind, status in self.status().items()}
+            if self._smaller is not None:  # whichever of the two works, it is recognition
+                work[EngineKind.RECOGNIZER] = work[EngineKind.RECOGNIZER].and_also(self._smaller.status().work)
             if self.load.take(asyncio.get_running_loop().time(), work) is not before:
                 self._on_step(self.step)
 
@@ -209,12 +227,18 @@ class SpeechPool:
         return await group.ask(arguments, deadline_s, can_wait=can_wait, alike=alike)
 
     async def _start_groups(self) -> None:
-        started = await asyncio.gather(*(group.start() for group in self._groups.values()), return_exceptions=True)
+        started = await asyncio.gather(*(group.start() for group in self._all_groups()), return_exceptions=True)
         wrong = next((error for error in started if isinstance(error, BaseException)), None)
         if wrong is not None:
             raise wrong
 
-    def _group(self, kind: EngineKind, command: Command) -> EngineGroup:
+    def _all_groups(self) -> list[EngineGroup]:
+        return [*self._groups.values(), *([self._smaller] if self._smaller is not None else [])]
+
+    def _smaller_changed(self, kind: EngineKind, works: bool) -> None:
+        """Calls do not depend on it: the larger one goes on while it is away."""
+
+    def _group(self, kind: EngineKind, command: Command, on_change: OnChange | None = None) -> EngineGroup:
         return EngineGroup(
             kind,
             command,
@@ -223,7 +247,7 @@ class SpeechPool:
             hung_after_s=self._settings.hung_after_s,
             ready_within_s=self._settings.start_within_s,
             most_at_once=self._settings.most_at_once,
-            on_change=self._on_change,
+            on_change=on_change or self._on_change,
         )
 
     async def _real_commands(self) -> dict[EngineKind, Command]:
@@ -243,7 +267,12 @@ class SpeechPool:
                 mistakes.append(mistake)
         if mistakes:
             raise SpeechSetupError.of(mistakes)
-        return {kind: [model for model in used if model.kind is kind] for kind in EngineKind}
+        by_kind = {kind: [model for model in used if model.kind is kind] for kind in EngineKind}
+        *_, smaller = by_kind[EngineKind.RECOGNIZER]
+        by_kind[EngineKind.RECOGNIZER] = by_kind[EngineKind.RECOGNIZER][:1]
+        if self._settings.smaller is not None:
+            self._smaller_command = self._command(EngineKind.RECOGNIZER, [smaller])
+        return by_kind
 
     def _command(self, kind: EngineKind, models: list[Model]) -> Command:
         return python_worker(lambda fd: worker.spec(kind, models, self._settings, fd))

@@ -23,6 +23,7 @@ class SpeechSettings:
 
     models            folder with whisper/ argos/ piper/; None: $KALLGLOT_MODELS, else the starter models
     recognizer        folder name under whisper/, or an absolute path; None: the largest one installed
+    smaller           the recogniser, named as the other, that is changed to when it cannot keep up; None: there is none
     languages         ISO 639-1 codes among which the spoken language is looked for; empty: all that the model knows
     voices            language -> voice name for `synthesize(…, voice=None)`; a language left out gets the first voice
     glossary          a YAML file of terms (see glossary.py); None: none
@@ -36,7 +37,8 @@ class SpeechSettings:
     most_at_once      jobs of one kind that wait are done by a worker in one go, at most so many; 1: one by one
     longest_line      jobs that may wait in front of one kind; one more is refused with EngineBusy
     cache_bytes       for made speech that may come again, and an eighth of it for translations; 0: nothing is kept
-    when_busy         "refuse": a call that the engines have no time for is not taken; "degrade": it is
+    when_busy         a call that the engines have no time for: "refuse" it; "smaller": change to the smaller
+                      recogniser and take it, refuse it when that is not enough; "degrade": take it
     hung_after_s      a worker that is past its job's deadline is killed when it has worked this long on that job
     start_within_s    loading all models may take this long
     niceness          added to the workers' nice value, so that the media tick goes first
@@ -44,6 +46,7 @@ class SpeechSettings:
 
     models: Path | None = None
     recognizer: str | None = None
+    smaller: str | None = None
     languages: tuple[str, ...] = ()
     voices: Mapping[str, str] = field(default_factory=dict)
     glossary: Path | None = None
@@ -59,7 +62,7 @@ class SpeechSettings:
     most_at_once: int = 4
     longest_line: int = 32
     cache_bytes: int = 32_000_000
-    when_busy: Literal["refuse", "degrade"] = "refuse"
+    when_busy: Literal["refuse", "smaller", "degrade"] = "refuse"
     hung_after_s: float = 10.0
     start_within_s: float = 60.0
     niceness: int = 10

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kallglot_media.audio.segment import SegmentRules
+from kallglot_media.call.events import Noted, SessionEvent
 from kallglot_media.call.registry import Destination, Registry, RegistryRules
 from kallglot_media.call.services import ServiceRules
 from kallglot_media.call.world import SessionFacts
@@ -113,6 +114,25 @@ async def test_a_call_that_the_engines_have_no_time_for_is_told_when_to_try_agai
     assert desk.verbs[0] == ("reject", "b", "503")
     assert desk.around.signalling.headers == [("Retry-After", "30")]
     assert desk.registry.counters["refused_engines_busy"] == 1
+    await desk.registry.end_all("test", 5.0)
+
+
+async def test_every_session_is_told_what_the_engines_give_up(desk: Desk) -> None:
+    told: list[tuple[str, object]] = []
+    published = desk.around.world.bus.publish
+
+    def listen(event: SessionEvent) -> None:
+        if isinstance(event, Noted) and event.kind.startswith("engines."):
+            told.append((event.kind, event.fields["given_up"]))
+        published(event)
+
+    desk.around.world.bus.publish = listen  # type: ignore[method-assign]
+    for name in ("a", "b"):
+        desk.registry.on_sip(incoming(name))
+    await desk.settle()
+    for given_up in ("smaller", "all"):
+        desk.registry.engines_stepped(given_up)
+    assert told == [("engines.busy", "smaller")] * 2 + [("engines.calm", "all")] * 2
     await desk.registry.end_all("test", 5.0)
 
 

@@ -87,6 +87,14 @@ def test_a_hashed_password_must_be_whole_and_for_our_realm(mistakes: Mistakes, m
             assert found == [f"{place} {wrong} → {mend}: kallglot-media users hash pbx"]
 
 
+def test_a_smaller_recogniser_has_to_be_named(mistakes: Mistakes) -> None:
+    assert mistakes(s="speech:\n  when_busy: smaller") == [
+        "server.yaml:2 speech.when_busy: is smaller, and there is no smaller recogniser"
+        " → write recognizer.smaller, e.g. smaller: tiny"
+    ]
+    assert mistakes(s="speech:\n  when_busy: smaller\n  recognizer: {smaller: tiny}") == []
+
+
 def test_the_password_is_in_no_message(mistakes: Mistakes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KALLGLOT_TEST_PASSWORD", "hunter2")
     found = mistakes(s="sip:\n  max_calls: x\n  accounts: [{user: pbx, password_env: KALLGLOT_TEST_PASSWORD}]")

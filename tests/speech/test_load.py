@@ -1,6 +1,6 @@
 """How busy the engines are, in pure time: what is given up, what comes back, and who still has room."""
 
-from itertools import pairwise
+from itertools import groupby
 
 import pytest
 
@@ -13,8 +13,8 @@ R, T = EngineKind.RECOGNIZER, EngineKind.TRANSLATOR
 class Machine:
     """Two recognisers and a translator, looked at once a second."""
 
-    def __init__(self) -> None:
-        self.load = Load()
+    def __init__(self, *, smaller: bool = False) -> None:
+        self.load = Load(smaller=smaller)
         self.now_s = 100.0
         self.done = {R: Work(0, 0, 2), T: Work(0, 0, 1)}
         self.load.take(self.now_s, self.done)
@@ -28,6 +28,11 @@ class Machine:
             self.done[R] = Work(before.busy_s + 2 * (share + partials), before.must_s + 2 * share, 2)
             steps.append(self.load.take(self.now_s, self.done))
         return steps
+
+
+def seen(steps: list[Step]) -> list[Step]:
+    """Without what repeats."""
+    return [step for step, _ in groupby(steps)]
 
 
 def test_engines_that_keep_up_give_nothing_up() -> None:
@@ -45,13 +50,20 @@ def test_the_first_thing_given_up_is_what_can_wait_and_it_comes_back() -> None:
 
 
 def test_one_thing_after_the_other_is_given_up_and_taken_up_again() -> None:
-    machine = Machine()
-    steps = machine.run(60, 1.0)
-    assert steps[-1] is Step.THROUGH
-    assert all(later - before in (0, 1) for before, later in pairwise(steps))
-    steps = machine.run(120, 0.1)
-    assert steps[-1] is Step.ALL
-    assert all(before - later in (0, 1) for before, later in pairwise(steps))
+    for smaller in (True, False):
+        machine = Machine(smaller=smaller)
+        in_order = [step for step in Step if smaller or step is not Step.SMALLER]
+        assert seen(machine.run(60, 1.0)) == in_order
+        assert seen(machine.run(180, 0.1)) == in_order[::-1]
+
+
+def test_a_foreseen_load_goes_to_the_smaller_recogniser_at_once_and_it_comes_back() -> None:
+    machine = Machine(smaller=True)
+    assert machine.load.give_up(Step.SMALLER)
+    assert not machine.load.give_up(Step.SMALLER), "it is there already"
+    assert seen(machine.run(60, 0.8)) == [Step.SMALLER], "neither too busy nor calm"
+    assert machine.run(60, 0.1)[-1] is Step.ALL
+    assert not Machine().load.give_up(Step.SMALLER), "there is none"
 
 
 def test_what_did_not_last_is_tried_less_and_less_often() -> None:

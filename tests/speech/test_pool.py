@@ -291,6 +291,32 @@ async def test_what_is_given_up_is_refused_at_once() -> None:
         assert pool.why_no_room(0) is None
 
 
+async def test_a_smaller_recogniser_takes_over_when_the_larger_has_no_time() -> None:
+    told: list[Step] = []
+    recognizer, sound = EngineKind.RECOGNIZER, np.zeros(160, np.int16)
+    pool = SpeechPool(
+        SpeechSettings(smaller="tiny", when_busy="smaller", hung_after_s=AGES_S),
+        on_step=told.append,
+        commands={recognizer: fake("hears", "large")},
+        smaller=fake("hears", "small"),
+    )
+    await pool.start()
+    try:
+        pids = pool.status()[recognizer].pids
+        assert (await pool.transcribe(sound, "de", deadline_s=AGES_S)).text == "large"
+        assert pool.why_no_room(0) is None
+        pool.load.has_room = lambda calls: False  # type: ignore[method-assign]
+        assert pool.why_no_room(1) is None, "the smaller one makes room"
+        assert (pool.step, told) == (Step.SMALLER, [Step.SMALLER])
+        assert (await pool.transcribe(sound, "de", deadline_s=AGES_S)).text == "small"
+        assert pool.why_no_room(2) == "engines_busy"
+        pool.load.step = Step.ALL
+        assert (await pool.transcribe(sound, "de", deadline_s=AGES_S)).text == "large"
+    finally:
+        await pool.stop()
+    assert all(map(is_gone, pids))
+
+
 async def test_the_same_words_are_translated_once() -> None:
     async with running() as (pool, _):
         assert [await ask(pool, "Guten Tag.") for _ in range(3)] == ["1 Guten Tag."] * 3

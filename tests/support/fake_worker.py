@@ -1,6 +1,7 @@
 """A worker that does as it is told, for tests of the pool: fake_worker.py FD MODE [FOLDER].
 
-MODE    good; refuses (cannot load); dies (at once); silent (never ready); once (good, but only the first time)
+MODE    good; hears (FOLDER, in every sound); refuses (cannot load); dies (at once); silent (never ready);
+        once (good, but only the first time)
 FOLDER  where "once" leaves its mark
 
 A request's first argument is what to do: "crash", "hang", "fail", "unknown pair", "gate <fifo>" (answer
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from kallglot_media.speech import wire
-from kallglot_media.speech.types import Translation, UnknownPair
+from kallglot_media.speech.types import Transcript, Translation, UnknownPair
 
 
-def answer(number: int, text: str) -> dict[str, Any]:
+def answer(number: int, text: str | bytes) -> dict[str, Any]:
+    if isinstance(text, bytes):
+        return {"ok": wire.pack_result(Transcript(sys.argv[3], "de", 1.0, 1.0, 0.0, (), 1.0))}
     command, _, rest = text.partition(" ")
     if command == "crash":
         os._exit(9)
