@@ -50,7 +50,7 @@ INTERRUPTIONS = 20
 AT_ONCE = 5
 """So many calls with noise at the same time: what counts in them is not by the clock."""
 RATE_HZ = 8000
-PARTS = ("times", "noise", "answers")
+PARTS = ("answering", "interrupting", "noise", "questions")
 QUIET = 300
 """Of 32,768: softer than this is silence in what a phone heard."""
 Json = dict[str, Any]
@@ -246,13 +246,13 @@ def main() -> int:
     with running(["-m", "kallglot_media.cli", "serve", str(bench.config)], bench.folder / "server.log"):
         bench.wait_ready()
         time.sleep(3)  # engines that just started are busy with themselves
-        if "times" in chosen.parts:
-            print("| on real calls | n | p50 | p95 | longest |\n|---|---|---|---|---|")
-            print(answering(bench), flush=True)
-            print(interrupting(bench), flush=True)
+        print("| on real calls | n | p50 | p95 | longest |\n|---|---|---|---|---|")
+        for name, measure in (("answering", answering), ("interrupting", interrupting)):
+            if name in chosen.parts:
+                print(measure(bench), flush=True)
         if "noise" in chosen.parts and chosen.minutes:
             print("\n".join(undisturbed(bench, chosen.minutes)), flush=True)
-    if "answers" in chosen.parts:
+    if "questions" in chosen.parts:
         print("\n| answers without a model | |\n|---|---|")
         print("\n".join(extracting()))
     return 0
