@@ -108,12 +108,30 @@ def _draw_row(axis: Axes, row: Row, session: Session, peak: float) -> None:
     for start_s, end_s in spans(row, session):
         axis.axvspan(start_s, end_s, ymin=0, ymax=1, color=colour, alpha=0.08, linewidth=0)
     _draw_faults(axis, row, session)
+    _draw_ai(axis, row, session)
     for label in labels(row, session):
         columns = max(10, int(label.room_s * _inches_per_second(session) / _INCHES_PER_CHARACTER))
         words = textwrap.fill(label.text, columns, max_lines=_TEXT_LINES, placeholder=" …")
         axis.text(label.start_s, 2.05, words, va="top", ha="left", color=_INK, fontsize=_TEXT_PT,
                   style="italic" if row.made else "normal", linespacing=1.15, parse_math=False)  # fmt: skip
-    _dress(axis, row, colour)
+    _dress(axis, row, colour, has_ai=bool(_of_ai(session)))
+
+
+def _draw_ai(axis: Axes, row: Row, session: Session) -> None:
+    """Under the wave: how long the caller waited for an answer, and what the AI did, with a mark at its time."""
+    if not row.made or row.speaker != "agent":
+        return
+    for turn in _of_ai(session):
+        if turn.first_sample_ms is not None and turn.first_sample_ms / 1000 < session.seconds:
+            axis.text(turn.first_sample_ms / 1000, -0.75, f"{lag_ms(turn):.0f} ms", color=_LAG, fontsize=_TEXT_PT,
+                      fontweight="bold", va="center")  # fmt: skip
+    deeds = [turn for turn in session.turns if turn.is_deed and turn.start_ms / 1000 < session.seconds]
+    for number, turn in enumerate(deeds):
+        at_s = turn.start_ms / 1000
+        axis.axvline(at_s, color=_MUTED, linewidth=0.8, linestyle=":")
+        # one above the other by turns, for two of them may come close together
+        axis.text(at_s, -0.5 - 0.25 * (number % 2), f" {_drawable(turn.text)}", color=_MUTED, fontsize=_TEXT_PT,
+                  va="center", parse_math=False)  # fmt: skip
 
 
 def _draw_faults(axis: Axes, row: Row, session: Session) -> None:
@@ -127,10 +145,11 @@ def _draw_faults(axis: Axes, row: Row, session: Session) -> None:
             axis.axvspan(fault.start_s, end_s, ymin=0, ymax=0.035, color=_LOSS, linewidth=0)
 
 
-def _dress(axis: Axes, row: Row, colour: str) -> None:
+def _dress(axis: Axes, row: Row, colour: str, *, has_ai: bool) -> None:
     axis.set_ylim(-1.05, 2.1)
     axis.set_yticks([])
-    axis.set_title(row.label, loc="left", fontsize=9, color=colour, fontweight="bold", pad=3)
+    label = "the AI, and translated for customer" if has_ai and row.made and row.speaker == "agent" else row.label
+    axis.set_title(label, loc="left", fontsize=9, color=colour, fontweight="bold", pad=3)
     axis.grid(axis="x", color=_GRID, linewidth=0.6)
     axis.set_axisbelow(True)
     axis.axhline(0, color=colour, linewidth=0.4, alpha=0.6)
@@ -214,7 +233,7 @@ def _turns_of(session: Session, row: Row) -> list[Turn]:
 
 def _of_ai(session: Session) -> list[Turn]:
     """What an AI said: it is heard where an agent's translation would be."""
-    return [turn for turn in session.turns if turn.speaker == AI]
+    return [turn for turn in session.turns if turn.speaker == AI and not turn.is_deed]
 
 
 def _common_peak(session: Session) -> float:
@@ -231,7 +250,8 @@ def _title(session: Session) -> str:
     facts = session.facts
     pair = f"{facts.get('source_language', '?')} ↔ {facts.get('target_language', '?')}"
     lags = [lag_ms(turn) for turn in session.turns if turn.first_sample_ms is not None]
-    median = f" · median {np.median(lags):.0f} ms from end of speech to first translated sample" if lags else ""
+    made = "made" if _of_ai(session) else "translated"
+    median = f" · median {np.median(lags):.0f} ms from end of speech to first {made} sample" if lags else ""
     missing_s = sum(fault.end_s - fault.start_s for fault in session.faults if fault.speaker is not None)
     lost = f" · {1000 * missing_s:.0f} ms lost on the network (red)" if missing_s else ""
     return f"{facts.get('session_id', session.folder.name)} · {pair} · {len(session.turns)} turns{median}{lost}"

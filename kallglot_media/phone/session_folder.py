@@ -54,6 +54,7 @@ class Turn:
     """One utterance in both languages. Times in ms on the recording's clock.
 
     first_sample_ms  where the translation's first sample stands on the made track; None: never played
+    is_deed          an AI did this instead of speaking
     """
 
     sequence: int
@@ -66,6 +67,7 @@ class Turn:
     end_ms: float
     timings: Timings
     first_sample_ms: float | None
+    is_deed: bool = False
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Turn:
@@ -82,6 +84,7 @@ class Turn:
             end_ms=values["end_ms"],
             timings=Timings.read(values.get("timings") or {}),
             first_sample_ms=(values.get("play") or {}).get("first_sample_ms"),
+            is_deed=bool(values.get("action")),
         )
 
     def what_is_wrong(self) -> str | None:

@@ -176,3 +176,20 @@ def test_a_turn_beyond_a_recording_that_was_cut_has_no_arrow(tmp_path: Path) -> 
     plot_session(folder, tmp_path / "a.png", tmp_path / "a.svg")
     session = read_session(folder)
     assert all(label.start_s < session.seconds for row in ROWS for label in labels(row, session))
+
+
+def test_what_an_ai_did_is_no_word_that_it_said(tmp_path: Path) -> None:
+    folder = MadeUpCall().write(tmp_path / "sess")
+    lines = (folder / "transcript.jsonl").read_text("utf-8").splitlines()
+    said = json.loads(lines[0]) | {"speaker": "ai", "translation": None, "play": None, "timings": None}
+    here = said | {"start_ms": 5000, "end_ms": 5800}
+    lines.append(json.dumps(here | {"sequence": 90, "text": "Ich verbinde Sie."}))
+    lines.append(json.dumps(here | {"sequence": 91, "text": "[handing over: busy]", "action": {"type": "x"}}))
+    (folder / "transcript.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = [label.text for label in labels(ROWS[-1], read_session(folder))]
+    assert "Ich verbinde Sie." in words
+    assert not any("handing over" in text for text in words)
+    plot_session(folder, tmp_path / "a.png", tmp_path / "a.svg")
+    drawn = "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
+    assert "[handing over: busy]" in drawn
+    assert "the AI, and translated for customer" in drawn
