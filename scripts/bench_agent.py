@@ -46,7 +46,7 @@ QUESTIONS = ("Ich habe mein Passwort vergessen.", "Wann kommt mein Telefon an?")
 LONG = "Ihr Telefon ist unterwegs. Ich schaue gleich nach. Bitte bleiben Sie am Apparat. Das tut mir leid. " * 18
 BACKCHANNELS = ("Ja.", "Mhm.", "Genau.", "Okay.", "Ah.", "Ja, gut.")
 ROUNDS = 12
-INTERRUPTIONS = 20
+INTERRUPTIONS = 24
 AT_ONCE = 5
 """So many calls with noise at the same time: what counts in them is not by the clock."""
 RATE_HZ = 8000
@@ -158,16 +158,19 @@ def answering(bench: Bench) -> str:
 
 
 def interrupting(bench: Bench) -> str:
-    """Speech into a long announcement, each time in a call of its own."""
+    """Speech into a long announcement, each time in a call of its own; not counted where it falls into its pause."""
     question = bench.say("Wann kommt mein Telefon an?")
     onset = int(np.flatnonzero(np.abs(load_sound(question, RATE_HZ)) > QUIET)[0])
     took_ms = []
     for number in range(INTERRUPTIONS):
-        report, folder = bench.call("long", [f"pause {1500 + 137 * number}ms", f"play {question}", "pause 300ms"])
+        report, folder = bench.call(
+            "long", [f"pause {1200 + 137 * (number % 12)}ms", f"play {question}", "pause 300ms"]
+        )
         heard = load_sound(folder / "heard.wav", RATE_HZ)
         start = int(report["played"][0]["start_sample"]) + onset
-        loud = np.flatnonzero(np.abs(heard[start : start + RATE_HZ]) > QUIET)
-        took_ms.append(1000 * (int(loud[-1]) if len(loud) else 0) / RATE_HZ)
+        before, after = (np.abs(heard[start - RATE_HZ // 10 : start]), np.abs(heard[start : start + RATE_HZ]))
+        if before.max() > QUIET:
+            took_ms.append(1000 * int(np.flatnonzero(after > QUIET)[-1:].sum()) / RATE_HZ)
     return f"| barge-in: first sample said → last sample heard, ms | {_numbers(took_ms)} |"
 
 
