@@ -20,7 +20,7 @@ from kallglot_media.call.answering_rules import AnsweringRules
 from kallglot_media.call.ear import Ear, Said
 from kallglot_media.call.escalating import LAST_WORDS_S, Escalation
 from kallglot_media.call.keys import KeyPad
-from kallglot_media.call.leg import Leg, LegState
+from kallglot_media.call.leg import Leg
 from kallglot_media.call.mouth import Asked, Mouth
 from kallglot_media.call.parties import AnyLeg
 from kallglot_media.call.session import Session
@@ -319,6 +319,10 @@ class Answering:
         """The caller speaks, or what they said is not dealt with yet."""
         return self._ear.busy
 
+    def no_more_comes(self) -> None:
+        """A sentence that was to go on is said to its end."""
+        self._ear.finish()
+
     def take_inputs(self) -> list[Input]:
         """What waits to be answered, for whoever deals with it instead."""
         taken, self._inputs[:] = list(self._inputs), []
@@ -413,8 +417,3 @@ class Answering:
             self._conversation.spoken(self.mouth.drop(), cut=True)
             self._session.event("interruption")
             self._session.look_again()
-
-    @property
-    def caller_is_there(self) -> bool:
-        """Whether the caller has not hung up."""
-        return self._caller.state is LegState.ANSWERED and not self._caller.ended.done()

@@ -78,7 +78,7 @@ class Ear:
         """It was a click."""
         self._speaking = False
         if self._parts and self.idle:
-            self._finish()
+            self.finish()
 
     @property
     def idle(self) -> bool:
@@ -124,7 +124,7 @@ class Ear:
             self._session.event("utterance.empty", utterance.speech_end_sample, speaker=Party.CUSTOMER)
             self._on_text("")
             if self._parts:
-                self._finish()
+                self.finish()
             elif transcript is None:
                 self._on_said(Said("", asked, failed=True))
             elif _is_long(utterance):
@@ -140,11 +140,12 @@ class Ear:
         wait_ms = more_silence_ms(text, self._language, self._patience)
         if wait_ms:
             self._stop_timer()
-            self._timer = self._loop.call_later(wait_ms / 1000, self._finish)
+            self._timer = self._loop.call_later(wait_ms / 1000, self.finish)
         else:
-            self._finish()
+            self.finish()
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """What was said so far is all of it."""
         self._stop_timer()
         if self._parts and self._asked is not None:
             text, self._parts = " ".join(self._parts), []

@@ -52,6 +52,7 @@ class Voicemail:
             await self._until_done()
         finally:
             session.on_key = on_key
+            self._spoke = self._take() or self._spoke  # also when the caller hung up just now
         return self.finish()
 
     def _on_key(self, party: Party, digit: str) -> None:
@@ -81,6 +82,7 @@ class Voicemail:
         if host.message is not self or self._start_ms is None:
             return self._spoke
         host.message = None
+        host.no_more_comes()
         self._spoke = self._take() or self._spoke
         if not self._spoke:
             session.event("voicemail.empty")

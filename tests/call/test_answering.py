@@ -190,8 +190,9 @@ async def test_what_is_not_understood_is_asked_for_again_but_a_cough_is_not(tmp_
 
 async def test_an_unfinished_sentence_is_joined_with_its_rest(tmp_path: Path) -> None:
     desk = await start(tmp_path)
-    await desk.says(2800)
-    await desk.says(2960, end=20_000)
+    for samples, end in ((2800, 12_000), (2960, 20_000)):  # they go on before anybody has lost patience
+        desk.session.on_media(m.SpeechStarted("sess_1/customer", end - samples))
+        desk.session.on_media(utterance(Party.CUSTOMER, samples, speech_end_sample=end))
     await desk.until(lambda: desk.asked())
     assert desk.asked()[-1] == "Meine Bestellnummer ist vier eins sieben."
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kallglot_media.agent.endpoint import Patience
 from kallglot_media.call import voicemail
 from kallglot_media.call.answering_rules import HandoffRules, VoicemailRules
 from kallglot_media.call.events import MessageLeft
@@ -73,6 +74,17 @@ async def test_a_message_ends_when_the_caller_hangs_up_and_their_last_words_coun
     assert (await desk.over())[0] is EndReason.CUSTOMER_HANGUP
     assert [one.text for one in told] == [MESSAGE]
     assert actions(tmp_path)[-1]["type"] == "voicemail"
+
+
+@pytest.mark.parametrize("samples", [3280, 2800])
+async def test_who_hangs_up_right_after_the_last_word_has_said_it(tmp_path: Path, samples: int) -> None:
+    """2800 is no finished sentence: more of it was waited for."""
+    patience = {"patience": Patience(5000, 5000)}
+    desk, told = await offered(tmp_path, replace(VOICEMAIL, voicemail=VoicemailRules(30.0, 20.0)), **patience)
+    await desk.says(samples, end=60_000)
+    desk.caller.on_sip(hung_up("customer-call"))
+    await desk.over()
+    assert [one.text for one in told] == [SAID[samples]]
 
 
 async def test_a_message_ends_with_the_hash_key_and_other_keys_are_nothing(tmp_path: Path) -> None:
