@@ -25,7 +25,7 @@ from tests.support.waves import read_wav, script
 
 pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
 
-QUICK = {"greeting": "", "handing_over": "", "callback": "Wir rufen zurück."}
+QUICK = {"greeting": "", "handing_over": "", "callback": "Wir rufen zurück.", "voicemail": "Bitte sprechen Sie."}
 CALLBACK = ["Wir rufen zurück.", "Danke. Das ist notiert, wir rufen Sie zurück.", "Auf Wiederhören."]
 CALLBACK_AT_MS = 8000
 """The offer to be called back is over by then at every outcome, and the time to take it is not."""
@@ -250,7 +250,7 @@ def test_a_caller_leaves_a_message(ended: Mapping[str, Ended], place: Place, tmp
         Sipp(
             tmp_path / "human", "uas_refuses", port=place.ports["message"], STATUS="486 Busy Here", RING_MS="100"
         ) as human,
-        Baresip(tmp_path / "alice", "alice", microphone=script(11.0, wish, 60.0)) as alice,
+        Baresip(tmp_path / "alice", "alice", microphone=script(7.5, wish, 60.0)) as alice,
     ):
         alice.dial(place.server.uri("message"))
         alice.wait_for("CALL_ESTABLISHED")
