@@ -23,11 +23,15 @@ _INK, _MUTED, _GRID = "#1f2933", "#6b7785", "#dfe4ea"
 _COLOURS = {"customer": "#1668b0", "agent": "#b4511e"}
 _LAG = "#2a2a2a"
 _LOSS = "#c81e3c"
+_PAPER = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5}
+"""Behind words that stand on a wave."""
+
 _TEXT_LINES = 3
 _TEXT_PT = 8.0
 _INCHES_PER_CHARACTER = 0.068
 """Mean advance of DejaVu Sans at _TEXT_PT, with a little air."""
 
+_BREATH_MS = 400
 _BINS_PER_INCH = 150
 _SHORTEST_S = 0.1
 """An axis needs a length; a call that ended before its first frame has none."""
@@ -123,15 +127,15 @@ def _draw_ai(axis: Axes, row: Row, session: Session) -> None:
         return
     for turn in _of_ai(session):
         if turn.first_sample_ms is not None and turn.first_sample_ms / 1000 < session.seconds:
-            axis.text(turn.first_sample_ms / 1000, -0.75, f"{lag_ms(turn):.0f} ms", color=_LAG, fontsize=_TEXT_PT,
-                      fontweight="bold", va="center")  # fmt: skip
+            axis.text(turn.first_sample_ms / 1000, -0.92, f"{lag_ms(turn):.0f} ms", color=_LAG, fontsize=_TEXT_PT,
+                      fontweight="bold", va="center", bbox=_PAPER)  # fmt: skip
     deeds = [turn for turn in session.turns if turn.is_deed and turn.start_ms / 1000 < session.seconds]
     for number, turn in enumerate(deeds):
         at_s = turn.start_ms / 1000
         axis.axvline(at_s, color=_MUTED, linewidth=0.8, linestyle=":")
         # one above the other by turns, for two of them may come close together
-        axis.text(at_s, -0.5 - 0.25 * (number % 2), f" {_drawable(turn.text)}", color=_MUTED, fontsize=_TEXT_PT,
-                  va="center", parse_math=False)  # fmt: skip
+        axis.text(at_s, -0.44 - 0.24 * (number % 2), f" {_drawable(turn.text)}", color=_MUTED, fontsize=_TEXT_PT,
+                  va="center", parse_math=False, bbox=_PAPER)  # fmt: skip
 
 
 def _draw_faults(axis: Axes, row: Row, session: Session) -> None:
@@ -194,13 +198,27 @@ def labels(row: Row, session: Session) -> list[Label]:
         elif turn.translation is not None and turn.first_sample_ms is not None:
             placed.append((turn.first_sample_ms / 1000, turn.translation))
     if row.made and row.speaker == "agent":
-        placed += [(turn.start_ms / 1000, turn.translation or turn.text) for turn in _of_ai(session)]
+        placed += _in_one_breath(_of_ai(session))
         placed.sort()
     placed = [(start_s, _drawable(text)) for start_s, text in placed if start_s < session.seconds]
     starts_s = [start_s for start_s, _ in placed] + [session.seconds]
     return [
         Label(start_s, next_s - start_s, text) for (start_s, text), next_s in zip(placed, starts_s[1:], strict=True)
     ]
+
+
+def _in_one_breath(turns: Sequence[Turn]) -> list[tuple[float, str]]:
+    """Sentences that follow each other without a pause, from the start of the first: each alone had no room."""
+    placed: list[tuple[float, str]] = []
+    ended_ms = -np.inf
+    for turn in turns:
+        text = turn.translation or turn.text
+        if turn.start_ms - ended_ms < _BREATH_MS:
+            placed[-1] = (placed[-1][0], f"{placed[-1][1]} {text}")
+        else:
+            placed.append((turn.start_ms / 1000, text))
+        ended_ms = turn.end_ms
+    return placed
 
 
 def _drawable(text: str) -> str:

@@ -183,11 +183,12 @@ def test_what_an_ai_did_is_no_word_that_it_said(tmp_path: Path) -> None:
     lines = (folder / "transcript.jsonl").read_text("utf-8").splitlines()
     said = json.loads(lines[0]) | {"speaker": "ai", "translation": None, "play": None, "timings": None}
     here = said | {"start_ms": 5000, "end_ms": 5800}
+    lines.append(json.dumps(here | {"sequence": 89, "text": "Gerne.", "start_ms": 4000, "end_ms": 4900}))
     lines.append(json.dumps(here | {"sequence": 90, "text": "Ich verbinde Sie."}))
     lines.append(json.dumps(here | {"sequence": 91, "text": "[handing over: busy]", "action": {"type": "x"}}))
     (folder / "transcript.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     words = [label.text for label in labels(ROWS[-1], read_session(folder))]
-    assert "Ich verbinde Sie." in words
+    assert "Gerne. Ich verbinde Sie." in words, "in one breath"
     assert not any("handing over" in text for text in words)
     plot_session(folder, tmp_path / "a.png", tmp_path / "a.svg")
     drawn = "".join(ElementTree.parse(tmp_path / "a.svg").getroot().itertext())
