@@ -34,7 +34,10 @@ from kallglot_media.api.health import Metrics
 from kallglot_media.api.parts import Parts
 from kallglot_media.api.stream.endpoint import connect
 from kallglot_media.api.validation import explain
+from kallglot_media.log import logger
 from kallglot_media.store.errors import StoreUnavailable
+
+log = logger("api")
 
 EXPOSED_HEADERS = (
     *("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After"),
@@ -113,6 +116,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_store_away(request: Request, error: Exception) -> Response:
     assert isinstance(error, StoreUnavailable)
+    log.warning("database away", path=request.url.path, why=str(error))
     return _say(request, unavailable(error))
 
 

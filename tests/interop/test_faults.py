@@ -15,8 +15,9 @@ from tests.interop.conftest import Sentence
 from tests.support import sipp
 from tests.support.baresip import Baresip
 from tests.support.correlate import match
-from tests.support.disk import fill_up_to, inside, small_disk
+from tests.support.disk import enter, fill_up_to, inside, small_disk
 from tests.support.processes import HOST, free_port, frozen, kill, pass_time, running, until
+from tests.support.rest import Rest, make_key
 from tests.support.server import Json, Server, events, read_json
 from tests.support.waves import RATE_HZ, Pcm16, babble, read_wav, script
 
@@ -251,6 +252,36 @@ def test_a_disk_that_fills_up_costs_the_recording_and_not_the_call(tmp_path: Pat
         assert "recording.gap" in server.log
         assert match(said[: 6 * RATE_HZ], alice.heard().pcm).window_median > 0.95
         assert server.options() == 200
+
+
+def test_clients_of_a_full_disk_are_told_and_lose_nothing(tmp_path: Path) -> None:
+    """What was answered with 200 is there, what could not be kept got 503; with room again all goes on by itself."""
+    data = tmp_path / "disk"
+    prefix = small_disk(data, 6144)
+    settings = {"data_dir": str(data), "recording": {"min_free_mb": 0}}
+    long = {"system_prompt": "x" * 4_000}
+    with Server(tmp_path / "server", settings=settings, prefix=prefix) as server:
+        server.data = inside(server.child.pid, data)
+        rest = Rest(server, make_key(server, prefix=enter(server.child.pid)))
+        live = rest.session()
+        fill_up_to(server.data, 0)
+        kept: list[str] = []
+        answer = rest.ask("POST", "/v1/agents", {"name": "0", **long})
+        while answer.is_success and len(kept) < 2000:  # what SQLite has already of the disk takes some more
+            kept.append(answer.json()["id"])
+            answer = rest.ask("POST", "/v1/agents", {"name": str(len(kept)), **long})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (503, "service_unavailable"), answer.text
+        assert "live calls go on" in error["message"]
+        assert "database or disk is full" in server.log, "whoever runs the server reads why"
+        assert answer.headers["retry-after"] == str(error["retry_after"])
+        assert rest.call("GET", f"/v1/sessions/{live['id']}")["id"] == live["id"], "reading goes on"
+        assert server.options() == 200
+        (server.data / "fill").unlink()
+        kept.append(rest.call("POST", "/v1/agents", {"name": "after", **long})["id"])
+        assert all(rest.call("GET", f"/v1/agents/{agent_id}")["id"] == agent_id for agent_id in kept)
+        assert rest.call("POST", f"/v1/sessions/{live['id']}/end")["status"] == "ended"
+        rest.close()
 
 
 def test_with_too_little_room_no_new_call_is_taken(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ def inside(pid: int, folder: Path) -> Path:
     return Path(f"/proc/{pid}/root{folder}")
 
 
+def enter(pid: int) -> list[str]:
+    """A command prefix that runs a program where it sees the disk of that process."""
+    return ["nsenter", "--target", str(pid), "--mount"]
+
+
 def fill_up_to(folder: Path, left_kib: int) -> None:
     """Write a file into `folder` that leaves so much room on its disk."""
     disk = os.statvfs(folder)

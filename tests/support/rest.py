@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx2
@@ -21,9 +21,9 @@ from tests.support.waves import Pcm16, to_rate
 Json = dict[str, Any]
 
 
-def make_key(server: Server) -> str:
-    """A key with every scope, made as people make it."""
-    command = [sys.executable, "-m", "kallglot_media.cli", "keys", "create", "test", "--json"]
+def make_key(server: Server, *, prefix: Sequence[str] = ()) -> str:
+    """A key with every scope, made as people make it. prefix: before the command, as `enter` has it."""
+    command = [*prefix, sys.executable, "-m", "kallglot_media.cli", "keys", "create", "test", "--json"]
     done = subprocess.run(
         [*command, "--config", str(server.config)], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
@@ -50,9 +50,13 @@ class Rest:
     def __init__(self, server: Server, key: str) -> None:
         self._client = httpx2.Client(base_url=api_url(server), headers={"Authorization": f"Bearer {key}"}, timeout=30)
 
+    def ask(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        """A request, whatever comes of it."""
+        return self._client.request(method, path, json=body)
+
     def call(self, method: str, path: str, body: Any = None) -> Json:
         """A request that must succeed; its JSON."""
-        response = self._client.request(method, path, json=body)
+        response = self.ask(method, path, body)
         assert response.status_code < 300, response.text
         answer: Json = response.json()
         return answer
