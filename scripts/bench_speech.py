@@ -24,6 +24,7 @@ from kallglot_media.speech.evaluate import (
     Recording,
     heard_back,
     padded,
+    read_pairs,
     read_set,
     score_recognizer,
     score_translator,
@@ -32,10 +33,13 @@ from kallglot_media.speech.evaluate import (
 from kallglot_media.speech.models import find_models
 from kallglot_media.speech.piper import PiperSynthesizer
 from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.speakers import PRESETS
 from kallglot_media.speech.types import Pcm16
 from kallglot_media.speech.whisper import WhisperRecognizer
 
-SHIPPED = Path(__file__).parents[1] / "tests" / "data" / "speech"
+DATA = Path(__file__).parents[1] / "tests" / "data"
+SHIPPED = DATA / "speech"
+CHATS = DATA / "translation" / "bcontrast-dev.tsv"
 LONGEST_TEXT_SET = 500
 
 
@@ -63,6 +67,7 @@ def text_sets(sets: Path | None) -> Iterator[tuple[str, str, str, list[tuple[str
     for source, target in (("de", "en"), ("en", "de")):
         pairs = [(one.text, one.translation) for one in shipped if one.language == source and one.translation]
         yield "known sentences", source, target, pairs
+        yield "held-out chats", source, target, read_pairs(CHATS, source)
     if sets is None:
         return
     chats = json.loads((sets / "text/bcontrast/dev.json").read_text(encoding="utf-8"))
@@ -104,11 +109,14 @@ def translator_table(sets: Path | None, settings: SpeechSettings) -> None:
     packages = find_models(settings).packages()
     translator = ArgosTranslator(packages, settings)
     print(f"\n**Translator** {', '.join(f'`{package.name}`' for package in packages)}.\n")
-    print("| set | direction | sentences | chrF | ms |")
-    print("|---|---|---|---|---|")
+    print("| set | direction | BLEU | chrF | numbers kept | lines | ms |")
+    print("|---|---|---|---|---|---|---|")
     for name, source, target, pairs in text_sets(sets):
         score = score_translator(translator, pairs, source, target)
-        print(f"| {name} | {source}→{target} | {score.sentences} | {score.chrf:.1f} | {score.engine_ms:.1f} |")
+        print(
+            f"| {name} | {source}→{target} | {score.bleu:.1f} | {score.chrf:.1f} | {score.kept:.1f} % "
+            f"| {score.sentences} | {score.engine_ms:.1f} |"
+        )
 
 
 def voice_table(settings: SpeechSettings) -> None:
@@ -116,15 +124,14 @@ def voice_table(settings: SpeechSettings) -> None:
     synthesizer = PiperSynthesizer(installed.voices(), settings)
     recognizer = WhisperRecognizer(installed.recognizer(None), settings)
     print("\n**Voices**, heard back by the recogniser through 8 kHz µ-law.\n")
-    print("| voice | sentences | WER heard back | ms per second of speech |")
-    print("|---|---|---|---|")
+    print("| language | speaker | WER heard back | sentences | ms per second of speech |")
+    print("|---|---|---|---|---|")
     for _, recordings in speech_sets(None):
         language = recordings[0].language
         texts = [one.text for one in recordings]
-        errors, real_time = heard_back(synthesizer, recognizer, texts, language)
-        print(
-            f"| {synthesizer.facts()['defaults'][language]} | {len(texts)} | {errors:.1f} % | {real_time * 1000:.1f} |"
-        )
+        for speaker in PRESETS:
+            errors, real_time = heard_back(synthesizer, recognizer, texts, language, f"#{speaker}")
+            print(f"| {language} | {speaker} | {errors:.1f} % | {len(texts)} | {real_time * 1000:.1f} |")
 
 
 def main() -> None:

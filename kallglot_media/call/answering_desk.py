@@ -15,10 +15,10 @@ from kallglot_media.call.ports import SipHeaders
 from kallglot_media.call.session import Session
 from kallglot_media.call.transferring import AgentTarget
 from kallglot_media.call.trunks import trunk_address
-from kallglot_media.call.voice import PRESETS
 from kallglot_media.config.answering import AnsweringMode, Handoff
 from kallglot_media.config.load import Config
 from kallglot_media.config.mode import Target
+from kallglot_media.speech.speakers import with_speaker
 
 Introduce = Callable[[Target], tuple[str, SipHeaders]]
 """Who the human's phone shows, and what a trunk is told besides."""
@@ -70,14 +70,13 @@ def answering_rules(
 
 def voice_rules(config: Config, mode: AnsweringMode) -> VoiceRules:
     """How the chosen one of the six voices is made."""
-    pitch, speed = PRESETS[mode.voice]
     set_up = mode.ai_voices.get(mode.voice)
-    own: dict[str, str] = dict(set_up.voices) if set_up is not None else {}
-    if set_up is not None:
-        pitch = set_up.pitch if "pitch" in set_up.model_fields_set else pitch
-        speed = set_up.speed if "speed" in set_up.model_fields_set else speed
-    languages = config.languages()
-    return VoiceRules(mode.voice, {one: own.get(one) or config.voice(mode, one) for one in languages}, pitch, speed)
+    voices: dict[str, str | None] = {one: config.voice(mode, one) for one in config.languages()}
+    if set_up is None:
+        return VoiceRules(mode.voice, {one: with_speaker(name, mode.voice) for one, name in voices.items()})
+    if not {"pitch", "speed"} & set_up.model_fields_set:
+        voices = {one: with_speaker(name, mode.voice) for one, name in voices.items()}
+    return VoiceRules(mode.voice, {**voices, **set_up.voices}, set_up.pitch, set_up.speed)
 
 
 def handoff_rules(config: Config, mode: AnsweringMode, introduce: Introduce) -> HandoffRules | None:

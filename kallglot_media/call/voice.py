@@ -9,16 +9,6 @@ from kallglot_media.call.answering_rules import VoiceRules
 from kallglot_media.call.world import World
 from kallglot_media.speech.types import Speech, SpeechError
 
-PRESETS: dict[str, tuple[float, float]] = {
-    "alloy": (1.0, 1.0),
-    "echo": (0.9, 1.0),
-    "fable": (1.06, 0.94),
-    "onyx": (0.8, 0.95),
-    "nova": (1.14, 1.08),
-    "shimmer": (1.22, 0.96),
-}
-"""Pitch and speed of the six voices, so that they differ also where only one voice is installed."""
-
 
 class Voice:
     """Speaks for one session."""

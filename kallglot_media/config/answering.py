@@ -30,7 +30,7 @@ class Voice(Settings):
     """How one of the six voices is made, with an installed voice."""
 
     voices: dict[Language, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict, examples=[{"de": "de"}])
-    """language: installed voice. Left out: the server's voice for that language."""
+    """language: installed voice, or `VOICE#SPEAKER`. Left out: the server's voice for that language."""
 
     pitch: Annotated[float, Field(ge=0.5, le=2)] = 1.0
     """How high: 1 is as installed, 1.1 a tenth higher."""
@@ -283,7 +283,7 @@ class AnsweringMode(Settings):
     """language: installed voice, for the server's announcements after a handoff."""
 
     ai_voices: dict[VoiceName, Voice] = Field(default_factory=dict, examples=[{"nova": {"pitch": 1.1}}])
-    """How the six voices are made; one that is left out has its own pitch and speed already."""
+    """How the six voices are made; one left out is a speaker of the language's voice, or made from it."""
 
     turn_taking: TurnTaking = TurnTaking()
     """Who speaks when."""

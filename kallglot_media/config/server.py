@@ -156,7 +156,7 @@ class Synthesizer(Settings):
     """Text to speech."""
 
     voices: dict[Language, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict, examples=[{"de": "de"}])
-    """language: voice. A voice's name in `models_dir`/piper; a language left out has its first voice there."""
+    """language: voice. A name in `models_dir`/piper, or `VOICE#SPEAKER`; a language left out has the first one."""
 
     workers: Workers = _SPEECH.synthesizer_workers
     """Processes, one thread each."""

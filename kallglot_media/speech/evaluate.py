@@ -17,6 +17,7 @@ import numpy as np
 import soxr
 
 from kallglot_media.audio.g711 import ulaw_decode, ulaw_encode
+from kallglot_media.speech.entities import entities, missing
 from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, Pcm16, Recognizer, Synthesizer, Translator
 
 TELEPHONE_RATE_HZ = 8000
@@ -48,10 +49,12 @@ class RecognizerScore:
 
 @dataclass(frozen=True, slots=True)
 class TranslatorScore:
-    """chrf 0–100; engine_ms per sentence, mean."""
+    """bleu, chrf 0–100; kept: percent of the numbers, amounts and ids that came through; engine_ms per text, mean."""
 
     sentences: int
+    bleu: float
     chrf: float
+    kept: float
     engine_ms: float
 
 
@@ -120,6 +123,20 @@ def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> float:
     return float(sacrebleu.corpus_chrf(list(hypotheses), [list(references)]).score)
 
 
+def bleu(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """sacrebleu's BLEU, 0–100."""
+    import sacrebleu
+
+    return float(sacrebleu.corpus_bleu(list(hypotheses), [list(references)]).score)
+
+
+def read_pairs(path: Path, source: str) -> list[tuple[str, str]]:
+    """A file of lines "German, tab, English" as (source, target)."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    pairs = [(de, en) for de, en in (line.split("\t") for line in lines)]
+    return pairs if source == "de" else [(en, de) for de, en in pairs]
+
+
 def score_recognizer(
     recognizer: Recognizer,
     recordings: Sequence[Recording],
@@ -153,17 +170,21 @@ def score_translator(
     started_s = time.perf_counter()
     made = [translator.translate(text, source, target).text for text, _ in pairs]
     took_ms = (time.perf_counter() - started_s) * 1000
-    return TranslatorScore(len(pairs), chrf([right for _, right in pairs], made), took_ms / max(1, len(pairs)))
+    wanted = [[one for one in entities(text, source) if one.strict] for text, _ in pairs]
+    lost = sum(len(missing(there, text, target)) for there, text in zip(wanted, made, strict=True))
+    right = [text for _, text in pairs]
+    kept = 100 * (1 - lost / max(1, sum(map(len, wanted))))
+    return TranslatorScore(len(pairs), bleu(right, made), chrf(right, made), kept, took_ms / max(1, len(pairs)))
 
 
 def heard_back(
-    synthesizer: Synthesizer, recognizer: Recognizer, texts: Sequence[str], language: str
+    synthesizer: Synthesizer, recognizer: Recognizer, texts: Sequence[str], language: str, voice: str | None = None
 ) -> tuple[float, float]:
     """Word error rate of made speech recognised through the telephone, and synthesis time per second of speech."""
     pairs: list[tuple[str, str]] = []
     took_ms = sound_s = 0.0
     for text in texts:
-        speech = synthesizer.synthesize(text, language, None)
+        speech = synthesizer.synthesize(text, language, voice)
         wide = np.asarray(soxr.resample(speech.pcm, speech.rate_hz, RECOGNIZER_RATE_HZ), dtype=np.int16)
         pairs.append((text, recognizer.transcribe(through_telephone(padded(wide)), language).text))
         took_ms += speech.engine_ms

@@ -37,7 +37,7 @@ STARTER_LIMITS = {
     EngineKind.RECOGNIZER: "knows 242 German and English customer-service sentences in made voices; "
     "human speech is not understood",
     EngineKind.TRANSLATOR: "German↔English customer-service sentences; poor on anything else",
-    EngineKind.SYNTHESIZER: "intelligible but monotone diphone voice",
+    EngineKind.SYNTHESIZER: "intelligible but synthetic diphone voices",
 }
 
 _FOLDERS = {EngineKind.RECOGNIZER: "whisper", EngineKind.TRANSLATOR: "argos", EngineKind.SYNTHESIZER: "piper"}

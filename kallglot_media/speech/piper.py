@@ -10,9 +10,11 @@ from onnxruntime import InferenceSession, SessionOptions
 from piper import PiperConfig, PiperVoice, SynthesisConfig
 
 from kallglot_media.audio.stretch import FASTEST, faster, shorter_pauses
+from kallglot_media.audio.voice import shaped
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.models import Model, read_json
 from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.speakers import PRESETS, voice_and_speaker
 from kallglot_media.speech.spoken_form import spoken_form
 from kallglot_media.speech.types import EngineFailed, Pcm16, Speech, UnknownVoice
 
@@ -31,7 +33,7 @@ class PiperSynthesizer:
     def __init__(self, models: list[Model], settings: SpeechSettings) -> None:
         self._voices = {model.name: _load(model) for model in models}
         self._by_language = _defaults(models, settings)
-        self._how = SynthesisConfig(volume=settings.voice_peak)
+        self._peak = settings.voice_peak
         for voice in self._voices.values():
             list(voice.synthesize("1"))  # the first run allocates
 
@@ -45,28 +47,51 @@ class PiperSynthesizer:
         speed  above 1.0 it is spoken so much faster at the same pitch, and its pauses are cut short
         """
         started_s = time.perf_counter()
-        speaker = self._voice(language, voice)
-        rate_hz = speaker.config.sample_rate
+        chosen, speaker = self._voice(language, voice)
+        how = SynthesisConfig(volume=self._peak, speaker_id=_number(chosen, speaker))
+        rate_hz = chosen.config.sample_rate
         pause = np.zeros(rate_hz * BETWEEN_SENTENCES_MS // 1000, dtype=np.int16)
         parts: list[Pcm16] = []
-        for chunk in speaker.synthesize(_plain(spoken_form(text, language)), self._how):
+        for chunk in chosen.synthesize(_plain(spoken_form(text, language)), how):
             if not np.isfinite(chunk.audio_float_array).all():
                 raise EngineFailed(f"the voice for {language} made no sound but numbers that are none")
             parts += [pause, chunk.audio_int16_array] if parts else [_without_lead(chunk.audio_int16_array, rate_hz)]
         pcm = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
+        if speaker in PRESETS and how.speaker_id is None and PRESETS[speaker] != (1.0, 1.0) and len(pcm):
+            pcm, rate_hz = shaped(pcm, rate_hz, *PRESETS[speaker])
         if speed > 1.0:
             pcm = faster(shorter_pauses(pcm, rate_hz, HURRIED_PAUSE_MS), rate_hz, min(speed, FASTEST))
         return Speech(pcm, rate_hz, (time.perf_counter() - started_s) * 1000)
 
-    def _voice(self, language: str, name: str | None) -> PiperVoice:
-        chosen = name or self._by_language.get(language)
+    def _voice(self, language: str, name: str | None) -> tuple[PiperVoice, str | None]:
+        """The voice, and which of its speakers."""
+        voice, speaker = voice_and_speaker(name)
+        own, own_speaker = voice_and_speaker(self._by_language.get(language))
+        chosen = voice or own
         if chosen is None or chosen not in self._voices:
-            wanted = f"voice {name!r}" if name else f"voice for {language!r}"
+            wanted = f"voice {voice!r}" if voice else f"voice for {language!r}"
             raise UnknownVoice(
                 f"no {wanted} (installed: {', '.join(sorted(self._voices)) or 'none'}); "
                 f"put its .onnx and .onnx.json into the models folder's piper/"
             )
-        return self._voices[chosen]
+        if voice is None and own_speaker is not None and (speaker is None or speaker in PRESETS):
+            speaker = own_speaker  # the settings name one
+        return self._voices[chosen], speaker
+
+
+def _number(voice: PiperVoice, speaker: str | None) -> int | None:
+    """A speaker's number in its voice; None: the first one's. Raises UnknownVoice."""
+    config = voice.config
+    if speaker is None:
+        return None
+    if speaker in config.speaker_id_map:
+        return int(config.speaker_id_map[speaker])
+    if speaker.isdecimal() and int(speaker) < config.num_speakers:
+        return int(speaker)
+    if speaker in PRESETS:
+        return None
+    known = ", ".join(config.speaker_id_map) or f"0 to {config.num_speakers - 1}"
+    raise UnknownVoice(f"the voice has no speaker {speaker!r} (it has {known}); write one of them behind the #")
 
 
 def _load(model: Model) -> PiperVoice:
@@ -90,7 +115,7 @@ def _defaults(models: list[Model], settings: SpeechSettings) -> dict[str, str]:
         defaults.setdefault(model.languages[0], model.name)
     names = {model.name for model in models}
     for language, name in settings.voices.items():
-        if name not in names:
+        if voice_and_speaker(name)[0] not in names:
             raise SpeechSetupError(
                 f"speech.synthesizer.voices.{language}",
                 f"no voice {name!r}",

@@ -15,8 +15,8 @@ import sentencepiece
 import torch
 
 from train_starter.mt_model import Shape, Translator
-from train_starter.mt_package import DIRECTIONS, read_package, write_packages
-from train_starter.mt_score import score, translator_of
+from train_starter.mt_package import read_package, write_packages
+from train_starter.mt_score import report, translator_of
 from train_starter.mt_texts import Texts, gather, made_up
 from train_starter.mt_train import Plan, Training, make_pieces
 from train_starter.texts import Pair, known_pairs
@@ -49,7 +49,8 @@ def main() -> None:
     if given.smoke and not training.losses[-1] < training.losses[0] - 1:
         raise AssertionError(f"nothing was learnt: the loss went from {training.losses[0]} to {training.losses[-1]}")
     packages = write_packages(weights, shape, pieces, given.out, given.version)
-    _report(packages, texts, made_up(10 if given.smoke else 100, random.Random("report")))
+    grammar = made_up(10 if given.smoke else 100, random.Random("report"))
+    report(translator_of(packages), {"tune": texts.tune, "test": texts.test, "grammar": grammar})
 
 
 def _options() -> argparse.ArgumentParser:
@@ -78,15 +79,6 @@ def _processor(pieces: bytes) -> sentencepiece.SentencePieceProcessor:
 
 def _for_pieces(texts: Texts) -> list[Pair]:
     return [*texts.chats, *texts.chats, *texts.everyday, *made_up(5000, random.Random(0)), *known_pairs()]
-
-
-def _report(packages: list[Path], texts: Texts, grammar: list[Pair]) -> None:
-    translator = translator_of(packages)
-    parts = {"tune": texts.tune, "test": texts.test, "grammar": grammar}
-    for part, pairs in parts.items():
-        for source, target in DIRECTIONS if pairs else ():
-            found = score(translator, pairs, source, target)
-            print(part, f"{source}→{target}", *(f"{name} {value:.1f}" for name, value in found.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import sacrebleu
-
 from kallglot_media.speech.argos import ArgosTranslator
-from kallglot_media.speech.entities import entities, missing
+from kallglot_media.speech.evaluate import score_translator
 from kallglot_media.speech.models import Model
 from kallglot_media.speech.settings import EngineKind, SpeechSettings
 from train_starter.mt_package import DIRECTIONS
@@ -26,19 +24,17 @@ def translator_of(packages: Sequence[Path]) -> ArgosTranslator:
     return ArgosTranslator(models, SpeechSettings())
 
 
-def score(translator: ArgosTranslator, pairs: Sequence[Pair], source: str, target: str) -> dict[str, float]:
-    """BLEU, chrF, and in percent how many of the entities that must come through did so."""
-    told, right = zip(*(((p.de, p.en) if source == "de" else (p.en, p.de)) for p in pairs), strict=True)
-    made = [translator.translate(text, source, target).text for text in told]
-    wanted = [[one for one in entities(text, source) if one.strict] for text in told]
-    lost = sum(len(missing(there, text, target)) for there, text in zip(wanted, made, strict=True))
-    count = sum(map(len, wanted))
-    return {
-        "BLEU": sacrebleu.corpus_bleu(made, [list(right)]).score,
-        "chrF": sacrebleu.corpus_chrf(made, [list(right)]).score,
-        "entities": 100 * (1 - lost / max(1, count)),
-        "lines": len(pairs),
-    }
+def report(translator: ArgosTranslator, parts: dict[str, list[Pair]]) -> None:
+    """A line for each part and direction."""
+    for part, pairs in parts.items():
+        for source, target in DIRECTIONS if pairs else ():
+            told = [(pair.de, pair.en) if source == "de" else (pair.en, pair.de) for pair in pairs]
+            found = score_translator(translator, told, source, target)
+            print(
+                f"{part} {source}→{target}: BLEU {found.bleu:.1f}, chrF {found.chrf:.1f}, "
+                f"numbers kept {found.kept:.1f} %, {found.sentences} lines, {found.engine_ms:.1f} ms each",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -48,11 +44,7 @@ def main() -> None:
     options.add_argument("--texts", type=Path, required=True)
     given = options.parse_args()
     texts = gather(given.texts)
-    translator = translator_of(given.packages)
-    for part, pairs in (("tune", texts.tune), ("test", texts.test)):
-        for source, target in DIRECTIONS:
-            found = score(translator, pairs, source, target)
-            print(part, f"{source}→{target}", *(f"{name} {value:.1f}" for name, value in found.items()), flush=True)
+    report(translator_of(given.packages), {"tune": texts.tune, "test": texts.test})
 
 
 if __name__ == "__main__":

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from kallglot_media.agent.conversation import Conversation
@@ -16,16 +14,13 @@ from kallglot_media.agent.endpoint import Patience
 from kallglot_media.agent.llm import Call as ToolCall
 from kallglot_media.agent.llm import Words
 from kallglot_media.audio.segment import SegmentRules
-from kallglot_media.audio.voice import shaped
 from kallglot_media.call.answering import Answering
 from kallglot_media.call.answering_rules import AnsweringRules, HandoffRules, VoiceRules
 from kallglot_media.call.events import Escalated
 from kallglot_media.call.leg import Leg
 from kallglot_media.call.session import Session
 from kallglot_media.call.transferring import AgentTarget
-from kallglot_media.call.voice import PRESETS
 from kallglot_media.call.world import EndReason
-from kallglot_media.config.answering import VOICES
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import AI_AGENT, BIDIRECTIONAL_TRANSLATION, BRIDGED, Party
 from kallglot_media.sip.events import TransferProgress
@@ -511,31 +506,6 @@ async def test_the_session_is_ended_while_it_rings(tmp_path: Path) -> None:
     desk = await wants_human(tmp_path)
     desk.session.end(EndReason.EXPLICIT_END, "asked by a client")
     assert await desk.over() == (EndReason.EXPLICIT_END, "asked by a client")
-
-
-# ── the six voices ───────────────────────────────────────────────────────────────
-
-
-def pitch_hz(pcm: Any, rate_hz: int) -> float:
-    """The pitch of a steady sound, by its autocorrelation."""
-    sound = pcm.astype(np.float64) - pcm.mean()
-    likeness = np.correlate(sound, sound, "full")[len(sound) - 1 :]
-    shortest = rate_hz // 500
-    return rate_hz / (shortest + int(np.argmax(likeness[shortest : rate_hz // 60])))
-
-
-def test_the_six_voices_differ_with_one_voice_installed() -> None:
-    at = np.arange(16_000) / 16_000
-    voice = np.asarray(sum(np.sin(2 * np.pi * 120 * k * at) / k for k in range(1, 12)) * 4000).astype(np.int16)
-    heard = {}
-    for name, (pitch, speed) in PRESETS.items():
-        pcm, rate_hz = shaped(voice, 16_000, pitch, speed)
-        heard[name] = (pitch_hz(pcm[2000:6000], rate_hz), len(pcm) / rate_hz)
-        assert heard[name][0] == pytest.approx(120 * pitch, rel=0.03), name
-        assert heard[name][1] == pytest.approx(1 / speed, rel=0.05), name
-    assert set(PRESETS) == set(VOICES)
-    pitches = sorted(pitch for pitch, _ in heard.values())
-    assert min(b / a for a, b in pairwise(pitches)) > 1.04
 
 
 async def test_what_the_caller_said_while_hanging_up_is_in_the_transcript(tmp_path: Path) -> None:

@@ -106,7 +106,17 @@ def test_the_escalation_phone_is_called_over_the_first_trunk(tmp_path: Path) -> 
 def test_a_voice_may_be_set_up_anew(tmp_path: Path) -> None:
     config = load(tmp_path, {**AGENT, "ai_agent": {"voice": "nova"}, "ai_voices": {"nova": {"pitch": 1.05}}})
     rules = voice_rules(config, mode_in(config))
-    assert (rules.name, rules.pitch, rules.speed) == ("nova", 1.05, 1.08)
+    assert (rules.name, rules.pitch, rules.speed) == ("nova", 1.05, 1.0)
+    assert set(rules.voices.values()) == {None}, "the language's own voice, as it was set up"
+
+
+def test_each_of_the_six_is_a_speaker_of_the_voice_that_speaks_the_language(tmp_path: Path) -> None:
+    config = load(tmp_path, {**HELP, "help_chat": {"voice": "nova"}, "voices": {"de": "thorsten"}})
+    rules = voice_rules(config, mode_in(config))
+    assert rules.voices["de"] == "thorsten#nova"
+    own = load(tmp_path, {**AGENT, "ai_agent": {"voice": "nova"}, "ai_voices": {"nova": {"voices": {"de": "mls#3"}}}})
+    rules = voice_rules(own, mode_in(own))
+    assert (rules.voices["de"], rules.voices["en"], rules.pitch) == ("mls#3", "#nova", 1.0)
 
 
 def test_a_client_changes_what_it_says_and_leaves_the_rest(tmp_path: Path) -> None:

@@ -206,9 +206,11 @@ def test_a_folder_may_have_any_name(recognizer: Path) -> None:
     assert {"²", "model-١٢", "real"} <= names
 
 
-@pytest.mark.parametrize("kept_bytes", [1, 100, 1_000_000, 8_683_650])
-def test_a_cut_voice_is_found_without_loading_it(voice: Path, kept_bytes: int) -> None:
-    voice.write_bytes(voice.read_bytes()[:kept_bytes])
+@pytest.mark.parametrize("kept", [1, 100, 1_000_000, -4])
+def test_a_cut_voice_is_found_without_loading_it(voice: Path, kept: int) -> None:
+    left = voice.read_bytes()[:kept]
+    voice.write_bytes(left)
+    kept_bytes = len(left)
     with pytest.raises(SpeechSetupError, match=f"ends too early, at {kept_bytes} bytes"):
         check_voice(voice)
 
