@@ -113,6 +113,7 @@ def media_settings(config: Config) -> MediaSettings:
         allow_latch=media.allow_latch,
         own_voice_guard=media.own_voice_guard,
         suppress_silence=media.suppress_silence,
+        comfort_noise_dbov=media.comfort_noise_dbov,
         recorder_sync_s=config.server.recording.sync_s,
         seal_recordings=config.server.recording.encrypt,
     )
@@ -139,7 +140,9 @@ def take_recording_key(config: Config) -> None:
 def media_home(config: Config, terms: Terms) -> MediaHome:
     """Where legs have their RTP, and how it is coded."""
     server = config.server
-    return MediaHome(server.media_host, server.media_advertised_host, server.media.codecs, server.media.srtp, terms)
+    media = server.media
+    noise = media.suppress_silence and media.comfort_noise_dbov is not None
+    return MediaHome(server.media_host, server.media_advertised_host, media.codecs, media.srtp, terms, noise)
 
 
 def deadlines(config: Config) -> Deadlines:

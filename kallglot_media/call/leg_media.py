@@ -28,6 +28,7 @@ def set_remote(leg_id: str, agreed: Agreed) -> SetRemote:
         dtls=DtlsPeer(dtls.hash_name, dtls.fingerprint, dtls.we_begin) if dtls else None,
         rtcp_mux=agreed.rtcp_mux,
         rtcp_port=agreed.rtcp_port,
+        comfort_noise=agreed.comfort_noise,
     )
 
 

@@ -87,6 +87,7 @@ class MediaHome:
     codecs     names from sdp.types.CODECS, best first
     srtp       whether RTP is encrypted: a value of sdp.types.Srtp
     terms      what is otherwise with some peers
+    comfort_noise  peers that take it are told to make noise of silence (RFC 3389)
     """
 
     bind_host: str
@@ -94,6 +95,7 @@ class MediaHome:
     codecs: tuple[str, ...] = tuple(CODECS)
     srtp: str = Srtp.OFF
     terms: Terms = field(default_factory=SameForAll)
+    comfort_noise: bool = False
 
     def ability(self, port: int, fingerprint: str = "", text_port: int = 0) -> MediaAbility:
         """What a leg with this RTP port can do, with new keys of its own; fingerprint: of our DTLS certificate.
@@ -108,6 +110,7 @@ class MediaHome:
             crypto=_new_keys(),
             fingerprint=fingerprint or None,
             text=TextAbility(text_port, _new_keys()) if text_port else None,
+            comfort_noise=self.comfort_noise,
         )
 
     def probe(self, source: Peer) -> MediaAbility:

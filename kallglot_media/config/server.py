@@ -93,6 +93,10 @@ class Media(Settings):
     """Send nothing to G.711 legs while there is nothing to hear, but for a packet every five seconds: a third of the
     bandwidth. Off by default, because some phones take silence for a dead line."""
 
+    comfort_noise_dbov: Annotated[int, Field(ge=-127, le=-30)] | None = _MEDIA.comfort_noise_dbov
+    """With suppress_silence: phones that take comfort noise (RFC 3389) are told to make it, this loud: -65 is a quiet
+    room. Left out: silence is silent."""
+
     own_voice_guard: bool = _MEDIA.own_voice_guard
     """What a party was told and what comes back of it as an echo neither breaks in nor is translated."""
 

@@ -76,6 +76,7 @@ class SetRemote:
     keys, dtls         how RTP is encrypted; neither: it is not
     rtcp_mux           RTCP goes to the RTP port (RFC 5761)
     rtcp_port          where the peer wants RTCP when that is not the port above RTP's
+    comfort_noise      the peer makes noise of RFC 3389 packets while we suppress silence
     """
 
     leg_id: str
@@ -94,6 +95,7 @@ class SetRemote:
     dtls: DtlsPeer | None = None
     rtcp_mux: bool = False
     rtcp_port: int | None = None
+    comfort_noise: bool = False
 
 
 @dataclass(frozen=True, slots=True)

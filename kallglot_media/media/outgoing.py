@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kallglot_media.media.guard import Guard
-from kallglot_media.media.leg import Leg
+from kallglot_media.media.leg import COMFORT_NOISE, Leg
 from kallglot_media.media.rows import FRAME_SAMPLES, Rows
+from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.speaker import Speaker
+from kallglot_media.rtp.packet import RtpPacket
 
 Packet = tuple[int, bytes]
 """Slot and datagram."""
@@ -42,10 +44,13 @@ _SIGN_OF_LIFE_FRAMES = 250
 class Outgoing:
     """G.711 in packets of 20 ms for all legs at once, and everything else leg by leg."""
 
-    def __init__(self, rows: Rows, *, suppress_silence: bool = False) -> None:
-        """suppress_silence: legs that hear nothing get no packets (RFC 3551 section 4.1), but for one now and then."""
+    def __init__(self, rows: Rows, settings: MediaSettings) -> None:
         self._rows = rows
-        self._suppress = suppress_silence
+        self._suppress = settings.suppress_silence
+        self._noise_dbov = settings.comfort_noise_dbov if settings.suppress_silence else None
+        self._noisy: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)  # of _plain: are told to make comfort noise
+        self._to_be_noisy: list[int] = []  # slots that are told so in this tick
+        self._ssrcs: dict[int, int] = {}
         self._quiet_frames: npt.NDArray[np.intp] = np.zeros(0, np.intp)  # in a row, of each of _plain
         self._plain: list[int] = []
         self._rows_of_plain: npt.NDArray[np.intp] = np.zeros(0, np.intp)
@@ -62,6 +67,9 @@ class Outgoing:
         if self._plain != self._rows_of_plain.tolist():
             self._rows_of_plain = np.array(self._plain, np.intp)
             self._quiet_frames = np.zeros(len(self._plain), np.intp)
+        told = {leg.slot for leg in legs if leg.remote is not None and leg.remote.comfort_noise}
+        self._noisy = np.array([self._noise_dbov is not None and slot in told for slot in self._plain], np.bool_)
+        self._ssrcs = {leg.slot: leg.reports.ssrc for leg in legs}
         self._guarded = [(leg, leg.guard) for leg in legs if leg.guard is not None]
         self._guards = {leg.slot: guard for leg, guard in self._guarded if leg.sends}
 
@@ -76,10 +84,10 @@ class Outgoing:
             packets = zip(rows[locked].tolist(), plain[locked], strict=True)
             others = [(slot, guards[slot].lock(packet.tobytes())) for slot, packet in packets]
             rows, plain = rows[~locked], plain[~locked]
-        for leg, speaker in self._speaking:
-            spoken = self._speak(leg, speaker)
-            guard = guards.get(leg.slot)
-            others += spoken if guard is None else [(slot, guard.lock(data)) for slot, data in spoken]
+        spoken = [packet for leg, speaker in self._speaking for packet in self._speak(leg, speaker)]
+        for slot, data in [*spoken, *map(self._comfort_noise, self._to_be_noisy)]:
+            guard = guards.get(slot)
+            others.append((slot, data if guard is None else guard.lock(data)))
         for leg, guard in self._guarded:
             if guard.has_news:
                 others += [(leg.slot, data) for data in guard.take_datagrams()]
@@ -91,11 +99,22 @@ class Outgoing:
         hears = said[self._rows_of_plain].any(axis=1)
         again = self._rows_of_plain[hears & (quiet > _HANG_OVER_FRAMES)]
         np.copyto(quiet, np.where(hears, 0, quiet + 1))
-        rows: npt.NDArray[np.intp] = self._rows_of_plain[
-            (quiet <= _HANG_OVER_FRAMES) | (quiet % _SIGN_OF_LIFE_FRAMES == 0)
-        ]
+        sign = (quiet > _HANG_OVER_FRAMES) & (quiet % _SIGN_OF_LIFE_FRAMES == 0)
+        begins = quiet == _HANG_OVER_FRAMES + 1
+        self._to_be_noisy = self._rows_of_plain[self._noisy & (sign | begins)].tolist()
+        rows: npt.NDArray[np.intp] = self._rows_of_plain[(quiet <= _HANG_OVER_FRAMES) | (sign & ~self._noisy)]
         self._rows.mark(again.tolist())
         return rows
+
+    def _comfort_noise(self, slot: int) -> Packet:
+        """RFC 3389 section 3: in place of silence, the level alone; the next sound begins with the marker."""
+        rows = self._rows
+        assert self._noise_dbov is not None
+        at = int(rows.timestamp[slot]) - FRAME_SAMPLES & 0xFFFFFFFF
+        payload = bytes([-self._noise_dbov])
+        packet = RtpPacket(COMFORT_NOISE, int(rows.sequence[slot]) & 0xFFFF, at, self._ssrcs[slot], payload)
+        rows.sequence[slot] += 1
+        return slot, packet.serialize()
 
     @property
     def has_changed(self) -> bool:

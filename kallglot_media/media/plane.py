@@ -78,7 +78,7 @@ class MediaPlane:
         self._lanes = Lanes(settings.jitter.max_ms)
         self._ears = Ears(self._rows, self._lanes, own_voice_guard=settings.own_voice_guard)
         self._tone_ears = ToneEars()
-        self._outgoing = Outgoing(self._rows, suppress_silence=settings.suppress_silence)
+        self._outgoing = Outgoing(self._rows, settings)
         self._house = House(self._rows, settings.rtp_timeout_s, epoch_s)
         self._mouths = Mouths(self._rows)
         self._mixer = Mixer()

@@ -22,7 +22,9 @@ class MediaSettings:
     raise_priority         run above other processes (SCHED_RR, else nice −15) when the system allows
     own_voice_guard        what a leg was told and what comes back of it as an echo is not taken for speech
     suppress_silence       G.711 legs that have nothing to hear get a packet every five seconds only
-    recorder_sync_s        each recording is synced this often against power loss, while the disk keeps up; 0: with each
+    comfort_noise_dbov     with suppress_silence: peers that take comfort noise (RFC 3389) are told to make it this loud;
+                           None: nothing is said, and silence is truly silent
+    recorder_sync_s        each recording is synced so often against power loss, while the disk keeps up; 0: with each
                            half second, None: at its end. A killed process loses nothing by it: what was written is
                            the system's. Once a second costs a tenth of what the whole plane does
     seal_recordings        encrypt them with the key of the environment (media.sealed)
@@ -39,6 +41,7 @@ class MediaSettings:
     raise_priority: bool = True
     own_voice_guard: bool = True
     suppress_silence: bool = False
+    comfort_noise_dbov: int | None = None
     recorder_sync_s: float | None = 5.0
     seal_recordings: bool = False
     recorder_line_mb: int = 64
@@ -46,6 +49,8 @@ class MediaSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.first_port <= self.last_port <= 65_535:
             raise ValueError(f"media.ports: want 1 <= first <= last <= 65535, got {self.first_port}–{self.last_port}")
+        if self.comfort_noise_dbov is not None and not -127 <= self.comfort_noise_dbov <= 0:
+            raise ValueError(f"media.comfort_noise_dbov: is {self.comfort_noise_dbov}, write -127 to 0")
         if not 0 <= self.dscp <= 63:
             raise ValueError(f"media.dscp: is {self.dscp}, write 0 to 63")
 

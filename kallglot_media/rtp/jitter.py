@@ -163,7 +163,10 @@ class JitterBuffer:
         if self._stranger is not None:
             self._forget_stranger()
         if spurt:
+            goes_on = sequence == self._newest_sequence + 1 and timestamp == end and not packet.marker
             self._start_at((timestamp, sequence, packet.payload))
+            if goes_on:
+                self._reserve.late()  # no pause, for no time has passed at the sender: the network stood still
         elif ahead > 0 and timestamp >= self._end and timestamp + size > self._play:
             self._line.append((timestamp, sequence, packet.payload))
             self._packet_ticks = size

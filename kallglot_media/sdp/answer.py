@@ -11,6 +11,8 @@ from kallglot_media.sdp.parse import parse_sdp
 from kallglot_media.sdp.security import Attributes, answer_security, read_security
 from kallglot_media.sdp.text import answer_text, read_text
 from kallglot_media.sdp.types import (
+    COMFORT_NOISE,
+    LAWS,
     TELEPHONE_EVENT,
     Agreed,
     AgreedText,
@@ -74,6 +76,7 @@ def read_answer(ability: MediaAbility, answer: bytes, *, audio_index: int = 0, t
         dtls=security.dtls,
         rtcp_mux=line.has("rtcp-mux"),
         rtcp_port=_rtcp_port(line),
+        comfort_noise=_takes_comfort_noise(line.encodings, codec, ability),
     )
     return replace(agreed, text=_read_text(description, ability, agreed, text_index))
 
@@ -148,6 +151,9 @@ def _answer_audio(line: MediaLine, session: Attributes, ability: MediaAbility) -
     send = ability.send and line.direction.receives and not line.is_held_by_address
     receive = ability.receive and line.direction.sends
     encodings = [Encoding(picked.payload_type, codec.name, codec.clock_hz, codec.channels, codec.fmtp)]
+    noise = _takes_comfort_noise(line.encodings, codec, ability)
+    if noise:
+        encodings.append(Encoding(COMFORT_NOISE.payload_type, COMFORT_NOISE.name, COMFORT_NOISE.clock_hz))
     if dtmf is not None:
         encodings.append(Encoding(dtmf.payload_type, TELEPHONE_EVENT, dtmf.clock_hz, fmtp="0-16"))
     direction = Direction.of(sends=send, receives=receive)
@@ -168,6 +174,7 @@ def _answer_audio(line: MediaLine, session: Attributes, ability: MediaAbility) -
         dtls=security.dtls,
         rtcp_mux=line.has("rtcp-mux"),
         rtcp_port=_rtcp_port(line),
+        comfort_noise=noise,
     )
     more = (*security.lines, *(("a=rtcp-mux",) if agreed.rtcp_mux else ()))
     return audio_lines(ability, encodings, protocol=line.protocol, direction=direction, more=more), agreed
@@ -205,6 +212,13 @@ def _pick_dtmf(encodings: Iterable[Encoding], codec: Codec) -> Encoding | None:
     """telephone-event on the codec's clock, or else on any (RFC 4733 2.1 wants the same; phones differ)."""
     events = [encoding for encoding in encodings if encoding.name.lower() == TELEPHONE_EVENT]
     return next((event for event in events if event.clock_hz == codec.clock_hz), events[0] if events else None)
+
+
+def _takes_comfort_noise(encodings: Iterable[Encoding], codec: Codec, ability: MediaAbility) -> bool:
+    """Whether the peer lists it, under its own number, for a codec that goes with it. RFC 3389 section 4."""
+    if not ability.comfort_noise or codec.name not in LAWS:
+        return False
+    return any(one.payload_type == COMFORT_NOISE.payload_type and one.is_codec(COMFORT_NOISE) for one in encodings)
 
 
 def _rtcp_port(line: MediaLine) -> int | None:

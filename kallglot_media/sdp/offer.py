@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from kallglot_media.sdp.security import offer_protocol, offer_security
 from kallglot_media.sdp.text import offered_text
-from kallglot_media.sdp.types import TELEPHONE_EVENT, Direction, Encoding, MediaAbility, MediaLine
+from kallglot_media.sdp.types import COMFORT_NOISE, TELEPHONE_EVENT, Direction, Encoding, MediaAbility, MediaLine
 
 
 def make_offer(ability: MediaAbility) -> bytes:
@@ -23,11 +23,13 @@ def offered_lines(ability: MediaAbility, *, protocol: str | None = None, rtcp_mu
 
 
 def offered_encodings(ability: MediaAbility) -> list[Encoding]:
-    """What our own offer lists: each codec under its usual number, then telephone-event."""
+    """What our own offer lists: each codec under its usual number, then comfort noise and telephone-event."""
     encodings = [
         Encoding(codec.payload_type, codec.name, codec.clock_hz, codec.channels, codec.fmtp)
         for codec in ability.spoken()
     ]
+    if ability.comfort_noise:
+        encodings.append(Encoding(COMFORT_NOISE.payload_type, COMFORT_NOISE.name, COMFORT_NOISE.clock_hz))
     if ability.dtmf_payload_type is not None:
         encodings.append(Encoding(ability.dtmf_payload_type, TELEPHONE_EVENT, 8000, fmtp="0-16"))
     return encodings

@@ -95,6 +95,8 @@ STATIC_ENCODINGS: Mapping[int, Codec] = {
 """RFC 3551 table 4: these numbers mean this even when no rtpmap says so."""
 
 TELEPHONE_EVENT = "telephone-event"
+COMFORT_NOISE = Codec("CN", 8000, 13)
+"""RFC 3389: for codecs at 8 kHz that have no way of their own to be silent, which are those of G.711."""
 
 
 class Srtp(StrEnum):
@@ -229,6 +231,7 @@ class MediaAbility:
     srtp, crypto       whether we encrypt, and our keys: one for each suite, best first
     fingerprint        of our DTLS certificate, as in SDP; None: no DTLS
     text               real-time text beside the sound; None: not offered, not agreed to
+    comfort_noise      we send comfort noise (RFC 3389) for silence, to peers that agree to it
     """
 
     host: str
@@ -246,6 +249,7 @@ class MediaAbility:
     follows_peer: bool = True
     offer_keys: bool = True
     text: TextAbility | None = None
+    comfort_noise: bool = False
 
     @property
     def offers_keys(self) -> bool:
@@ -303,6 +307,7 @@ class Agreed:
     rtcp_port      where the peer wants RTCP when that is not the next port (RFC 3605)
     send, receive  False while that direction is held
     text           what the text line came to; None: there is none
+    comfort_noise  both of us listed it
     """
 
     remote_host: str
@@ -321,6 +326,7 @@ class Agreed:
     rtcp_mux: bool = False
     rtcp_port: int | None = None
     text: AgreedText | None = None
+    comfort_noise: bool = False
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from kallglot_media.media.messages import (
     SessionClosed,
     SetPlan,
     SetRemote,
+    SrtpKeys,
     StopTone,
 )
 from kallglot_media.media.plane import PlaneError
@@ -153,6 +154,46 @@ def test_silence_is_suppressed_by_choice() -> None:
     pauses = [n for n, gap in enumerate(gaps, 1) if gap > FRAME]
     assert len(pauses) == 2, "one sign of life after five seconds, then the voice"
     assert [n for n, packet in enumerate(packets) if packet.marker] == [0, pauses[-1]]
+
+
+def test_a_peer_that_takes_it_is_told_to_make_comfort_noise_of_silence() -> None:
+    """RFC 3389 section 3: one packet as silence begins and one every five seconds, numbered like sound; voice after it
+    begins with the marker. A peer that has not agreed to it gets what it got before."""
+    studio = Studio(MediaSettings(suppress_silence=True, comfort_noise_dbov=-62))
+    studio.session(plan=BRIDGED)
+    listener, plain = studio.leg("c", C), studio.leg("a", A)
+    studio.apply(studio.remote(listener, comfort_noise=True))
+    studio.say({"a": tone(20), "c": tone(20)})
+    for _ in range(300):
+        studio.step({"a": SILENCE, "c": SILENCE})
+    studio.say({"a": tone(20), "c": tone(20)}, more_steps=2)
+    packets = listener.received
+    noise = [n for n, packet in enumerate(packets) if packet.payload_type == 13]
+    assert [packets[n].payload for n in noise] == [bytes([62])] * 2
+    assert [packet.payload_type for packet in plain.received if packet.payload_type != 0] == []
+    first = packets[0]
+    assert [packet.sequence for packet in packets] == [(first.sequence + n) & 0xFFFF for n in range(len(packets))]
+    stamps = [(packet.timestamp - first.timestamp) & 0xFFFFFFFF for packet in packets]
+    assert stamps == sorted(set(stamps))
+    assert {packet.ssrc for packet in packets} == {first.ssrc}
+    assert (stamps[noise[1]] - stamps[noise[0]]) == (250 - 11) * FRAME
+    assert stamps[noise[0]] - stamps[noise[0] - 1] == FRAME, "as soon as nothing else goes out"
+    assert noise[1] == noise[0] + 1, "and nothing between the two"
+    marked = [n for n, packet in enumerate(packets) if packet.marker]
+    assert noise[1] + 1 in marked
+    assert not set(marked) & set(noise)
+
+
+def test_comfort_noise_goes_encrypted_where_sound_does() -> None:
+    keys = SrtpKeys("AES_CM_128_HMAC_SHA1_80", bytes(30), bytes(30))
+    studio = Studio(MediaSettings(suppress_silence=True, comfort_noise_dbov=-62))
+    studio.session(plan=SILENT)
+    listener = studio.leg("c", C)
+    studio.apply(studio.remote(listener, comfort_noise=True, keys=keys))
+    sent = [data for _ in range(30) for _, data in studio.plane.tick(studio.now_s)]
+    noise = [data for data in sent if data[1] & 0x7F == 13]
+    assert [len(data) for data in noise] == [12 + 1 + 10], "header, level, and the tag of ten bytes"
+    assert noise[0][12] != 62
 
 
 def test_nothing_goes_out_before_the_remote_is_known_or_while_it_is_held() -> None:

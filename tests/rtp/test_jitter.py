@@ -253,6 +253,41 @@ def test_the_target_rises_with_lateness_and_falls_when_calm() -> None:
     assert out[-1] is not None
 
 
+def stand_still(*, marked: bool = False, pause_ms: int = 0) -> tuple[JitterBuffer, int]:
+    """Every two seconds nothing comes for 140 ms, then all at once; twenty times. What the last three of them cost.
+
+    marked    the first packet after it has the marker
+    pause_ms  it is no hole of the network: the sender pauses, for so long by its timestamps
+    """
+    buffer = JitterBuffer(JitterRules(min_ms=40, target_ms=40, max_ms=200))
+    made_up = number = 0
+    for spike in range(20):
+        for tick in range(100):
+            come = [sound(number, pause_ms=spike * pause_ms)] if tick >= 7 else []
+            if tick == 7:
+                if not pause_ms:
+                    come += [sound(number + n) for n in range(1, 8)]
+                if marked:
+                    come[0] = come[0]._replace(marker=True)
+            for packet in come:
+                buffer.insert(packet)
+            number += len(come)
+            made_up += buffer.pop(quiet=True) is None and spike >= 17
+    return buffer, made_up
+
+
+def test_a_network_that_stands_still_again_and_again_is_learnt_from() -> None:
+    """By its length such a hole is a pause; but by the timestamps nothing has passed at the sender meanwhile."""
+    buffer, made_up = stand_still()
+    assert buffer.target_ms >= 140
+    assert made_up == 0, "by now the reserve is long enough"
+
+
+def test_pauses_are_no_reason_for_delay() -> None:
+    assert stand_still(pause_ms=140)[0].target_ms == 40
+    assert stand_still(marked=True)[0].target_ms == 40, "a sender whose clock stands still while it pauses"
+
+
 def test_packets_nobody_can_play_are_counted() -> None:
     buffer = JitterBuffer(FIXED)
     buffer.insert(sound(0)._replace(payload=b""))

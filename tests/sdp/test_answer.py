@@ -47,6 +47,33 @@ def test_the_offerers_order_wins() -> None:
     assert agreed.dtmf_send_payload_type is None
 
 
+def test_comfort_noise_is_agreed_to_where_both_want_it_and_the_codec_is_g711() -> None:
+    """RFC 3389 section 4, and RFC 3551: number 13 means it without an rtpmap."""
+    noisy = replace(OURS, comfort_noise=True)
+    for lines, wanted in (
+        (["m=audio 4000 RTP/AVP 0 13"], True),
+        (["m=audio 4000 RTP/AVP 8 13 101", "a=rtpmap:13 CN/8000", "a=rtpmap:101 telephone-event/8000"], True),
+        (["m=audio 4000 RTP/AVP 0"], False),
+        (["m=audio 4000 RTP/AVP 9 13", "a=rtpmap:9 G722/8000"], False),
+        (["m=audio 4000 RTP/AVP 0 98", "a=rtpmap:98 CN/16000"], False),
+    ):
+        body, agreed = make_answer(offer(*lines), replace(noisy, codecs=("G722", "PCMU", "PCMA")))
+        assert agreed.comfort_noise is wanted, lines
+        assert ("13" in parse_sdp(body).media[0].formats) is wanted, lines
+    body, agreed = make_answer(offer("m=audio 4000 RTP/AVP 0 13"), OURS)
+    assert not agreed.comfort_noise
+    assert parse_sdp(body).media[0].formats == ("0",)
+
+
+def test_comfort_noise_is_offered_and_the_answer_decides() -> None:
+    noisy = replace(OURS, comfort_noise=True)
+    assert parse_sdp(make_offer(OURS)).media[0].formats == ("0", "8", "101")
+    assert parse_sdp(make_offer(noisy)).media[0].formats == ("0", "8", "13", "101")
+    for phone, wanted in ((replace(PHONE, comfort_noise=True), True), (PHONE, False)):
+        answered, theirs = make_answer(make_offer(noisy), phone)
+        assert read_answer(noisy, answered).comfort_noise is theirs.comfort_noise is wanted
+
+
 def test_a_static_codec_under_a_dynamic_number() -> None:
     _, agreed = make_answer(offer("m=audio 4000 RTP/AVP 98", "a=rtpmap:98 pcma/8000"), OURS)
     assert (agreed.codec, agreed.send_payload_type, agreed.receive_payload_type) == ("PCMA", 98, 98)
