@@ -154,3 +154,14 @@ def test_an_utterance_of_which_nothing_was_told_is_passed_on_whole() -> None:
     rest = talk.listening.rest_of(talk.end())
     assert rest is not None
     assert (rest.utterance, rest.transcript) == (talk.end(), None)
+
+
+def test_less_speech_than_a_syllable_is_not_recognised_and_160_ms_are() -> None:
+    """Silence behind the speech does not count, and what was passed on does not either."""
+    assert Talk().say(400, speech_ms=159) is None
+    snapshot = Talk().say(400, speech_ms=160)
+    assert snapshot is not None
+    assert snapshot.speech_end_sample == (1000 + 160) * MS
+    talk = Talk()
+    assert talk.say(100) is None
+    assert talk.say(60) is not None, "it is the sum that counts"

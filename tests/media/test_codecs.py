@@ -179,6 +179,22 @@ def test_fec_says_what_a_lost_opus_packet_said() -> None:
     assert errors[0] < 0.7 * errors[1]
 
 
+def test_the_newest_opus_packets_are_kept_and_no_more() -> None:
+    """Of 300 packets that nobody took out, the last can be decoded; the first is gone, and its place is made up."""
+    packets = ([RtpPacket.parse(data) for data in Caller("opus").packets(voice(100))] * 3)[:300]
+    vouchers, reference = OpusVouchers(), OpusVouchers()
+    entered = [vouchers.voucher(packet) for packet in packets]
+    assert len(vouchers._packets) == 256
+    assert vouchers._packets == {n + 1: packet.payload for n, packet in enumerate(packets) if n >= 300 - 256}
+    oldest = entered[0]
+    assert oldest is not None
+    vouchers.decode(oldest.payload)  # gone: nothing raises
+    last, alone = entered[-1], reference.voucher(packets[-1])
+    assert last is not None
+    assert alone is not None
+    assert vouchers.decode(last.payload).shape == reference.decode(alone.payload).shape
+
+
 def test_bytes_that_are_no_opus_are_counted() -> None:
     caller = Caller("opus")
     for number, payload in enumerate((b"", b"\xff", b"\xff\xff\xff", bytes(1300))):

@@ -82,6 +82,13 @@ def test_ttl_ports_and_odd_ptimes_are_read() -> None:
     assert (line.port, line.host, line.ptime_ms, line.maxptime_ms) == (4000, "224.2.1.1", 20, 40)
 
 
+def test_payload_types_are_numbers_of_seven_bits_and_everything_else_is_left_out() -> None:
+    """An Arabic three is a digit to Python; int() would make 3 of it, which is GSM."""
+    formats = "0 127 128 0127 \u0663 -1 8x"
+    body = f"v=0\nc=IN IP4 192.0.2.9\nm=audio 4000 RTP/AVP {formats}\na=rtpmap:127 opus/48000/2\n".encode()
+    assert [encoding.payload_type for encoding in parse_sdp(body).media[0].encodings] == [0, 127]
+
+
 def test_lines_that_are_not_rtp_have_no_encodings() -> None:
     line = parse_sdp(b"v=0\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\n").media[0]
     assert line.encodings == ()
