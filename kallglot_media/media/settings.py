@@ -22,7 +22,7 @@ class MediaSettings:
     raise_priority         run above other processes (SCHED_RR, else nice −15) when the system allows
     own_voice_guard        what a leg was told and what comes back of it as an echo is not taken for speech
     suppress_silence       G.711 legs that have nothing to hear get a packet every five seconds only
-    comfort_noise_dbov     with suppress_silence: peers that take comfort noise (RFC 3389) are told to make it this loud;
+    comfort_noise_dbov     with suppress_silence: peers that take comfort noise (RFC 3389) are to make it this loud;
                            None: nothing is said, and silence is truly silent
     recorder_sync_s        each recording is synced so often against power loss, while the disk keeps up; 0: with each
                            half second, None: at its end. A killed process loses nothing by it: what was written is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -132,6 +133,55 @@ def test_rtp_is_steady_from_set_remote_on() -> None:
     assert [packet.marker for packet in packets] == [True] + [False] * 29
     assert len({packet.ssrc for packet in packets}) == 1
     assert not studio.peers["c"].heard().any()
+
+
+def test_whoever_is_heard_it_is_one_stream() -> None:
+    """Live voice, made speech, a tone, barge-in, another plan, a talker who restarts: numbers and timestamps run on by
+    one and by 160, with one SSRC, and no marker after the first packet: there is no silence in the sending."""
+    studio = bridge(BRIDGED)
+    listener, talker = studio.peers["a"], studio.peers["c"]
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: studio.play("a", "made", tone(30, hz=900.0)),
+        lambda: studio.apply(Clear("a")),
+        lambda: studio.apply(PlayTone("a", "ringback")),
+        lambda: studio.apply(StopTone("a")),
+        lambda: studio.apply(SetPlan("s", BIDIRECTIONAL_TRANSLATION)),
+        lambda: setattr(talker, "ssrc", 99),
+        lambda: setattr(talker, "sequence", talker.sequence + 20_000),
+        lambda: studio.apply(SetPlan("s", BRIDGED)),
+        lambda: studio.apply(studio.remote(listener)),
+    ]
+    for change in changes:
+        change()
+        studio.say({"c": tone(10)})
+    packets = listener.received
+    assert len(packets) == 100
+    first = packets[0]
+    assert [packet.sequence for packet in packets] == [(first.sequence + n) & 0xFFFF for n in range(100)]
+    assert [packet.timestamp for packet in packets] == [(first.timestamp + n * FRAME) & 0xFFFFFFFF for n in range(100)]
+    assert {packet.ssrc for packet in packets} == {first.ssrc}
+    again = 90  # the same agreement again: a receiver may have been set up anew
+    assert [n for n, packet in enumerate(packets) if packet.marker] in ([0], [0, again])
+
+
+@pytest.mark.parametrize("change", ["ssrc", "sequence", "timestamp"])
+def test_a_talker_who_restarts_the_stream_is_heard_on_within_three_frames(change: str) -> None:
+    """A transfer at the other side, or a phone that comes back from hold."""
+    studio = bridge()
+    talker = studio.peers["c"]
+    studio.say({"c": tone(20)})
+    jump = {"ssrc": 1, "sequence": 20_000, "timestamp": 1_000_000}[change]
+    setattr(talker, change, getattr(talker, change) + jump)
+    before = len(studio.peers["a"].heard())
+    studio.say({"c": tone(30)}, more_steps=0)
+    levels = [rms(frame) for frame in studio.peers["a"].heard()[before:].reshape(-1, FRAME)]
+    quiet = [n for n, level in enumerate(levels) if level < 2000]
+    assert len(quiet) <= 3, levels
+    assert max(quiet, default=0) < 6
+    stats = studio.plane._legs["c"].stats().counters
+    assert stats["resyncs"] == 1
+    assert stats["lost"] == 0
 
 
 def test_silence_is_suppressed_by_choice() -> None:
