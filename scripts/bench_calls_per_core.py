@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -182,13 +182,13 @@ def run_per_call(calls: int, seconds: float, core: int, window: str) -> Row:
 
 def one_call(window: str, call: int, calls: int, seconds: float, core: int) -> None:
     """A process with one call: load, say so, work the utterances off one after the other, tell the lags."""
-    os.sched_setaffinity(0, {core})
     os.nice(10)
     settings = replace(SpeechSettings(), window="full" if window == "full" else "auto")
     models = find_models(settings)
     recognizer = WhisperRecognizer(models.recognizer(None), settings)
     translator, voice = ArgosTranslator(models.packages(), settings), PiperSynthesizer(models.voices(), settings)
     said = sounds()
+    os.sched_setaffinity(0, {core})
     print("ready", flush=True)
     began_s = float(sys.stdin.readline())
     told = []
@@ -249,9 +249,10 @@ def plot(rows: Sequence[Row], file: Path) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    arguments.add_argument("--calls", default="5,20,40,60,80")
-    arguments.add_argument("--seconds", type=float, default=15.0)
+    arguments.add_argument("--calls", default="4,12,24,40,60")
+    arguments.add_argument("--seconds", type=float, default=9.0)
     arguments.add_argument("--plot", type=Path)
+    arguments.add_argument("--keep", type=Path, help="JSON file: rows of earlier runs are told and drawn, too")
     arguments.add_argument("--ways", default="pool,auto,full")
     arguments.add_argument("--one-call", nargs=5, help=argparse.SUPPRESS)
     chosen = arguments.parse_args()
@@ -266,6 +267,9 @@ def main() -> None:
     )
     print(f"an utterance every {PERIOD_S:.0f} s in each call.\n", flush=True)
     rows: list[Row] = []
+    if chosen.keep is not None and chosen.keep.exists():
+        kept = json.loads(chosen.keep.read_text("utf-8"))
+        rows = [Row(**{**one, "lags": Lags(**one["lags"])}) for one in kept]
     for way in chosen.ways.split(","):
         for calls in (int(part) for part in chosen.calls.split(",")):
             if way == "pool":
@@ -275,6 +279,8 @@ def main() -> None:
             if not rows[-1].served:
                 break
     print(table(rows))
+    if chosen.keep is not None:
+        chosen.keep.write_text(json.dumps([asdict(row) for row in rows]), "utf-8")
     if chosen.plot is not None:
         plot(rows, chosen.plot)
 

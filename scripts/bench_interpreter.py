@@ -75,7 +75,7 @@ LEADS_S = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 
 LONG_MS = 6000
 SENTENCES_IN_A_LONG_ONE = 4
-SHORT_LINES, LONG_LINES = 12, 4
+SHORT_LINES, LONG_LINES = 8, 4
 LOSSES = (0.0, 0.01, 0.03, 0.05)
 
 
@@ -173,10 +173,18 @@ def ear_voice(both: Sequence[Lags]) -> list[float | None]:
     ]
 
 
-def calls_table(folder: Path, recordings: Sequence[Recording]) -> None:
+CALL_PARTS = {
+    "calls": (1, SHORT_LINES, tuple(POLICIES)),
+    "long-calls": (SENTENCES_IN_A_LONG_ONE, LONG_LINES, ("turn", "clause")),
+}
+"""Name -> sentences in an utterance, how many utterances, by which policies."""
+
+
+def calls_table(folder: Path, recordings: Sequence[Recording], part: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    short = conversation(recordings, 1, folder / "in")[:SHORT_LINES]
-    long = conversation(recordings, SENTENCES_IN_A_LONG_ONE, folder / "in")[:LONG_LINES]
+    size, count, policies = CALL_PARTS[part]
+    lines = conversation(recordings, size, folder / "in")[:count]
+    name = f"{count} of {size} sentence{'s in a row' if size > 1 else ''}"
     print(
         "\n**Real calls**, one at a time; ms p50 / p95. Added: end of speech to the first translated sample on the wire"
     )
@@ -184,18 +192,17 @@ def calls_table(folder: Path, recordings: Sequence[Recording]) -> None:
     print("| utterances | policy | turns | added | gap after the end | ear-voice span > 6 s | overlap s | chrF |")
     print("|---|---|---|---|---|---|---|---|")
     outcomes: dict[tuple[str, str], DemoOutcome] = {}
-    for name, lines in (("single sentences", short), (f"{SENTENCES_IN_A_LONG_ONE} sentences in a row", long)):
-        for policy in POLICIES:
-            outcome = outcomes[name, policy] = call(folder / f"{len(outcomes)}", lines, policy)
-            both = lags(outcome.session)
-            gaps = [turn.gap_ms for each in both for turn in each.turns]
-            overlap_s = sum(turn.overlap_ms for each in both for turn in each.turns) / 1000
-            print(
-                f"| {name} | {policy} | {len(outcome.session.turns)} | {percentiles(added_ms(outcome))} "
-                f"| {percentiles(gaps)} | {percentiles(ear_voice(both))} | {overlap_s:.1f} "
-                f"| {translation_chrf(outcome, lines):.1f} |",
-                flush=True,
-            )
+    for policy in policies:
+        outcome = outcomes[name, policy] = call(folder / f"{len(outcomes)}", lines, policy)
+        both = lags(outcome.session)
+        gaps = [turn.gap_ms for each in both for turn in each.turns]
+        overlap_s = sum(turn.overlap_ms for each in both for turn in each.turns) / 1000
+        print(
+            f"| {name} | {policy} | {len(outcome.session.turns)} | {percentiles(added_ms(outcome))} "
+            f"| {percentiles(gaps)} | {percentiles(ear_voice(both))} | {overlap_s:.1f} "
+            f"| {translation_chrf(outcome, lines):.1f} |",
+            flush=True,
+        )
     stages_table(outcomes)
 
 
@@ -416,8 +423,9 @@ def main() -> None:
         for name, table in SIMULATED_PARTS.items():
             if name in parts:
                 table(engines, recordings)
-    if "calls" in parts:
-        calls_table(chosen.out, recordings)
+    for name in CALL_PARTS:
+        if name in parts:
+            calls_table(chosen.out / name, recordings, name)
     for name, losses in LOSS_PARTS.items():
         if name in parts:
             loss_calls_table(chosen.out / name, losses)
@@ -436,7 +444,7 @@ SIMULATED_PARTS: dict[str, Callable[[Engines, Sequence[Recording]], None]] = {
     "policies": policy_table,
 }
 LOSS_PARTS = {"loss-calls": LOSSES[:2], "more-loss-calls": LOSSES[2:]}
-PARTS = (*SIMULATED_PARTS, "calls", *LOSS_PARTS, "cores")
+PARTS = (*SIMULATED_PARTS, *CALL_PARTS, *LOSS_PARTS, "cores")
 
 
 if __name__ == "__main__":

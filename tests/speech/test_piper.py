@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from piper import SynthesisConfig
+from piper.voice import AudioChunk, PiperVoice
 
 from kallglot_media.config.answering import VOICES
 from kallglot_media.speech.errors import SpeechSetupError
@@ -17,7 +19,7 @@ from kallglot_media.speech.models import Installed
 from kallglot_media.speech.piper import PiperSynthesizer
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.speakers import PRESETS, voice_and_speaker, with_speaker
-from kallglot_media.speech.types import Pcm16, Recognizer, Speech, Synthesizer, UnknownVoice
+from kallglot_media.speech.types import EngineFailed, Pcm16, Recognizer, Speech, Synthesizer, UnknownVoice
 
 pytestmark = pytest.mark.engines
 
@@ -157,3 +159,20 @@ def test_a_question_ends_higher_than_a_statement(synthesizer: Synthesizer) -> No
         for text in ("Sie wohnen da.", "Sie wohnen da?")
     ]
     assert ends[1] > 1.25 * ends[0]
+
+
+def test_a_voice_that_makes_no_numbers_fails_and_is_not_played(
+    starter: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesizer = PiperSynthesizer(starter.voices(), SpeechSettings())
+    assert synthesizer.synthesize("Ja.", "de", None).pcm.any()
+    sound = PiperVoice.synthesize
+
+    def broken(voice: PiperVoice, *args: Any) -> Iterator[AudioChunk]:
+        for chunk in sound(voice, *args):
+            chunk.audio_float_array[5] = np.nan
+            yield chunk
+
+    monkeypatch.setattr(PiperVoice, "synthesize", broken)
+    with pytest.raises(EngineFailed, match="numbers that are none"):
+        synthesizer.synthesize("Ja.", "de", None)
