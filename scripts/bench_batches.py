@@ -130,7 +130,11 @@ def whisper_rows(size: str, model: Any, rounds: int) -> None:
         prompts = [[50_258, 50_261, 50_359, 50_363]] * count
         options = {"beam_size": 1, "max_length": 2 * TOKENS, "suppress_tokens": [50_257], "suppress_blank": False}
         decoded.append(best_ms(lambda: model.generate(states, prompts, **options), rounds) / count)  # noqa: B023
+    states = model.encode(ctranslate2.StorageView.from_array(_weights(1, 80, FRAMES)))
+    text = list(range(100, 100 + TOKENS))
+    aligned = best_ms(lambda: model.align(states, [50_258, 50_261, 50_359, 50_363], [text], [FRAMES]), rounds)
     row(f"Whisper {size}, encoder, {SOUND_S} s", encoded)
+    row(f"Whisper {size}, attention of {TOKENS} known tokens (`align`)", [aligned])
     row(f"Whisper {size}, decoder, {TOKENS} tokens", decoded)
 
 
@@ -145,7 +149,7 @@ def translator_row(model: Any, rounds: int, beam: int) -> None:
 
 def row(name: str, each_ms: list[float]) -> None:
     cells = [f"{ms:.1f}" + (f" (×{each_ms[0] / ms:.2f})" if n else "") for n, ms in enumerate(each_ms)]
-    print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    print(f"| {name} | " + " | ".join([*cells, *[""] * (len(BATCHES) - len(cells))]) + " |", flush=True)
 
 
 def main() -> None:
