@@ -27,7 +27,7 @@ class Call:
     folder: Path
 
 
-def call(place: Place, folder: Path, said: Path, *options: str, pause_ms: int = 4000) -> Call:
+def call(place: Place, folder: Path, said: Path, *options: str, pause_ms: int = 1500) -> Call:
     """The customer says a sentence and hangs up pause_ms later; the agent's phone has `options`."""
     before = len(place.server.sessions())
     report = folder / "agent.json"
