@@ -34,7 +34,7 @@ CTC_FIRST, CTC_LAST, EARLY_CTC, EARLY_UNTIL = 0.6, 0.15, 0.3, 0.2
 LETTERS_APART_STEPS = 120
 SMOOTHING = 0.05
 AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
-SHORT_UNTIL, SHORT_FRAMES = 0.3, 550
+SHORT_UNTIL, SHORT_FRAMES = 0.15, 550
 """The beginning of the run sees short utterances only: the decoder learns sooner where to look."""
 
 SAVED_EVERY_S, SHOWN_EVERY = 180.0, 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +41,7 @@ EASY = Mix(
     languages=(0.46, 0.46, 0.04, 0.04), known=0.28, grammar=0.40, chats=0.32, most_words=13, variants=14, diphone=0.2,
     pace=0.1, pitch=0.15, telephone=0.75, lossy=0.1, noisy=0.4, echo=0.05, clipped=0.02, handset=0.3, least_snr_db=18.0,
 )  # fmt: skip
-MIXES = {"full": FULL, "easy": EASY}
+DESK = replace(EASY, languages=(0.48, 0.48, 0.02, 0.02), known=0.45, grammar=0.55, chats=0.0)
+"""The known sentences and the grammar alone, several after each other: a support desk, and nothing else."""
+
+MIXES = {"full": FULL, "easy": EASY, "desk": DESK}

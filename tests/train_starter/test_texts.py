@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from train_starter.asr_texts import asr_texts, grammar_line
 from train_starter.grammar import fill, read_blocks
+from train_starter.mix import MIXES, Mix
 from train_starter.slots import LANGUAGES, amount, clock, date, digits, spelled
 from train_starter.splits import block_is_held_out, is_held_out, must_not_meet, without
 from train_starter.texts import known_pairs, normalized, read_bcontrast, read_tatoeba, spoken
@@ -116,3 +117,15 @@ def test_the_recordings_of_the_tests_are_known_sentences() -> None:
     known = {normalized(text) for pair in known_pairs() for _, text in pair.items()}
     listed = json.loads((Path(__file__).parents[1] / "data" / "speech" / "manifest.json").read_text(encoding="utf-8"))
     assert {normalized(one["text"]) for one in listed} <= known
+
+
+@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
+def test_a_mix_is_what_it_says(mix: Mix) -> None:
+    texts, rng = asr_texts(None, mix=mix), random.Random(1)
+    drawn = [texts.draw(rng) for _ in range(600)]
+    known = {normalized(text) for _, text in texts.known}
+    shares = [sum(language == one for language, _ in drawn) / len(drawn) for one in LANGUAGES]
+    assert all(abs(share - wanted) < 0.12 for share, wanted in zip(shares, mix.languages, strict=True))
+    assert sum(normalized(text) in known for _, text in drawn) > 0.6 * mix.known * len(drawn)
+    assert abs(sum(mix.languages) - 1) < 1e-9
+    assert mix.known + mix.grammar + mix.chats <= 1
