@@ -39,10 +39,10 @@ class AsrTexts:
     def _draw(self, rng: random.Random, wanted: str | None) -> Line:
         language = wanted or rng.choices(LANGUAGES, self.mix.languages)[0]
         chance = rng.random()
-        if language in ("es", "fr") or self.mix.known <= chance < self.mix.known + self.mix.grammar or not self.chats:
-            return language, grammar_line(rng, language, held_out=False)
-        if chance < self.mix.known:
+        if language in ("de", "en") and chance < self.mix.known:
             return rng.choice(self.known)
+        if language in ("es", "fr") or chance < self.mix.known + self.mix.grammar or not self.chats:
+            return language, grammar_line(rng, language, held_out=False)
         chats = chance < self.mix.known + self.mix.grammar + self.mix.chats or not self.everyday
         return rng.choice(self.chats if chats else self.everyday)
 
