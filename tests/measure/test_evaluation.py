@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from kallglot_media.audio.wav import wav_bytes
 from kallglot_media.cli import app
+from kallglot_media.config import load_config
 from kallglot_media.errors import SetupError
 from kallglot_media.measure.in_call import _given, _Place, parts_of, scripts
 from kallglot_media.measure.outcome import Outcome, Way, score
 from kallglot_media.measure.samples import Sample, pairs, read_samples
+from kallglot_media.phone.demo_setup import Staging, prepare
 from kallglot_media.phone.session_folder import STAGES, Timings, Turn
 from kallglot_media.phone.verdict import Line
 
@@ -93,6 +95,23 @@ def test_both_phones_speak_at_once_and_the_customer_stays_to_the_end() -> None:
     assert steps["customer"] == "pause 600ms\nplay /0.wav\npause 1500ms\npause 7500ms\nhangup\n"
     assert steps["agent"].startswith("pause 600ms\nplay /1.wav\npause 1500ms\nplay /2.wav\n")
     assert "wait hangup" in steps["agent"]
+
+
+def test_a_call_is_held_with_the_models_and_languages_that_are_measured(tmp_path: Path) -> None:
+    staging = Staging(
+        server={"speech": {"recognizer": {"model": "small", "smaller": "tiny"}, "most_at_once": 2}},
+        scripts={"customer": "hangup\n", "agent": "wait hangup\n"},
+    )
+    mode = {"source_language": "fr", "target_language": "es", "interpret": "clause"}
+    setup = prepare(tmp_path, (), mode, staging)
+    loaded = load_config(setup.config)
+    assert (loaded.engines().recognizer, loaded.engines().smaller, loaded.engines().most_at_once) == (
+        "small",
+        "tiny",
+        2,
+    )
+    assert loaded.languages() == ("es", "fr")
+    assert setup.scripts["agent"].read_text() == "wait hangup\n"
 
 
 def turn(sequence: int, start_ms: float, end_ms: float, text: str, made: str, *, known: bool = True) -> Turn:
