@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from kallglot_media.config.types import (
     once_each,
 )
 from kallglot_media.media.settings import MediaSettings
-from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.settings import EngineKind, SpeechSettings, workers_for
 
 PORTS_PER_CALL = 4
 """Two legs, each with a port for RTP and one for RTCP."""
@@ -139,8 +140,8 @@ class Recognizer(Settings):
     window: Literal["auto", "full"] = _SPEECH.window
     """`auto` computes as long as the utterance is; `full` always 30 s, as Whisper was trained."""
 
-    workers: Workers = _SPEECH.recognizer_workers
-    """Processes, one model copy and one thread each."""
+    workers: Workers | None = None
+    """Processes, one model copy and one thread each; left out: one for every four cores."""
 
     deadline_s: DeadlineS = 8
     """An answer later than this is given up; the original voice is let through instead."""
@@ -149,8 +150,8 @@ class Recognizer(Settings):
 class Translator(Settings):
     """Text to text."""
 
-    workers: Workers = _SPEECH.translator_workers
-    """Processes, one thread each."""
+    workers: Workers | None = None
+    """Processes, one thread each; left out: one for every eight cores."""
 
     deadline_s: DeadlineS = 5
     """An answer later than this is given up."""
@@ -162,8 +163,8 @@ class Synthesizer(Settings):
     voices: dict[Language, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict, examples=[{"de": "de"}])
     """language: voice. A name in `models_dir`/piper, or `VOICE#SPEAKER`; a language left out has the first one."""
 
-    workers: Workers = _SPEECH.synthesizer_workers
-    """Processes, one thread each."""
+    workers: Workers | None = None
+    """Processes, one thread each; left out: one for every eight cores."""
 
     deadline_s: DeadlineS = 5
     """An answer later than this is given up."""
@@ -217,6 +218,7 @@ class Speech(Settings):
 
     def engines(self, languages: Iterable[str] = ()) -> SpeechSettings:
         """The same, as the engines take it. languages: those that some route uses; empty: all."""
+        cores = len(os.sched_getaffinity(0))
         return replace(
             _SPEECH,
             models=self.models_dir,
@@ -228,9 +230,9 @@ class Speech(Settings):
             when_busy=self.when_busy,
             cache_bytes=self.cache_mb * 1_000_000,
             window=self.recognizer.window,
-            recognizer_workers=self.recognizer.workers,
-            translator_workers=self.translator.workers,
-            synthesizer_workers=self.synthesizer.workers,
+            recognizer_workers=self.recognizer.workers or workers_for(EngineKind.RECOGNIZER, cores),
+            translator_workers=self.translator.workers or workers_for(EngineKind.TRANSLATOR, cores),
+            synthesizer_workers=self.synthesizer.workers or workers_for(EngineKind.SYNTHESIZER, cores),
             longest_line=self.longest_line,
             most_at_once=self.most_at_once,
         )

@@ -17,6 +17,15 @@ class EngineKind(StrEnum):
     SYNTHESIZER = "synthesizer"
 
 
+CORES_FOR_EACH = {EngineKind.RECOGNIZER: 4, EngineKind.TRANSLATOR: 8, EngineKind.SYNTHESIZER: 8}
+"""One worker for so many cores: recognition takes most of the time of a turn."""
+
+
+def workers_for(kind: EngineKind, cores: int) -> int:
+    """How many workers of a kind suit a machine with so many cores; each has a copy of its models and one thread."""
+    return max(1, cores // CORES_FOR_EACH[kind])
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechSettings:
     """How many engines of which kind run, with which models.

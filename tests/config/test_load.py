@@ -21,7 +21,7 @@ from kallglot_media.config.reader import read_text
 from kallglot_media.config.server import Server
 from kallglot_media.media.messages import Gains
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party
-from kallglot_media.speech.settings import SpeechSettings
+from kallglot_media.speech.settings import EngineKind, SpeechSettings
 from tests.config.conftest import MODE, Write
 
 SHIPPED = Path(__file__).parents[2] / "configs"
@@ -94,8 +94,16 @@ def test_a_mode_gives_what_the_media_process_takes(config: Config) -> None:
     assert [mode.language_of(party) for party in (Party.CUSTOMER, Party.AGENT)] == ["de", "en"]
 
 
-def test_the_engines_get_the_languages_that_are_used(write: Write) -> None:
+def test_the_engines_get_the_languages_that_are_used(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(2)))
     assert load_config(write()).engines() == SpeechSettings(languages=("de", "en"))
+
+
+def test_workers_come_from_the_cores_unless_they_are_named(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(16)))
+    engines = load_config(write(s="speech: {recognizer: {workers: 3}}")).engines()
+    assert [engines.workers(kind) for kind in EngineKind] == [3, 2, 2]
+    assert load_config(write()).engines().workers(EngineKind.RECOGNIZER) == 4
 
 
 def test_off_is_not_heard(write: Write) -> None:
