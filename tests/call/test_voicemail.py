@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from kallglot_media.agent.endpoint import Patience
 from kallglot_media.call import voicemail
 from kallglot_media.call.answering_rules import HandoffRules, VoicemailRules
-from kallglot_media.call.events import MessageLeft
+from kallglot_media.call.events import MessageLeft, Noted, SessionEvent
 from kallglot_media.call.world import EndReason
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import Party
@@ -23,16 +25,32 @@ MESSAGE = SAID[3280]
 VOICEMAIL = replace(HUMAN, nobody="voicemail", voicemail=VoicemailRules(longest_s=30.0, silence_s=0.05))
 
 
-async def offered(folder: Path, handoff: HandoffRules = VOICEMAIL, **changes: Any) -> tuple[Desk, list[MessageLeft]]:
-    """The human is busy; the beep has been heard."""
+async def offered(
+    folder: Path, handoff: HandoffRules = VOICEMAIL, at_once: Sequence[m.FromMedia] = (), **changes: Any
+) -> tuple[Desk, list[MessageLeft]]:
+    """The human is busy; the beep has been heard. at_once: what the caller does before any time passes after it."""
     desk = await Desk(folder, replace(RULES, handoff=handoff, **changes)).start()
     told: list[MessageLeft] = []
-    desk.world.world.bus.listen(lambda event: told.append(event) if isinstance(event, MessageLeft) else None)
+
+    def hear(event: SessionEvent) -> None:
+        if isinstance(event, MessageLeft):
+            told.append(event)
+        elif isinstance(event, Noted) and event.kind == "voicemail.started":
+            for one in at_once:
+                asyncio.get_running_loop().call_soon(desk.session.on_media, one)
+
+    desk.world.world.bus.listen(hear)
     await desk.says(2160)
     await desk.until(lambda: Party.AGENT in desk.session.legs)
     desk.human.on_sip(failed(486))
     await desk.until(lambda: "voicemail.started" in kinds(folder))
     return desk, told
+
+
+def words(samples: int, end: int) -> list[m.FromMedia]:
+    """The caller says what SAID has for this length."""
+    heard = utterance(Party.CUSTOMER, samples, speech_end_sample=end)
+    return [m.SpeechStarted("sess_1/customer", end - samples), heard]
 
 
 def kinds(folder: Path) -> list[str]:
@@ -44,12 +62,10 @@ def actions(folder: Path) -> list[dict[str, Any]]:
 
 
 async def test_a_message_after_the_beep_ends_with_silence_thanks_and_goodbye(tmp_path: Path) -> None:
-    desk, told = await offered(tmp_path)
+    desk, told = await offered(tmp_path, at_once=[*words(3280, 60_000), *words(2800, 70_000)])
     assert desk.phrase("voicemail") in desk.spoken()
     beeped = [len(play.pcm) // 2 for play in desk.world.media.of(m.Play) if play.play_id.startswith("say")]
     assert beeped == [3200], "0.4 s of tone"
-    await desk.says(3280, end=60_000)
-    await desk.says(2800, end=70_000)
     assert await desk.over() == (EndReason.COMPLETED, "a message was left")
     assert desk.spoken()[-2:] == [desk.phrase("voicemail_taken"), desk.phrase("goodbye")]
     (left,) = told
@@ -79,8 +95,9 @@ async def test_a_message_ends_when_the_caller_hangs_up_and_their_last_words_coun
 @pytest.mark.parametrize("samples", [3280, 2800])
 async def test_who_hangs_up_right_after_the_last_word_has_said_it(tmp_path: Path, samples: int) -> None:
     """2800 is no finished sentence: more of it was waited for."""
-    patience = {"patience": Patience(5000, 5000)}
-    desk, told = await offered(tmp_path, replace(VOICEMAIL, voicemail=VoicemailRules(30.0, 20.0)), **patience)
+    desk, told = await offered(
+        tmp_path, replace(VOICEMAIL, voicemail=VoicemailRules(30.0, 20.0)), patience=Patience(5000, 5000)
+    )
     await desk.says(samples, end=60_000)
     desk.caller.on_sip(hung_up("customer-call"))
     await desk.over()
@@ -99,9 +116,8 @@ async def test_a_message_ends_with_the_hash_key_and_other_keys_are_nothing(tmp_p
 
 
 async def test_a_message_that_is_too_long_is_cut(tmp_path: Path) -> None:
-    desk, told = await offered(tmp_path, replace(VOICEMAIL, voicemail=VoicemailRules(0.3, 20.0)))
-    await desk.says(3280, end=60_000)
-    desk.session.on_media(m.SpeechStarted("sess_1/customer", 61_000))
+    goes_on = [*words(3280, 60_000), m.SpeechStarted("sess_1/customer", 61_000)]
+    desk, told = await offered(tmp_path, replace(VOICEMAIL, voicemail=VoicemailRules(0.3, 20.0)), goes_on)
     assert await desk.over() == (EndReason.COMPLETED, "a message was left")
     assert [one.text for one in told] == [MESSAGE]
 
