@@ -76,9 +76,9 @@ bench-api: setup
 bench-interpreter: setup
 	@$(PY) scripts/bench_interpreter.py
 
-# Ten minutes of noise in it: MINUTES=0 leaves them out.
+# Seven minutes; PARTS="answering interrupting noise questions" says which. MINUTES: of noise, five calls at a time.
 bench-agent: setup
-	@$(PY) scripts/bench_agent.py --minutes $(or $(MINUTES),10)
+	@$(PY) scripts/bench_agent.py --minutes $(or $(MINUTES),10) $(if $(PARTS),--parts $(PARTS))
 
 bench-subtitles: setup
 	@$(PY) scripts/bench_subtitles.py

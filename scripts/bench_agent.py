@@ -18,6 +18,7 @@ import platform
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -236,6 +237,21 @@ def _numbers(values: list[float]) -> str:
     return f"{len(values)} | {median(values):.0f} | {np.percentile(values, 95):.0f} | {max(values):.0f}"
 
 
+def calls(out: Path, parts: Sequence[str], minutes: float) -> None:
+    """What is measured on a server of our own."""
+    bench = Bench((out / f"{int(time.time())}").absolute())
+    with running(["-m", "kallglot_media.cli", "serve", str(bench.config)], bench.folder / "server.log"):
+        bench.wait_ready()
+        time.sleep(3)  # engines that just started are busy with themselves
+        if {"answering", "interrupting"} & set(parts):
+            print("| on real calls | n | p50 | p95 | longest |\n|---|---|---|---|---|")
+        for name, measure in (("answering", answering), ("interrupting", interrupting)):
+            if name in parts:
+                print(measure(bench), flush=True)
+        if "noise" in parts and minutes:
+            print("\n".join(undisturbed(bench, minutes)), flush=True)
+
+
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -244,17 +260,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("demo-output/bench-agent"))
     chosen = parser.parse_args()
     os.environ.pop("KALLGLOT_MODELS", None)
-    bench = Bench((chosen.out / f"{int(time.time())}").absolute())
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, starter models.\n")
-    with running(["-m", "kallglot_media.cli", "serve", str(bench.config)], bench.folder / "server.log"):
-        bench.wait_ready()
-        time.sleep(3)  # engines that just started are busy with themselves
-        print("| on real calls | n | p50 | p95 | longest |\n|---|---|---|---|---|")
-        for name, measure in (("answering", answering), ("interrupting", interrupting)):
-            if name in chosen.parts:
-                print(measure(bench), flush=True)
-        if "noise" in chosen.parts and chosen.minutes:
-            print("\n".join(undisturbed(bench, chosen.minutes)), flush=True)
+    if set(chosen.parts) - {"questions"}:
+        calls(chosen.out, chosen.parts, chosen.minutes)
     if "questions" in chosen.parts:
         print("\n| answers without a model | |\n|---|---|")
         print("\n".join(extracting()))
