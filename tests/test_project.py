@@ -55,7 +55,7 @@ ONLY_TO_MEASURE = {"kallglot_media/speech/evaluate.py: sacrebleu", "kallglot_med
 def test_everything_that_is_imported_is_asked_for(folder: str) -> None:
     """What only this machine's environment has would be missing in a fresh one."""
     extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *extras["tts"], "argostranslate"]
+    wanted = [*PROJECT["dependencies"], *extras["tts"], *extras["denoise"], "argostranslate"]
     if folder != "kallglot_media":
         wanted += [*extras["dev"], *extras["ear"], *extras["fuzz"]]
     if folder == "scripts":
@@ -68,7 +68,7 @@ def test_everything_that_is_imported_is_asked_for(folder: str) -> None:
         f"{path.relative_to(ROOT)}: {module}"
         for path in (ROOT / folder).rglob("*.py")
         for module in imported(path) - ours
-        if asked.isdisjoint({*(name.lower().replace("_", "-") for name in provided_by.get(module, ())), module})
+        if asked.isdisjoint(name.lower().replace("_", "-") for name in (*provided_by.get(module, ()), module))
         and BROUGHT_ALONG.get(module) not in asked
     }
     assert missing <= ONLY_TO_MEASURE

@@ -140,6 +140,10 @@ class Recognizer(Settings):
     window: Literal["auto", "full"] = _SPEECH.window
     """`auto` computes as long as the utterance is; `full` always 30 s, as Whisper was trained."""
 
+    denoise: Annotated[int, Field(ge=0, le=4)] = _SPEECH.denoise
+    """Noise is taken off before recognition, 4 the most; needs the extra `denoise`. For callers in cars and streets:
+    measure with your model. What people hear and the recordings stay as they are."""
+
     workers: Workers | None = None
     """Processes, one model copy and one thread each; left out: one for every four cores."""
 
@@ -230,6 +234,7 @@ class Speech(Settings):
             when_busy=self.when_busy,
             cache_bytes=self.cache_mb * 1_000_000,
             window=self.recognizer.window,
+            denoise=self.recognizer.denoise,
             recognizer_workers=self.recognizer.workers or workers_for(EngineKind.RECOGNIZER, cores),
             translator_workers=self.translator.workers or workers_for(EngineKind.TRANSLATOR, cores),
             synthesizer_workers=self.synthesizer.workers or workers_for(EngineKind.SYNTHESIZER, cores),

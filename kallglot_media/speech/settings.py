@@ -38,6 +38,7 @@ class SpeechSettings:
     glossary          a YAML file of terms (see glossary.py); None: none
     window            "auto": encode only as much as was said; "full": always Whisper's 30 s
     word_times        align each word to the sound (one more pass of the decoder)
+    denoise           0: sound goes to the recogniser as it came; 1 to 4: noise is taken off first, 4 the most
     recognizer_beam   1 is greedy
     translator_beam   hypotheses kept per sentence
     compute_type      CTranslate2's: int8, int8_float32, float32…
@@ -61,6 +62,7 @@ class SpeechSettings:
     glossary: Path | None = None
     window: Literal["auto", "full"] = "auto"
     word_times: bool = True
+    denoise: int = 0
     recognizer_beam: int = 1
     translator_beam: int = 4
     compute_type: str = "int8"

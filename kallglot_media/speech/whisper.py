@@ -22,6 +22,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
 from kallglot_media.audio.condition import for_recognition
+from kallglot_media.speech.denoise import denoiser
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.inventions import goes_in_circles, is_invented
 from kallglot_media.speech.model_check import check_recognizer
@@ -90,6 +91,7 @@ class WhisperRecognizer:
         check_recognizer(model.path)
         self._name = model.name
         self._settings = settings
+        self._denoised = denoiser(settings.denoise)
         self._guards = guards_of(model)
         self._languages = _detectable(settings.languages, self._guards.languages)
         self._whisper = WhisperModel(
@@ -133,7 +135,7 @@ class WhisperRecognizer:
         if guard:
             heard = _nothing(guard, language, hints)
         else:
-            heard = self._listen(for_recognition(pcm, RECOGNIZER_RATE_HZ), language, hints)
+            heard = self._listen(for_recognition(self._denoised(pcm), RECOGNIZER_RATE_HZ), language, hints)
         return replace(heard, engine_ms=(time.perf_counter() - started_s) * 1000)
 
     def transcribe_all(self, requests: Sequence[Sequence[Any]]) -> list[Transcript | Exception]:
@@ -152,9 +154,13 @@ class WhisperRecognizer:
             if guard:
                 results[number] = _nothing(guard, language, hints)
             elif len(pcm) > self._guards.longest_s * RECOGNIZER_RATE_HZ:
-                results[number] = self._listen(for_recognition(pcm, RECOGNIZER_RATE_HZ), language, hints)
+                results[number] = self._listen(
+                    for_recognition(self._denoised(pcm), RECOGNIZER_RATE_HZ), language, hints
+                )
             else:
-                together.append((number, _Wanted(for_recognition(pcm, RECOGNIZER_RATE_HZ), language, hints)))
+                together.append(
+                    (number, _Wanted(for_recognition(self._denoised(pcm), RECOGNIZER_RATE_HZ), language, hints))
+                )
         heard = self._hear_all([wanted for _, wanted in together])
         results |= {number: one for (number, _), one in zip(together, heard, strict=True)}
         took_ms = (time.perf_counter() - started_s) * 1000

@@ -40,6 +40,7 @@ def spec(kind: EngineKind, models: list[Model], settings: SpeechSettings, fd: in
         "voices": dict(settings.voices),
         "window": settings.window,
         "word_times": settings.word_times,
+        "denoise": settings.denoise,
         "recognizer_beam": settings.recognizer_beam,
         "translator_beam": settings.translator_beam,
         "compute_type": settings.compute_type,
