@@ -34,7 +34,7 @@ from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as media processes have it
 
-from media_cost import Bench, cost_table, packets_of
+from media_cost import Bench, cost_table, packets_of, plot_costs
 from media_load import (
     HOST,
     PAYLOAD_TYPES,
@@ -249,7 +249,7 @@ def kept(path: Path) -> list[Result]:
     return [Result(**json.loads(line)) for line in path.read_text().splitlines()]
 
 
-def costs(legs: list[int]) -> str:
+def costs(legs: list[int], plot_to: Path | None) -> str:
     """What a leg costs in each profile, without a clock."""
     with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
         folder = Path(name)
@@ -265,13 +265,16 @@ def costs(legs: list[int]) -> str:
                 folder=recordings,
             )  # fmt: skip
 
-        return cost_table(
+        table, numbers = cost_table(
             dict(NAMES),
             make,
             packets_of(files["PCMU", False]),
             legs,
             lambda line: print(line, file=sys.stderr, flush=True),
         )
+    if plot_to is not None:
+        plot_costs(legs, numbers, plot_to)
+    return table
 
 
 async def run(arguments: argparse.Namespace) -> list[Result]:
@@ -316,7 +319,7 @@ def main() -> None:
     busy = os.getloadavg()[0]  # what else runs takes caches and hyper-threads away, and doubles these numbers
     print(f"{machine}, Python {platform.python_version()}, load average before: {busy:.1f}\n", flush=True)
     if arguments.cost:
-        print(costs(list(map(int, arguments.legs.split(",")))))
+        print(costs(list(map(int, arguments.legs.split(","))), arguments.plot))
         return
     if arguments.network:
         print(network_tables())

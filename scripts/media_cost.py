@@ -159,8 +159,9 @@ def cost_table(
     plain: list[bytes],
     legs: list[int],
     say: Callable[[str], None],
-) -> str:
-    """Percent of a core for each leg, a line for each profile, a column for each number of legs."""
+) -> tuple[str, dict[str, list[float]]]:
+    """Percent of a core for each leg: a line for each profile, a column for each number of legs; and as numbers."""
+    costs: dict[str, list[float]] = {}
     lines = [
         "| % of a core per leg (× packet by packet) | " + " | ".join(f"{n} legs" for n in legs) + " |",
         "|---" * (len(legs) + 1) + "|",
@@ -177,6 +178,30 @@ def cost_table(
                 simplest.close()
             cost, of_simplest = (float(np.median(column)) for column in zip(*rounds, strict=True))
             cells.append(f"{cost:.3f} ({cost / of_simplest:.2f})")
+            costs.setdefault(name, []).append(cost)
             say(f"{name} {n}: {cells[-1]}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines), costs
+
+
+def plot_costs(legs: list[int], costs: dict[str, list[float]], path: Path) -> None:
+    """Cost over the number of legs, one line for each profile."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axis = figure.subplots()
+    for number, (name, of_name) in enumerate(costs.items()):
+        axis.plot(legs[: len(of_name)], of_name, "o-", color=f"C{number}", label=name, markersize=3, linewidth=1.2)
+    axis.axhline(0.10, color="#999", linestyle=":", linewidth=1)
+    axis.set(xlabel="legs", ylabel="% of a core per leg", yscale="log", xscale="log")
+    axis.set_xticks(legs, [str(n) for n in legs])
+    ticks = (0.05, 0.1, 0.2, 0.5, 1.0)
+    axis.set_yticks(ticks, [str(tick) for tick in ticks])
+    axis.minorticks_off()
+    axis.grid(color="#e5e9ee", linewidth=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(fontsize=7, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    figure.savefig(path, dpi=110)

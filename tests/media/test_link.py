@@ -153,7 +153,10 @@ async def test_a_tone_is_heard_and_the_recording_is_finished(desk: Desk, tmp_pat
     phone.transport.close()
 
 
-async def test_what_is_said_comes_back_and_is_cut(desk: Desk) -> None:
+async def test_what_is_said_comes_back_and_is_cut() -> None:
+    """Without the guard: a buzz that is echoed cannot be told from its echo, and by chance is taken for it."""
+    desk = Desk(MediaSettings(raise_priority=False, own_voice_guard=False))
+    await desk.link.start()
     desk.link.send(OpenSession("s"))
     desk.link.send(SetPlan("s", ECHO))
     phone, opened = await open_phone(desk)
@@ -169,6 +172,7 @@ async def test_what_is_said_comes_back_and_is_cut(desk: Desk) -> None:
     assert len(said.pcm) > 8000
     assert np.abs(await phone.hear(90)).max() > 1000
     phone.transport.close()
+    await desk.link.stop()
 
 
 async def test_refusals_name_the_mend() -> None:
