@@ -145,7 +145,7 @@ class Training:
     def _save(self) -> None:
         state = {
             "model": self.model.state_dict(), "mean": self.mean, "optimizer": self._optimizer.state_dict(),
-            "step": self.step, "epoch": self.epoch, "spent_s": self._spent_s,
+            "step": self.step, "epoch": self.epoch, "spent_s": self._spent_s, "losses": self.losses,
         }  # fmt: skip
         beside = self._checkpoint.with_suffix(".new")
         torch.save(state, beside)
@@ -156,6 +156,7 @@ class Training:
         self._optimizer.load_state_dict(state["optimizer"])
         self.mean = state["mean"]
         self.step, self.epoch, self._spent_s = state["step"], state["epoch"] + 1, state["spent_s"]
+        self.losses = state["losses"]
 
 
 def batches(examples: Sequence[tuple[list[int], list[int]]], tokens: int, rng: random.Random) -> Iterator[Batch]:

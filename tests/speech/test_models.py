@@ -66,7 +66,7 @@ def test_real_models_are_used_and_the_starters_fill_the_rest(recognizer: Path, v
     assert installed.recognizer(None).path == recognizer
     assert [(model.name, model.starter) for model in installed.packages()] == [
         ("translate-de_en-1_9", False),
-        ("translate-en_de-0_1", True),
+        ("translate-en_de-0_2", True),
     ]
     assert [(model.languages, model.starter) for model in installed.voices()] == [
         (("de",), False),
