@@ -21,6 +21,7 @@ _PARAMS = 30  # 32-bit words of struct io_uring_params
 _SQ_AT, _CQ_AT, _FEATURES_AT = 10, 20, 5  # in them
 _SINGLE_MMAP = 1  # IORING_FEAT_SINGLE_MMAP, Linux 5.4
 RECVMSG, SENDMSG = 10, 9
+_MOST_TRIES = 100  # a signal may interrupt one, and memory may be short for a moment
 
 SQE = np.dtype(
     [
@@ -86,18 +87,14 @@ class Uring:
         count, tail = len(entries), int(self._sq_tail[0])
         self._sqes[(tail + np.arange(count)) % self.entries] = entries
         self._sq_tail[0] = (tail + count) & 0xFFFFFFFF
-        to_submit = count
-        while True:
-            done = self._syscall(_ENTER, self._fd, to_submit, count, _WAIT, None, ctypes.c_size_t(0))
-            if done >= 0:
-                break
-            if ctypes.get_errno() not in (errno.EINTR, errno.EAGAIN):
-                code = ctypes.get_errno()
-                raise OSError(code, f"io_uring: {os.strerror(code)}")
-        while count:
+        for _ in range(_MOST_TRIES):
+            # what has been taken already is not taken twice: the kernel counts from its own head of the ring
+            self._syscall(_ENTER, self._fd, count, count, _WAIT, None, ctypes.c_size_t(0))
+            code = ctypes.get_errno()
             count -= self._reap(results)
-            if count:
-                self._syscall(_ENTER, self._fd, max(0, to_submit - done), 1, _WAIT, None, ctypes.c_size_t(0))
+            if not count:
+                return
+        raise OSError(code, f"io_uring: {count} entries are not done: {os.strerror(code)}")
 
     def _reap(self, results: npt.NDArray[np.int32]) -> int:
         head, tail = int(self._head[0]), int(self._tail[0])
