@@ -86,7 +86,11 @@ class House:
 def stream(
     rng: np.random.Generator, slot: int, n: int, *, loss: float, jitter_ms: float, odd: float
 ) -> list[tuple[float, Datagram]]:
-    """One peer's packets and when they come: lost, late, twice, overtaken, with markers, pauses, keys and strangers."""
+    """One peer's packets and when they come: lost, late, twice, overtaken, with markers, pauses, keys and strangers.
+
+    Every other second it is silent, and where it is odd, nothing comes for 350 ms of every three seconds and then all.
+    """
+    silence = b"\xd5" if LAWS[n] == "PCMA" else b"\xff"
     kind = 8 if LAWS[n] == "PCMA" else 0
     sequence, stamp, ssrc = 65_400 + 40 * n, 0xFFFF_0000, 77 + n
     out: list[tuple[float, Datagram]] = []
@@ -97,7 +101,9 @@ def stream(
             ssrc, sequence = ssrc + 1, int(rng.integers(0, 65_536))
         if rng.random() < odd / 20:
             stamp += 100_000
-        payload = rng.integers(0, 256, 160, dtype=np.uint8).tobytes()
+        payload = silence * 160 if packet // 50 % 2 else rng.integers(0, 256, 160, dtype=np.uint8).tobytes()
+        if rng.random() < odd / 8:
+            ssrc += 1  # and nothing else
         if rng.random() < odd / 4:
             payload = payload[: int(rng.choice([0, 80, 159]))] * int(rng.choice([1, 2, 4]))
         marker = bool(rng.random() < odd / 2)
@@ -107,11 +113,15 @@ def stream(
         )
         source = PEERS[n] if rng.random() > odd / 8 else ("192.0.2.99", 9)
         at_s = 1000.0 + 0.02 * packet + 0.0007 + float(rng.random()) * jitter_ms / 1000
+        if odd and at_s % 3 < 0.35:
+            at_s += 0.35 - at_s % 3
         sequence += 1
         stamp += 160
         if rng.random() < loss:
             continue
         raw = data.serialize()
+        if len(raw) == 172 and rng.random() < odd / 4:
+            raw = bytes([int(rng.choice([0x81, 0x90, 0xA0, 0x40]))]) + raw[1:]  # CSRC, extension, padding, version
         if rng.random() < odd / 8:
             raw = rng.integers(0, 256, 50, dtype=np.uint8).tobytes()
         out += [(at_s, (slot, raw, source, at_s))] * (2 if rng.random() < odd / 8 else 1)
@@ -146,6 +156,23 @@ def test_the_lane_and_the_leg_come_to_the_same(loss: float, jitter_ms: float, od
     for leg_id in ("l0", "l1", "l2", "l3"):
         fast.plane._lanes.leave_all()
         assert fast.plane._legs[leg_id].stats() == slow.plane._legs[leg_id].stats()
+
+
+def test_a_sender_that_is_ahead_overflows_in_its_lane_as_elsewhere() -> None:
+    """Thirty packets in one tick, with nothing missing before: more than the jitter buffer may hold."""
+    fast, slow = House(lanes=True), House(lanes=False)
+    number = 0
+    for tick in range(60):
+        come = []
+        for _ in range(30 if tick == 30 else 1):
+            data = RtpPacket(0, number, 160 * number, 5, bytes([number % 256]) * 160).serialize()
+            come.append((fast.slots[0], data, PEERS[0], 1000.0 + tick / 50))
+            number += 1
+        assert fast.tick(tick, come, batched=True) == slow.tick(tick, come, batched=False), tick
+        assert tick != 29 or fast.plane._lanes.count == 1
+    fast.plane._lanes.leave_all()
+    assert fast.plane._legs["l0"].stats() == slow.plane._legs["l0"].stats()
+    assert slow.plane._legs["l0"].jitter.stats.overflow > 0
 
 
 def test_only_the_right_source_has_a_lane() -> None:
