@@ -276,11 +276,11 @@ def main() -> None:
                 rows.append(asyncio.run(run_pool(calls, chosen.seconds, core)))
             else:
                 rows.append(run_per_call(calls, chosen.seconds, core, way))
+            if chosen.keep is not None:  # at once: what was measured is not to be lost with the rest
+                chosen.keep.write_text(json.dumps([asdict(row) for row in rows]), "utf-8")
             if not rows[-1].served:
                 break
     print(table(rows))
-    if chosen.keep is not None:
-        chosen.keep.write_text(json.dumps([asdict(row) for row in rows]), "utf-8")
     if chosen.plot is not None:
         plot(rows, chosen.plot)
 
