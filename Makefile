@@ -49,6 +49,11 @@ check: lint test
 bench-media: setup
 	@$(PY) scripts/bench_media.py
 
+# Sentences through a real call, judged at the phone: correlation, level, holes, PESQ.
+.PHONY: bench-listen
+bench-listen: peers
+	@$(PY) scripts/bench_listen.py
+
 # What callers notice when a media process is killed.
 .PHONY: bench-faults
 bench-faults: setup
