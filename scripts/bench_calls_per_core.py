@@ -236,11 +236,11 @@ def plot(rows: Sequence[Row], file: Path) -> None:
         means = np.array([np.mean([one[number] for one in row.lags.stages]) for row in rows])
         axis.barh(names, means, left=left, color=colour, label=stage)
         left = left + means
-    axis.set_xlim(0, min(float(left.max()) * 1.05, 2500))
+    axis.set_xlim(0, min(float(left.max()) * 1.05, 1.2 * LIMIT_MS))
     axis.axvline(LIMIT_MS, color="#c81e3c", linewidth=0.8, linestyle="--")
     axis.invert_yaxis()
     axis.set_xlabel(f"ms from the end of an utterance to its made speech, mean; dashed: {LIMIT_MS:.0f} ms")
-    axis.legend(frameon=False, ncols=4, loc="lower right")
+    axis.legend(frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
     file.parent.mkdir(parents=True, exist_ok=True)
