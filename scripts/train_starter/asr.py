@@ -34,8 +34,8 @@ def main() -> None:
     out: Path = given.out
     torch.set_num_threads(given.threads)
     make_speech(out / "speech", SMOKE_HOURS if given.smoke else given.hours, given.texts, given.seed, MIXES[given.mix])
-    words = vocabulary(out, given.texts, given.seed, SMOKE_RARE if given.smoke else RARE)
-    shape = Shape(len(words.used), len(words.letters) + 1)
+    words = vocabulary(out, given.texts, given.seed, SMOKE_RARE if given.smoke else RARE, MIXES[given.mix])
+    shape = Shape(len(words.used), len(words.letters) + 1, encoder_layers=given.encoder_layers)
     if given.smoke:
         shape = Shape(shape.vocabulary, shape.letters, width=64, heads=2, encoder_layers=2, decoder_layers=1)
     training = Training(out, words, given.minutes, given.seed, shape)
@@ -79,6 +79,7 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--minutes", type=float, default=120.0, help="of training")
     options.add_argument("--each", type=int, default=150, help="recordings of a language to judge with")
     options.add_argument("--mix", default="full", choices=MIXES, help="of voices, lines and texts: see mix.py")
+    options.add_argument("--encoder-layers", type=int, default=5)
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--smoke", action="store_true", help="a tiny one in a minute, to see that all of it works")

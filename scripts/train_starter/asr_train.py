@@ -25,13 +25,16 @@ from train_starter.asr_batches import Batch, Batches, Vocabulary
 from train_starter.asr_model import Recognizer, Shape
 from train_starter.asr_pieces import RARE, Pieces, Whisper, frequent_pieces
 from train_starter.asr_texts import asr_texts
+from train_starter.mix import FULL, Mix
 from train_starter.slots import LANGUAGES
 
 TOKENIZER = Path(__file__).parents[2] / "kallglot_media/speech/starter/whisper/mini-deen-closed/tokenizer.json"
-PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 1.6e-3, 1.2e-3, 200
+PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 1.6e-3, 6e-4, 100
 """From nothing, and from a trained model."""
 CTC_FIRST, CTC_LAST, EARLY_CTC, EARLY_UNTIL = 0.6, 0.15, 0.3, 0.2
-LETTERS_APART_STEPS = 120
+LETTERS_APART_STEPS, BEGUN_CTC = 80, 1 / 3
+"""A trained encoder is not to be spoilt by a letter head that begins from nothing."""
+
 SMOOTHING = 0.05
 AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
 SHORT_UNTIL, SHORT_FRAMES = 0.15, 550
@@ -41,11 +44,11 @@ SAVED_EVERY_S, SHOWN_EVERY = 180.0, 20
 TEXTS_FOR_PIECES = 40_000
 
 
-def vocabulary(work: Path, corpora: Path | None, seed: int, rare: int = RARE) -> Vocabulary:
+def vocabulary(work: Path, corpora: Path | None, seed: int, rare: int = RARE, mix: Mix = FULL) -> Vocabulary:
     """The vocabulary of this run: from WORK/pieces.json, made when it is not there."""
     kept, whisper = work / "pieces.json", Whisper(TOKENIZER)
     if not kept.is_file():
-        texts, rng = asr_texts(corpora, seed), random.Random(seed)
+        texts, rng = asr_texts(corpora, seed, mix), random.Random(seed)
         pieces = frequent_pieces((texts.draw(rng)[1] for _ in range(TEXTS_FOR_PIECES)), whisper, rare)
         kept.write_text(json.dumps(sorted(pieces.kept)), encoding="utf-8")
     return Vocabulary(Pieces(json.loads(kept.read_text(encoding="utf-8")), whisper), LANGUAGES)
@@ -138,6 +141,7 @@ class Training:
             self.model, batch, self.device, early=early, apart=begun and self.step < LETTERS_APART_STEPS
         )
         share = CTC_FIRST + (CTC_LAST - CTC_FIRST) * self.progress
+        share *= BEGUN_CTC if begun else 1
         loss = decoder + share * (late + EARLY_CTC * middle)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

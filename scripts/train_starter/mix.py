@@ -44,4 +44,10 @@ EASY = Mix(
 DESK = replace(EASY, languages=(0.48, 0.48, 0.02, 0.02), known=0.45, grammar=0.55, chats=0.0)
 """The known sentences and the grammar alone, several after each other: a support desk, and nothing else."""
 
-MIXES = {"full": FULL, "easy": EASY, "desk": DESK}
+KNOWN = Mix(
+    languages=(0.5, 0.5, 0.0, 0.0), known=1.0, grammar=0.0, chats=0.0, variants=28, diphone=0.25, pace=0.13, pitch=0.25,
+    lossy=0.15, noisy=0.5, echo=0.1, clipped=0.03, least_snr_db=15.0,
+)  # fmt: skip
+"""The known sentences alone, several after each other."""
+
+MIXES = {"full": FULL, "easy": EASY, "desk": DESK, "known": KNOWN}
