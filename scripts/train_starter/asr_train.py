@@ -44,19 +44,26 @@ SAVED_EVERY_S, SHOWN_EVERY = 180.0, 20
 TEXTS_FOR_PIECES = 40_000
 
 
-def vocabulary(work: Path, corpora: Path | None, seed: int, rare: int = RARE, mix: Mix = FULL) -> Vocabulary:
+def vocabulary(
+    work: Path,
+    corpora: Path | None,
+    seed: int,
+    rare: int = RARE,
+    mix: Mix = FULL,
+    texts_looked_at: int = TEXTS_FOR_PIECES,
+) -> Vocabulary:
     """The vocabulary of this run: from WORK/pieces.json, made when it is not there."""
     kept, whisper = work / "pieces.json", Whisper(TOKENIZER)
     if not kept.is_file():
         texts, rng = asr_texts(corpora, seed, mix), random.Random(seed)
-        pieces = frequent_pieces((texts.draw(rng)[1] for _ in range(TEXTS_FOR_PIECES)), whisper, rare)
+        pieces = frequent_pieces((texts.draw(rng)[1] for _ in range(texts_looked_at)), whisper, rare)
         kept.write_text(json.dumps(sorted(pieces.kept)), encoding="utf-8")
     return Vocabulary(Pieces(json.loads(kept.read_text(encoding="utf-8")), whisper), LANGUAGES)
 
 
-def learning_rate(peak: float, step: int, progress: float) -> float:
-    """Up in WARM_UP_STEPS, then down along a cosine to nearly nothing."""
-    return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
+def learning_rate(peak: float, warm_up_steps: int, step: int, progress: float) -> float:
+    """Up at first, then down along a cosine to nearly nothing."""
+    return peak * min(1.0, (step + 1) / warm_up_steps) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
 
 
 def losses(model: Recognizer, batch: Batch, device: str, *, early: bool, apart: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -95,7 +102,7 @@ class Training:
         self.average: dict[str, Tensor] = {}
         self.step, self.used_s = 0, 0.0
         self.steps: int | None = None
-        self.peak_rate = PEAK_RATE
+        self.peak_rate, self.warm_up_steps = PEAK_RATE, WARM_UP_STEPS
         self.shown: list[list[float]] = []
         self.stopped = False
         self._resume()
@@ -134,7 +141,7 @@ class Training:
 
     def _step(self, batch: Batch) -> tuple[float, float, float]:
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.peak_rate, self.step, self.progress)
+            group["lr"] = learning_rate(self.peak_rate, self.warm_up_steps, self.step, self.progress)
         begun = self.peak_rate == BEGUN_RATE
         early = not begun and self.progress < EARLY_UNTIL
         decoder, late, middle = losses(
