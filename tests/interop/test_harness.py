@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tests.support import sipp
 from tests.support.baresip import Baresip
 from tests.support.correlate import match
-from tests.support.processes import pass_time
+from tests.support.processes import HOST, Late, free_port, pass_time
 from tests.support.sipp import Sipp
 from tests.support.waves import babble, script
 
@@ -66,6 +67,28 @@ def test_baresip_cancels_what_sipp_lets_ring(tmp_path: Path, phone: Baresip) -> 
         phone.wait_for("CALL_RINGING")
         phone.hang_up()
         ringing.wait().check()
+
+
+def test_sipp_starts_again_when_somebody_took_its_second_media_port(
+    tmp_path: Path, phone: Baresip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends at once where it cannot bind its video port; whom it was to answer would ring for nothing."""
+    taken = free_port(and_at=(2,))
+    ports = iter([free_port(), taken])
+    monkeypatch.setattr("tests.support.sipp.free_port", lambda **how: next(ports, None) or free_port(**how))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((HOST, taken + 2))
+        with Sipp(tmp_path, "uas_answers", RING_MS="100") as far:
+            phone.dial(f"sip:far@{far.address}")
+            phone.wait_for("CALL_ESTABLISHED")
+            phone.hang_up()
+            far.wait().check()
+            assert far.media_port != taken
+
+
+def test_a_sipp_that_cannot_listen_says_so(tmp_path: Path) -> None:
+    with Sipp(tmp_path / "1", "uas_rings") as first, pytest.raises(Late, match=r"(?i)bind"):
+        Sipp(tmp_path / "2", "uas_rings", port=first.port)
 
 
 @pytest.mark.parametrize("scenario", ["uas_answers", "uas_hangs_up"])

@@ -34,16 +34,18 @@ def need(program: str, package: str) -> str:
     return found
 
 
-def free_port(*, kinds: Sequence[int] = (socket.SOCK_DGRAM, socket.SOCK_STREAM)) -> int:
+def free_port(*, kinds: Sequence[int] = (socket.SOCK_DGRAM, socket.SOCK_STREAM), and_at: Sequence[int] = ()) -> int:
     """A port of 127.0.0.1 that is free for UDP and TCP, and below the range the kernel lends out by itself.
 
     Each of the workers that tests run on looks in a range of its own.
+
+    and_at  what is as free at these distances above it
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_RANGES
     first = FIRST_PORT + worker * PORTS_EACH
     for _ in range(200):
         port = random.randrange(first, first + PORTS_EACH, 2)
-        if all(_can_bind(kind, port) for kind in kinds):
+        if all(_can_bind(kind, port + distance) for kind in kinds for distance in (0, *and_at)):
             return port
     raise OSError(f"no free port between {first} and {first + PORTS_EACH}")
 
@@ -58,12 +60,22 @@ def _can_bind(kind: int, port: int) -> bool:
     return False
 
 
-def bound(port: int) -> bool:
-    """Whether some process has this UDP port, or listens on this TCP port, by /proc/net."""
+def bound(port: int, *, by: int | None = None) -> bool:
+    """Whether some process, or that with the pid `by`, has this UDP port or listens on this TCP port, by /proc."""
     mark = f":{port:04X}"
-    udp = [line for name in ("udp", "udp6") for line in _table(name)]
-    tcp = [line for name in ("tcp", "tcp6") for line in _table(name) if " 0A " in line]
-    return any(line.split()[1].endswith(mark) for line in [*udp, *tcp])
+    udp = [line.split() for name in ("udp", "udp6") for line in _table(name)]
+    tcp = [line.split() for name in ("tcp", "tcp6") for line in _table(name) if " 0A " in line]
+    inodes = {line[9] for line in [*udp, *tcp] if line[1].endswith(mark)}
+    return bool(inodes if by is None else inodes & _sockets(by))
+
+
+def _sockets(pid: int) -> set[str]:
+    """The inodes of a process's sockets; none when it is over."""
+    try:
+        links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    except FileNotFoundError:  # it, or one of its files, went meanwhile: who asks, asks again
+        return set()
+    return {link[8:-1] for link in links if link.startswith("socket:[")}
 
 
 def _table(name: str) -> list[str]:

@@ -15,6 +15,11 @@ from typing import Literal, Self
 from tests.support.processes import HOST, Child, Late, bound, free_port, need, until
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "interop" / "sipp"
+_STARTS = 5
+_VIDEO = 2
+"""SIPp binds a port for video at this distance above its media port, whether there is video or not."""
+_NO_PORT = "RTP socket"
+"""Of "Unable to bind audio RTP socket" and "…video…", with which it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Sipp:
     """One SIPp process that runs one scenario.
 
     scenario   name of a file in tests/interop/sipp, without .xml; `fill` replaces its @NAMES@
-    remote     "127.0.0.1:5060"; for a UAS anything, it is not used
+    remote     "127.0.0.1:5060"; empty for a UAS
     rate       new calls per second; at_once: how many may be up together
     hold_ms    the length of the scenario's plain <pause/>
     port       where it listens, when that had to be known before; else a free one
@@ -77,26 +82,36 @@ class Sipp:
         trace: bool = True,
         **fill: str,
     ) -> None:
-        program = need("sipp", "sip-tester")
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.port, self.media_port = folder, port or free_port(), free_port()
-        self._stem = f"{scenario}-{self.port}"
+        self.folder, self.port = folder, port or free_port()
+        self._stem, self._timeout_s, self._calls_others = f"{scenario}-{self.port}", timeout_s, bool(remote)
         path = folder / f"{self._stem}.xml"
         path.write_text(_filled((SCENARIOS / f"{scenario}.xml").read_text(), fill))
-        command = [program, remote, "-sf", str(path), "-s", service, "-i", host, "-p", str(self.port), "-mi", host]
-        command += ["-mp", str(self.media_port), "-m", str(calls), "-r", str(rate), "-l", str(at_once)]
+        command = [need("sipp", "sip-tester"), remote, "-sf", str(path), "-s", service, "-i", host, "-mi", host]
+        command += ["-p", str(self.port), "-m", str(calls), "-r", str(rate), "-l", str(at_once)]
         command += ["-d", str(hold_ms), "-t", transport, "-nostdin", "-timeout", str(timeout_s), "-timeout_error"]
         command += ["-trace_stat", "-fd", "1", "-stf", str(self._file("csv"))]
         command += ["-trace_err", "-error_file", str(self._file("err"))]
         command += ["-trace_msg", "-message_file", str(self._file("msg"))] if trace else []
         command += [*(["-lost", str(lost)] if lost else []), *extra]
-        self.child = Child([part for part in command if part], self._file("out"), cwd=folder)
-        self._timeout_s = timeout_s
-        try:
-            until("sipp listens", self._listening, 10.0)
-        except Late as late:
-            self.child.stop()
-            raise Late(f"{late}\n{self.child.log[-2000:]}") from None
+        self.child = self._start([part for part in command if part])
+
+    def _start(self, command: list[str]) -> Child:
+        """Start it; again with another media port when somebody took one of its two between looking and binding."""
+        for _ in range(_STARTS):
+            self._file("err").unlink(missing_ok=True)
+            self.media_port = free_port(and_at=(_VIDEO,))
+            self.child = Child([*command, "-mp", str(self.media_port)], self._file("out"), cwd=self.folder)
+            try:
+                until("sipp listens", self._listening, 10.0)
+            except Late as late:
+                self.child.stop()
+                raise Late(f"{late}\n{self.child.log[-2000:]}") from None
+            if self.child.alive() or _NO_PORT not in self._text("err"):
+                break
+        if not self._calls_others and not self.child.alive():
+            raise Late(f"sipp ended before anybody called it:\n{self._text('err')[-2000:] or self.child.log[-2000:]}")
+        return self.child
 
     @property
     def address(self) -> str:
@@ -136,8 +151,9 @@ class Sipp:
         self.stop()
 
     def _listening(self) -> bool:
-        """Bound, or already over: a refused first message can end a UAC at once."""
-        return not self.child.alive() or bound(self.port)
+        """All its ports are its own, or it is already over: a refused first message can end a UAC at once."""
+        ports = (self.port, self.media_port, self.media_port + _VIDEO)
+        return not self.child.alive() or all(bound(port, by=self.child.pid) for port in ports)
 
     def _file(self, ending: str) -> Path:
         return self.folder / f"{self._stem}.{ending}"
