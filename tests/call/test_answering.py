@@ -103,6 +103,18 @@ class Desk:
         self.session.on_media(utterance(Party.CUSTOMER, samples, speech_end_sample=end))
         await self.settle()
 
+    def hang_up_saying(self, samples: int) -> None:
+        """The caller hangs up; the utterance of so many samples comes only as their leg is closed."""
+        plain = self.world.media.send
+
+        def flushing(message: m.ToMedia) -> None:
+            if isinstance(message, m.CloseLeg):
+                self.session.on_media(utterance(Party.CUSTOMER, samples))
+            plain(message)
+
+        self.world.media.send = flushing  # type: ignore[method-assign]
+        self.caller.on_sip(hung_up("customer-call"))
+
     async def until(self, holds: Any) -> None:
         async with asyncio.timeout(5):
             while not holds():  # noqa: ASYNC110 - what is waited for happens in timers, tasks and events alike
@@ -510,15 +522,7 @@ async def test_the_session_is_ended_while_it_rings(tmp_path: Path) -> None:
 
 async def test_what_the_caller_said_while_hanging_up_is_in_the_transcript(tmp_path: Path) -> None:
     desk = await start(tmp_path)
-    plain = desk.world.media.send
-
-    def flushing(message: m.ToMedia) -> None:
-        if isinstance(message, m.CloseLeg):
-            desk.session.on_media(utterance(Party.CUSTOMER, 2000))
-        plain(message)
-
-    desk.world.media.send = flushing  # type: ignore[method-assign]
-    desk.caller.on_sip(hung_up("customer-call"))
+    desk.hang_up_saying(2000)
     assert (await desk.over())[0] is EndReason.CUSTOMER_HANGUP
     assert ("customer", "Was kostet der Versand?") in desk.turns()
 

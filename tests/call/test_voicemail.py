@@ -78,15 +78,7 @@ async def test_a_message_after_the_beep_ends_with_silence_thanks_and_goodbye(tmp
 
 async def test_a_message_ends_when_the_caller_hangs_up_and_their_last_words_count(tmp_path: Path) -> None:
     desk, told = await offered(tmp_path, replace(VOICEMAIL, voicemail=VoicemailRules(30.0, 20.0)))
-    plain = desk.world.media.send
-
-    def flushing(message: m.ToMedia) -> None:
-        if isinstance(message, m.CloseLeg):
-            desk.session.on_media(utterance(Party.CUSTOMER, 3280))
-        plain(message)
-
-    desk.world.media.send = flushing  # type: ignore[method-assign]
-    desk.caller.on_sip(hung_up("customer-call"))
+    desk.hang_up_saying(3280)
     assert (await desk.over())[0] is EndReason.CUSTOMER_HANGUP
     assert [one.text for one in told] == [MESSAGE]
     assert actions(tmp_path)[-1]["type"] == "voicemail"
