@@ -38,6 +38,8 @@ class LoadRules:
     room_below      a call is taken when its share would keep the engines below this
     first_call      share of one worker that a call is expected to take before one was measured
     memory_s        how far back shares are measured
+    smaller_takes   of the larger recogniser's time the smaller one is expected to take so much, before it was measured
+    doubt_s         that expectation counts as much as so long a measurement
     """
 
     busy: float = 0.92
@@ -48,6 +50,8 @@ class LoadRules:
     room_below: float = 0.85
     first_call: float = 0.04
     memory_s: float = 10.0
+    smaller_takes: float = 0.5
+    doubt_s: float = 1.0
 
 
 LOAD_RULES = LoadRules()
@@ -78,6 +82,7 @@ class Load:
         self.step = Step.ALL
         self.shares: dict[EngineKind, float] = {}
         self._must: dict[EngineKind, float] = {}
+        self._must_known_s: dict[EngineKind, float] = {}  # how much measuring stands behind it, where that is little
         self._now: dict[EngineKind, float] = {}  # of the time since the last look alone
         self._last: dict[EngineKind, Work] = {}
         self._last_s: float | None = None
@@ -107,22 +112,35 @@ class Load:
         """Go to a step at once, because of what is foreseen; whether that was one up."""
         if at_least not in self._steps or self.step >= at_least:
             return False
-        self.step, self._calm_since_s = at_least, None
+        self._calm_since_s = None
+        self._go_to(at_least)
         return True
 
+    def _go_to(self, step: Step) -> None:
+        """Where that changes the recogniser, what the other one took says little of this one: it is measured anew."""
+        had_smaller, has_smaller = self.step >= Step.SMALLER, step >= Step.SMALLER
+        self.step = step
+        kind = EngineKind.RECOGNIZER
+        if has_smaller is had_smaller or Step.SMALLER not in self._steps or kind not in self._must:
+            return
+        takes = self._rules.smaller_takes
+        self._must[kind] = min(1.0, self._must[kind] * (takes if has_smaller else 1 / takes))
+        self._must_known_s[kind] = self._rules.doubt_s
+
     def _measure(self, elapsed_s: float, work: Mapping[EngineKind, Work]) -> None:
-        weight = min(1.0, elapsed_s / self._rules.memory_s)
+        memory_s = self._rules.memory_s
         for kind, now in work.items():
             before = self._last.get(kind, now)
             time_s = elapsed_s * max(1, now.workers)
-            for shares, done_s in (
-                (self.shares, now.busy_s - before.busy_s),
-                (self._must, now.must_s - before.must_s),
-            ):
-                share = min(1.0, max(0.0, done_s) / time_s)
-                if shares is self.shares:
-                    self._now[kind] = share
-                shares[kind] = shares.get(kind, share) + weight * (share - shares.get(kind, share))
+            busy, must = (
+                min(1.0, max(0.0, done_s) / time_s)
+                for done_s in (now.busy_s - before.busy_s, now.must_s - before.must_s)
+            )
+            self._now[kind] = busy
+            _blend(self.shares, kind, busy, elapsed_s / memory_s)
+            known_s = min(memory_s, self._must_known_s.get(kind, memory_s) + elapsed_s)
+            self._must_known_s[kind] = known_s
+            _blend(self._must, kind, must, elapsed_s / known_s)
 
     def _decide(self, now_s: float) -> None:
         busiest = max(self._now.values(), default=0.0)
@@ -138,7 +156,7 @@ class Load:
         rules, self._busy_since_s = self._rules, now_s
         if self.step is Step.THROUGH:
             return
-        self.step = self._steps[self._steps.index(self.step) + 1]
+        self._go_to(self._steps[self._steps.index(self.step) + 1])
         if self._lowered_at_s is not None and now_s - self._lowered_at_s < self._patience_s + 2 * rules.raise_after_s:
             self._patience_s = min(rules.longest_s, 2 * self._patience_s)
 
@@ -147,8 +165,14 @@ class Load:
         if self.step is Step.ALL:
             self._patience_s = self._rules.lower_after_s
             return
-        self.step = self._steps[self._steps.index(self.step) - 1]
+        self._go_to(self._steps[self._steps.index(self.step) - 1])
         self._lowered_at_s = now_s
+
+
+def _blend(shares: dict[EngineKind, float], kind: EngineKind, now: float, weight: float) -> None:
+    """The newest measurement with its weight, all that were before with the rest."""
+    before = shares.get(kind, now)
+    shares[kind] = before + min(1.0, weight) * (now - before)
 
 
 def _since(since_s: float | None, now_s: float, *, holds: bool) -> float | None:

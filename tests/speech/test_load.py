@@ -66,6 +66,39 @@ def test_a_foreseen_load_goes_to_the_smaller_recogniser_at_once_and_it_comes_bac
     assert not Machine().load.give_up(Step.SMALLER), "there is none"
 
 
+@pytest.mark.parametrize("foreseen", [True, False])
+def test_the_smaller_recogniser_is_not_judged_by_what_the_larger_one_took(foreseen: bool) -> None:
+    machine = Machine(smaller=True)
+    machine.run(60, 0.84)
+    assert not machine.load.has_room(10)
+    if foreseen:
+        assert machine.load.give_up(Step.SMALLER)
+    else:
+        while machine.load.step < Step.SMALLER:
+            machine.run(1, 1.0)
+    assert machine.load.has_room(10), "at once: it is expected to take less"
+    machine.run(2, 0.2)
+    assert machine.load.has_room(10)
+
+
+def test_a_smaller_recogniser_that_takes_as_long_is_found_out_within_seconds() -> None:
+    machine = Machine(smaller=True)
+    machine.run(60, 0.84)
+    machine.load.give_up(Step.SMALLER)
+    machine.run(6, 0.84)
+    assert not machine.load.has_room(10)
+
+
+def test_the_larger_recogniser_is_not_judged_by_what_the_smaller_one_took() -> None:
+    machine = Machine(smaller=True)
+    machine.load.give_up(Step.SMALLER)
+    machine.run(7, 0.6)
+    assert machine.load.has_room(10)
+    while machine.load.step is not Step.NO_PARTIALS:
+        machine.run(1, 0.6)
+    assert not machine.load.has_room(10), "it is expected to take twice as much"
+
+
 def test_what_did_not_last_is_tried_less_and_less_often() -> None:
     machine = Machine()
     step, waits, calm = Step.ALL, [], 0
