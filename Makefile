@@ -46,8 +46,10 @@ types: setup
 
 check: lint test
 
+# Ten minutes, with rtpengine and Asterisk where they are installed (scripts/install_peers.sh --all).
+# LEGS=50,100,200,400,800 says how many; DOCS=1 puts tables and drawing into docs/benchmarks.md.
 bench-media: setup
-	@$(PY) scripts/bench_media.py
+	@$(PY) scripts/bench_media.py $(if $(LEGS),--legs $(LEGS)) $(if $(DOCS),--docs)
 
 # Sentences through a real call, judged at the phone: correlation, level, holes, PESQ.
 .PHONY: bench-listen
@@ -109,7 +111,6 @@ fuzz-api: setup
 # With the peers that make test can do without: Linphone, sipsak, Kamailio.
 interop: setup
 	@scripts/install_peers.sh --all
-	@scripts/interop_asterisk.sh >/dev/null || echo "interop: without Asterisk"
 	@KALLGLOT_INTEROP_REPORT=docs/interop.md KALLGLOT_INTEROP_README=README.md $(PY) -m pytest -m interop $(TESTS)
 
 # The starter models anew: TEXTS=folder with bcontrast/, flores/ and tatoeba-deu-eng-2018.zip (docs/models.md).

@@ -1,16 +1,17 @@
 """How much of a core a leg costs, how evenly the tick beats, and what a bad network does to what is heard.
 
-    python scripts/bench_media.py [--legs 50,100,200,400,800] [--seconds 6] [--profiles relay,vad,…] [--plot FILE]
+    python scripts/bench_media.py [--legs 50,200,400] [--seconds 5] [--profiles relay,vad,…] [--peers no] [--plot FILE]
     python scripts/bench_media.py --cost               what a leg costs, without a clock: for busy machines
     python scripts/bench_media.py --network            PESQ and delay with losses and jitter, in simulated time
 
 Starts a media process as the server does, opens two legs for each session, bridged, and lets `rtp_load` (C, compiled
 here, a process of its own) speak recorded German and English sentences into all of them. Beside it, in the same run, a
-relay that treats packet by packet with asyncio, and rtpengine where it is installed. Prints Markdown tables.
+relay that treats packet by packet with asyncio, and rtpengine and Asterisk, where they are installed. Prints Markdown
+tables; `--docs` puts them and the drawing into docs/benchmarks.md.
 
 Each profile is the one before with more: `relay`, `vad` (+ voice detection and cutting), `mix` (+ made speech over the
 original, turned down), `record` (+ both recordings), then all of it with SRTP, with G.722, and with Opus on one leg and
-PCMU on the other.
+PCMU on the other. `g722-relay` and `opus-relay` do nothing but make one codec of the other, as the peers do.
 
 CPU is user and system time of the media process over the measured seconds, all its threads. Lateness is how much after
 start + n · 20 ms a tick began; gap is what phones see: how far the time between two packets is from 20 ms, by the
@@ -21,16 +22,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import dataclasses
-import json
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as media processes have it
 
@@ -40,7 +40,10 @@ from media_load import (
     PAYLOAD_TYPES,
     SRTP_KEY,
     SRTP_SUITE,
+    WARM_UP_S,
     Load,
+    Missing,
+    Packets,
     Result,
     compile_load,
     speech,
@@ -48,8 +51,9 @@ from media_load import (
     write_packets,
 )
 from media_network import network_tables
-from media_peers import WARM_UP_S, asyncio_relay, rtpengine_relay
+from media_peers import PEERS
 from media_sending import sending_table
+from media_tables import keep, kept, peers_table, plot, put_into, table
 
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.media.link import MediaError, MediaLink, MediaSettings
@@ -69,6 +73,7 @@ from kallglot_media.media.messages import (
 )
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, BRIDGED, Party
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 MADE_SPEECH_S, MADE_EVERY_S = 4, 8
 """Of made speech, half of the time: more than an interpreted call has."""
 
@@ -92,6 +97,8 @@ PROFILES: Mapping[str, Profile] = {
     "srtp": Profile(srtp=True),
     "g722": Profile(codecs=("G722", "G722")),
     "opus": Profile(codecs=("opus", "PCMU")),
+    "g722-relay": Profile(listen=False, mix=False, record=False, codecs=("PCMU", "G722")),
+    "opus-relay": Profile(listen=False, mix=False, record=False, codecs=("PCMU", "opus")),
 }
 
 KINDS = [("PCMU", False), ("PCMU", True), ("G722", False), ("opus", False)]
@@ -105,6 +112,8 @@ NAMES = {
     "srtp": "the same, SRTP",
     "g722": "the same, G.722",
     "opus": "the same, Opus↔PCMU",
+    "g722-relay": "relay PCMU↔G.722",
+    "opus-relay": "relay PCMU↔Opus",
 }
 
 
@@ -129,34 +138,36 @@ class Run:
         elif isinstance(event, RecordingGap):
             self.gaps += 1
 
-    async def measure(self, program: Path, packets: Mapping[tuple[str, bool], Path]) -> Result:
+    async def measure(self, program: Path, packets: Packets) -> Result:
         link = MediaLink(MediaSettings(first_port=20_000), on_event=self.on_event, on_dead=sys.exit)
         await link.start()
         files = [packets[codec, self.profile.srtp] for codec in self.profile.codecs]
-        load = Load(program, self.legs, self.seconds + 2 * WARM_UP_S, files)
-        peers = await load.ports()
         try:
-            load.speak([await self.open_leg(link, number, peer) for number, peer in enumerate(peers)])
-        except MediaError:
-            load.give_up()
+            async with Load(program, self.legs, self.seconds + 2 * WARM_UP_S, files) as load:
+                return await self._measure(link, load)
+        finally:
             await link.stop()
-            raise
+
+    async def _measure(self, link: MediaLink, load: Load) -> Result:
+        peers = await load.ports()
+        load.speak([await self.open_leg(link, number, peer) for number, peer in enumerate(peers)])
         talking = asyncio.create_task(self.make_speech(link)) if self.profile.mix else None
         await asyncio.sleep(WARM_UP_S)
-        first = len(self.stats)
+        warm = len(self.stats)
         used_s, period_s = await used(lambda: [link.pid], self.seconds)
-        measured = self.stats[first + 1 :] or self.stats[-1:]
+        base = max(0, min(warm, len(self.stats) - 2))  # the first of the period was begun before it
+        before, measured = self.stats[base], self.stats[base + 1 :] or self.stats[-1:]
         told = await load.told()
         if talking is not None:
             talking.cancel()
         for number in range(self.legs // 2):
             link.send(CloseSession(f"s{number}"))
-        await link.stop()
         return Result(
             NAMES[self.name], self.legs, period_s, used_s, told,
             p99_ms=max(stats.lateness_p99_ms for stats in measured),
             max_ms=max(stats.lateness_max_ms for stats in measured),
-            skipped=measured[-1].skipped - self.stats[first].skipped,
+            skipped=measured[-1].skipped - before.skipped,
+            late={kind: count - before.late_ticks.get(kind, 0) for kind, count in measured[-1].late_ticks.items()},
             notes=f"{self.utterances} utterances" + (f", {self.gaps} gaps" if self.gaps else ""),
         )  # fmt: skip
 
@@ -189,66 +200,6 @@ class Run:
             turn += 1
 
 
-def table(results: Sequence[Result], reference: Mapping[int, float]) -> str:
-    """reference: percent per leg of what each line is compared with, by number of legs."""
-    lines = [
-        "| what | legs | % of a core per leg | × asyncio relay | tick lateness p99 / max ms | skipped "
-        "| gap p50 / p99 / max ms | jitter ms | lost of sent | |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for result in results:
-        load = result.load
-        ratio = f"{result.percent_per_leg / reference[result.legs]:.2f}" if result.legs in reference else "–"
-        late = "–" if result.p99_ms is None else f"{result.p99_ms:.2f} / {result.max_ms:.1f}"
-        lost = max(0, load["sent"] - load["received"]) if result.p99_ms is None else load["lost"]
-        lines.append(
-            f"| {result.what} | {result.legs} | {result.percent_per_leg:.3f} | {ratio} | {late} | {result.skipped} "
-            f"| {load['gap_p50_ms']:.2f} / {load['gap_p99_ms']:.2f} / {load['gap_max_ms']:.1f} "
-            f"| {load['jitter_ms']:.2f} | {lost:.0f} of {load['sent']:.0f} | {result.notes} |"
-        )
-    return "\n".join(lines)
-
-
-def plot(results: Sequence[Result], path: Path) -> None:
-    """Cost and lateness over the number of legs, one line for each profile."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib.figure import Figure
-
-    thin: dict[str, Any] = {"markersize": 3, "linewidth": 1.2}
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    cost, late = figure.subplots(1, 2)
-    for number, what in enumerate(dict.fromkeys(result.what for result in results)):
-        mine = sorted((result for result in results if result.what == what), key=lambda result: result.legs)
-        legs = [result.legs for result in mine]
-        cost.plot(legs, [result.percent_per_leg for result in mine], "o-", color=f"C{number}", label=what, **thin)
-        if mine[0].p99_ms is not None:
-            late.plot(legs, [result.p99_ms or 0 for result in mine], "o-", color=f"C{number}", label=what, **thin)
-    cost.axhline(0.10, color="#999", linestyle=":", linewidth=1)
-    late.axhline(3.0, color="#999", linestyle=":", linewidth=1)
-    cost.set(xlabel="legs", ylabel="% of a core per leg", ylim=(0, None))
-    late.set(xlabel="legs", ylabel="tick lateness p99, ms", yscale="log")
-    for axis in (cost, late):
-        axis.grid(color="#e5e9ee", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-    cost.legend(fontsize=7, frameon=False, ncols=2)
-    figure.savefig(path, dpi=110)
-
-
-def keep(result: Result, path: Path | None) -> None:
-    """A line of JSON for each run, so that several invocations make one table (`--show`)."""
-    print(f"{result.what} {result.legs}: {result.percent_per_leg:.3f} %", file=sys.stderr, flush=True)
-    if path is not None:
-        with path.open("a") as file:
-            file.write(json.dumps(dataclasses.asdict(result)) + "\n")
-
-
-def kept(path: Path) -> list[Result]:
-    """What `keep` wrote."""
-    return [Result(**json.loads(line)) for line in path.read_text().splitlines()]
-
-
 def costs(legs: list[int], plot_to: Path | None) -> str:
     """What a leg costs in each profile, without a clock."""
     with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
@@ -277,8 +228,18 @@ def costs(legs: list[int], plot_to: Path | None) -> str:
     return table
 
 
-async def run(arguments: argparse.Namespace) -> list[Result]:
-    results: list[Result] = []
+async def run(arguments: argparse.Namespace) -> list[Result | Missing]:
+    """Every line of the tables, each in its turn: nothing is measured beside anything else."""
+    lines: list[Result | Missing] = []
+
+    async def add(what: str, legs: int, measuring: Awaitable[Result]) -> None:
+        try:
+            line: Result | Missing = await measuring
+        except (MediaError, OSError) as error:
+            line = Missing(what, legs, str(error) or type(error).__name__)
+        lines.append(line)
+        keep(line, arguments.keep)
+
     with tempfile.TemporaryDirectory(prefix="bench-media-") as name:
         folder = Path(name)
         program = compile_load(folder)
@@ -286,32 +247,28 @@ async def run(arguments: argparse.Namespace) -> list[Result]:
             (codec, srtp): write_packets(folder / f"{codec}-{srtp}.rtp", codec, srtp=srtp) for codec, srtp in KINDS
         }
         for legs in map(int, arguments.legs.split(",")):
-            for relay in (asyncio_relay, rtpengine_relay):
-                beside = await relay(program, legs, arguments.seconds, packets["PCMU", False])
-                if beside is not None:
-                    results.append(beside)
-                    keep(beside, arguments.keep)
             for profile in arguments.profiles.split(","):
                 bench = Run(profile, legs, arguments.seconds, folder / f"{profile}-{legs}")
-                try:
-                    results.append(await bench.measure(program, packets))
-                except MediaError as error:
-                    print(
-                        f"{NAMES[profile]} {legs}: more than one process carries: {error}", file=sys.stderr, flush=True
-                    )
-                    continue
-                keep(results[-1], arguments.keep)
-    return results
+                await add(NAMES[profile], legs, bench.measure(program, packets))
+            for peer in PEERS if arguments.peers == "yes" else ():
+                missing = peer.missing()
+                if missing is not None:
+                    lines.append(Missing(peer.name, legs, f"not installed ({missing})"))
+                else:
+                    await add(peer.name, legs, peer.measure(peer.name, program, legs, arguments.seconds, packets))
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--legs", default="50,100,200,400,800", help="how many legs, one run for each number")
-    parser.add_argument("--seconds", type=float, default=6.0, help="measured seconds of each run")
+    parser.add_argument("--legs", default="50,200,400", help="how many legs, one run for each number")
+    parser.add_argument("--seconds", type=float, default=5.0, help="measured seconds of each run")
     parser.add_argument("--profiles", default=",".join(PROFILES), help=f"of {', '.join(PROFILES)}")
+    parser.add_argument("--peers", choices=("yes", "no"), default="yes", help="the others, too")
     parser.add_argument("--keep", type=Path, help="append the results to this file")
     parser.add_argument("--show", type=Path, help="measure nothing; the table of what was kept there")
     parser.add_argument("--plot", type=Path, help="draw cost and lateness into this PNG")
+    parser.add_argument("--docs", action="store_true", help="put tables and drawing into docs/benchmarks.md")
     parser.add_argument("--network", action="store_true", help="only what a bad network does; needs no quiet machine")
     parser.add_argument("--cost", action="store_true", help="only processor time, without a clock")
     arguments = parser.parse_args()
@@ -324,12 +281,17 @@ def main() -> None:
     if arguments.network:
         print(network_tables())
         return
-    results = kept(arguments.show) if arguments.show else asyncio.run(run(arguments))
-    reference = {it.legs: it.percent_per_leg for it in results if it.what.startswith("asyncio")}
-    print(table(results, reference), "\n")
-    print(sending_table())
-    if arguments.plot:
-        plot(results, arguments.plot)
+    start_s = time.monotonic()
+    lines = kept(arguments.show) if arguments.show else asyncio.run(run(arguments))
+    ours = table(lines, [peer.name for peer in PEERS])
+    theirs = peers_table(lines, {peer.name: NAMES[peer.beside] for peer in PEERS})
+    print(ours, theirs, sending_table(), sep="\n\n")
+    print(f"\n{time.monotonic() - start_s:.0f} s; load average after: {os.getloadavg()[0]:.1f}")
+    if arguments.plot or arguments.docs:
+        plot(lines, arguments.plot or DOCS / "media-bench.png")
+    if arguments.docs:
+        when = f"{machine}, {date.today()}; load average {busy:.1f} before, {os.getloadavg()[0]:.1f} after."
+        put_into(DOCS / "benchmarks.md", "bench-media", f"{when}\n\n{ours}\n\n{theirs}")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import sys
 import wave
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +28,23 @@ FRAME = 160
 SPEECH_S = 120
 SRTP_SUITE = "AES_CM_128_HMAC_SHA1_80"
 SRTP_KEY = bytes(range(30))
+WARM_UP_S = 1.5
 
-PAYLOAD_TYPES = {"PCMU": 0, "G722": 9, "opus": 111}
+Packets = Mapping[tuple[str, bool], Path]
+"""Files of packets by codec and whether they are encrypted."""
+
+PAYLOAD_TYPES = {"PCMU": 0, "G722": 9, "opus": 96}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of the table. cpu_s: over `seconds`, for all legs; p99_ms, max_ms: lateness of ticks, if it has some."""
+    """One line of a table.
+
+    cpu_s          over `seconds`, for all legs
+    p99_ms, max_ms lateness of ticks, if it has some
+    late           ticks that were late, by kind
+    skipped        frames that were given up
+    """
 
     what: str
     legs: int
@@ -43,12 +54,34 @@ class Result:
     p99_ms: float | None = None
     max_ms: float | None = None
     skipped: int = 0
+    late: dict[str, int] = field(default_factory=dict)
     notes: str = ""
 
     @property
     def percent_per_leg(self) -> float:
         """Of one core."""
         return 100 * self.cpu_s / self.seconds / self.legs
+
+    @property
+    def ms_per_call_second(self) -> float:
+        """CPU milliseconds for each second of a call of two legs."""
+        return 1000 * self.cpu_s / self.seconds / (self.legs / 2)
+
+    @property
+    def lost(self) -> int:
+        """Packets that were sent and did not come out at the other side; who renumbers hides them from the numbers."""
+        return max(
+            int(self.load["lost"]), 0 if self.p99_ms is not None else int(self.load["sent"] - self.load["received"])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A line of the table that could not be measured, and why."""
+
+    what: str
+    legs: int
+    why: str
 
 
 def compile_load(folder: Path) -> Path:
@@ -111,10 +144,19 @@ def above() -> list[str]:
 
 
 class Load:
-    """The generator's process: `ports()`, then `speak(to)`, then `told()`."""
+    """The generator's process: `ports()`, then `speak(to)`, then `told()`; as a context it leaves nothing behind."""
 
     def __init__(self, program: Path, legs: int, seconds: float, files: list[Path]) -> None:
+        self._child: asyncio.subprocess.Process | None = None
         self._command = [*above(), str(program), str(legs), str(seconds), *map(str, files)]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._child is not None and self._child.returncode is None:
+            self._child.kill()
+            await self._child.wait()
 
     async def ports(self) -> list[int]:
         """Start it; where its legs listen."""
@@ -126,15 +168,13 @@ class Load:
 
     def speak(self, to: list[int]) -> None:
         """Begin, each leg to its port."""
+        assert self._child is not None
         assert self._child.stdin is not None
         self._child.stdin.write(" ".join(map(str, to)).encode() + b"\n")
 
-    def give_up(self) -> None:
-        """End it before it spoke."""
-        self._child.kill()
-
     async def told(self) -> dict[str, float]:
         """Wait for its end; what it counted."""
+        assert self._child is not None
         found: dict[str, float] = json.loads((await self._child.communicate())[0])
         return found
 

@@ -1,4 +1,4 @@
-"""What the media plane is compared with in the same run: a relay as one writes it with asyncio, and rtpengine."""
+"""What the media plane is compared with in the same run: a relay as one writes it with asyncio, rtpengine, Asterisk."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from media_load import HOST, Load, Result, above, used
-
-WARM_UP_S = 1.5
-
+from media_asterisk import asterisk, asterisk_is_missing
+from media_load import HOST, PAYLOAD_TYPES, WARM_UP_S, Load, Packets, Result, above, used
 
 # ── one callback for each packet ─────────────────────────────────────────────────
 
@@ -47,7 +47,7 @@ asyncio.run(main(int(sys.argv[1])))
 """
 
 
-async def asyncio_relay(program: Path, legs: int, seconds: float, packets: Path) -> Result:
+async def asyncio_relay(what: str, program: Path, legs: int, seconds: float, packets: Packets) -> Result:
     """Two legs joined, decoded and coded again, packet by packet, on asyncio's own loop."""
     child = await asyncio.create_subprocess_exec(
         *above(), sys.executable, "-c", RELAY, str(legs), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[1]
@@ -55,12 +55,12 @@ async def asyncio_relay(program: Path, legs: int, seconds: float, packets: Path)
     try:
         assert child.stdout is not None
         ports = [int(port) for port in (await child.stdout.readline()).split()]
-        load = Load(program, legs, seconds + 2 * WARM_UP_S, [packets])
-        await load.ports()
-        load.speak(ports)
-        await asyncio.sleep(WARM_UP_S)
-        used_s, period_s = await used(lambda: [child.pid], seconds)
-        return Result("asyncio, packet by packet (no ticks)", legs, period_s, used_s, await load.told())
+        async with Load(program, legs, seconds + 2 * WARM_UP_S, [packets["PCMU", False]]) as load:
+            await load.ports()
+            load.speak(ports)
+            await asyncio.sleep(WARM_UP_S)
+            used_s, period_s = await used(lambda: [child.pid], seconds)
+            return Result(what, legs, period_s, used_s, await load.told())
     finally:
         child.kill()
         await child.wait()
@@ -119,27 +119,35 @@ class Rtpengine:
             pass
         return answer
 
-    def call(self, name: str, ours: tuple[int, int]) -> tuple[int, int]:
-        """Join two PCMU legs; where each has to send to."""
+    def call(self, name: str, ours: tuple[int, int], codec: str) -> tuple[int, int]:
+        """Join a PCMU leg and one of `codec`; where each has to send to."""
         flags = {"flags": ["trust-address"], "ICE": "remove", "replace": ["origin", "session-connection"]}
-        offer = self.ask(command="offer", **{"call-id": name, "from-tag": "a"}, sdp=sdp(ours[0]), **flags)
-        answer = self.ask(
-            command="answer", **{"call-id": name, "from-tag": "a", "to-tag": "b"}, sdp=sdp(ours[1]), **flags
+        change = {} if codec == "PCMU" else {"codec": {"mask": ["PCMU"], "transcode": [codec]}}
+        offer = self.ask(
+            command="offer", **{"call-id": name, "from-tag": "a"}, sdp=sdp(ours[0], "PCMU"), **flags, **change
         )
-        return port_in(answer), port_in(offer)
+        tags = {"call-id": name, "from-tag": "a", "to-tag": "b"}
+        answer = self.ask(command="answer", **tags, sdp=sdp(ours[1], codec), **flags)
+        port, payload_type = line_of(offer)
+        if payload_type != PAYLOAD_TYPES[codec]:
+            raise OSError(f"rtpengine calls {codec} {payload_type}, the load is {PAYLOAD_TYPES[codec]}")
+        return line_of(answer)[0], port
 
 
-def sdp(port: int) -> str:
-    """One PCMU stream."""
+def sdp(port: int, codec: str) -> str:
+    """One stream."""
+    name = {"PCMU": "PCMU/8000", "G722": "G722/8000", "opus": "opus/48000/2"}[codec]
+    kind = PAYLOAD_TYPES[codec]
     return (
-        f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
-        "a=rtpmap:0 PCMU/8000\r\n"
+        f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\nm=audio {port} RTP/AVP {kind}\r\n"
+        f"a=rtpmap:{kind} {name}\r\n"
     )
 
 
-def port_in(answer: bytes) -> int:
-    """Of the m= line."""
-    return int(answer.partition(b"m=audio ")[2].split()[0])
+def line_of(answer: bytes) -> tuple[int, int]:
+    """Port and first payload type of the m= line."""
+    words = answer.partition(b"m=audio ")[2].split()
+    return int(words[0]), int(words[2])
 
 
 def free_port() -> int:
@@ -150,18 +158,63 @@ def free_port() -> int:
         return port
 
 
-async def rtpengine_relay(program: Path, legs: int, seconds: float, packets: Path) -> Result | None:
-    """rtpengine in user space forwards what it gets; None where it is not installed."""
-    if shutil.which("rtpengine") is None:
-        return None
+async def rtpengine(what: str, codec: str, program: Path, legs: int, seconds: float, packets: Packets) -> Result:
+    """rtpengine in user space forwards what it gets, or makes another codec of it."""
+    files = [packets["PCMU", False], packets[codec, False]]
     with tempfile.TemporaryDirectory() as name:
-        async with Rtpengine(Path(name)) as engine:
-            load = Load(program, legs, seconds + 2 * WARM_UP_S, [packets])
+        async with Rtpengine(Path(name)) as engine, Load(program, legs, seconds + 2 * WARM_UP_S, files) as load:
             ports = await load.ports()
             to: list[int] = []
             for n in range(0, legs, 2):
-                to += engine.call(f"bench-{n}", (ports[n], ports[n + 1]))
+                to += engine.call(f"bench-{n}", (ports[n], ports[n + 1]), codec)
             load.speak(to)
             await asyncio.sleep(WARM_UP_S)
             used_s, period_s = await used(lambda: [engine.child.pid], seconds)
-            return Result("rtpengine, user space (no ticks)", legs, period_s, used_s, await load.told())
+            return Result(what, legs, period_s, used_s, await load.told())
+
+
+# ── all of them ──────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """beside: the profile of ours that it is compared with; missing: what to do to have it, None when it is there."""
+
+    name: str
+    beside: str
+    missing: Callable[[], str | None]
+    measure: Callable[[str, Path, int, float, Packets], Awaitable[Result]]
+
+
+def _nothing() -> None:
+    return None
+
+
+def _rtpengine_is_missing() -> str | None:
+    return None if shutil.which("rtpengine") else "scripts/install_peers.sh --all"
+
+
+def _of_rtpengine(codec: str) -> Callable[[str, Path, int, float, Packets], Awaitable[Result]]:
+    async def measure(what: str, program: Path, legs: int, seconds: float, packets: Packets) -> Result:
+        return await rtpengine(what, codec, program, legs, seconds, packets)
+
+    return measure
+
+
+def _of_asterisk(extension: str, codec: str) -> Callable[[str, Path, int, float, Packets], Awaitable[Result]]:
+    async def measure(what: str, program: Path, legs: int, seconds: float, packets: Packets) -> Result:
+        return await asterisk(what, extension, codec, program, legs, seconds, packets)
+
+    return measure
+
+
+PEERS = (
+    Peer("asyncio relay, packet by packet", "relay", _nothing, asyncio_relay),
+    Peer("rtpengine (user space) relay", "relay", _rtpengine_is_missing, _of_rtpengine("PCMU")),
+    Peer("rtpengine PCMU↔G.722", "g722-relay", _rtpengine_is_missing, _of_rtpengine("G722")),
+    Peer("rtpengine PCMU↔Opus", "opus-relay", _rtpengine_is_missing, _of_rtpengine("opus")),
+    Peer("Asterisk Dial bridge", "relay", asterisk_is_missing, _of_asterisk("bridge", "PCMU")),
+    Peer("Asterisk bridge with MixMonitor", "record", asterisk_is_missing, _of_asterisk("record", "PCMU")),
+    Peer("Asterisk PCMU↔G.722", "g722-relay", asterisk_is_missing, _of_asterisk("bridge", "G722")),
+)
+"""In the order of the table."""
