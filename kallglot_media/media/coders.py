@@ -1,4 +1,7 @@
-"""The codecs that legs may have. G.711 is treated for all legs at once (`rows`); the others have a coder each."""
+"""The codecs that legs may have. G.711 is treated for all legs at once (`rows`); the others have a coder each.
+
+G.722's coders are asked for whole frames together (`g722.decode_all`, `encode_all`).
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ class G722Hearing:
     """Bytes may be cut anywhere, and the loss of some is made up from the sound before them."""
 
     def __init__(self) -> None:
-        self._decoder = G722Decoder()
+        self.decoder = G722Decoder()
 
     def enter(self, packet: RtpPacket) -> RtpPacket:
         """The packet itself."""
@@ -64,7 +67,7 @@ class G722Hearing:
 
     def decode(self, payload: bytes) -> Pcm16:
         """As many samples as `payload` has bytes."""
-        return self._decoder.decode(payload)
+        return self.decoder.decode(payload)
 
     def conceal(self, pieces: Sequence[tuple[int, bytes]], following: bytes | None) -> None:
         """The plane does it, as for G.711."""

@@ -14,7 +14,9 @@ from kallglot_media.audio.noise import comfort_noise
 from kallglot_media.audio.own_voice import LOOK_MS
 from kallglot_media.audio.pcm import FRAME_MS, Pcm16
 from kallglot_media.audio.segment import Ended, Grew, SegmentEvent, Started
+from kallglot_media.media.coders import G722Hearing, OpusHearing
 from kallglot_media.media.cutter import Cutter
+from kallglot_media.media.g722 import G722Decoder, decode_all
 from kallglot_media.media.lanes import Lanes
 from kallglot_media.media.leg import MOST_MADE_UP_FRAMES, Leg
 from kallglot_media.media.messages import FromMedia, SpeechDropped, SpeechGrew, SpeechStarted, Utterance
@@ -39,6 +41,7 @@ class Ears:
         self._guards = own_voice_guard
         self._listening: list[tuple[Leg, int, Cutter, float]] = []  # slot, and the floor of its rules
         self._deaf: list[int] = []
+        self._wide: dict[int, G722Decoder] = {}  # by slot, of legs that hear
         self._silences = np.zeros((0, FRAME_SAMPLES), np.uint8)
         self._levels: list[float] = []
         self._quiet = np.zeros(0, np.bool_)
@@ -52,6 +55,11 @@ class Ears:
         """Legs came or went, or changed what is wanted of them."""
         by_slot = {leg.slot: leg for leg in legs}
         self._lanes.arrange([leg for leg in by_slot.values() if leg.receives], self._rows.high)
+        self._wide = {
+            leg.slot: leg.hearing.decoder
+            for leg in by_slot.values()
+            if leg.receives and isinstance(leg.hearing, G722Hearing)
+        }
         self._deaf = [leg.slot for leg in by_slot.values() if not leg.receives]
         self._listening = [
             (leg, leg.slot, leg.cutter, leg.cutter.floor_dbfs) for leg in by_slot.values() if leg.cutter is not None
@@ -68,20 +76,25 @@ class Ears:
         self._lanes.pop(codes, quiet)
         coded: list[tuple[Leg, bytes]] = []
         odd: list[tuple[Leg, bool]] = []  # not simply a frame after a frame; whether one came
+        missing: set[int] = set()
         for leg in self._lanes.slow:
             payload = leg.jitter.pop(bool(quiet[leg.slot]))
             if payload is None:
                 odd.append((leg, False))
+                missing.add(leg.slot)
                 continue
-            if leg.hearing is None:
-                codes[leg.slot] = np.frombuffer(payload, np.uint8)
-            else:
+            if isinstance(leg.hearing, OpusHearing):
                 coded.append((leg, payload))
+            else:
+                codes[leg.slot] = np.frombuffer(payload, np.uint8)
             if leg.made_up_frames or leg.jitter.skipped:
                 odd.append((leg, True))
         heard = self._rows.decode(codes, tick)
         for leg, payload in coded:
             heard[leg.slot] = leg.decode(payload)
+        wide = [slot for slot in self._wide if slot not in missing]
+        if wide:
+            heard[wide] = decode_all([self._wide[slot] for slot in wide], codes[wide])
         heard[self._deaf] = 0  # A-law has no zero: its silence is 8
         for leg, came in odd:
             self._mend(leg, came, tick)

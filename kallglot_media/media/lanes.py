@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kallglot_media.media.leg import Leg
-from kallglot_media.media.rows import FRAME_SAMPLES, LAWS, PACKET, PACKET_BYTES, RATE_HZ
+from kallglot_media.media.rows import BYTE_A_SAMPLE, FRAME_SAMPLES, PACKET, PACKET_BYTES, RATE_HZ
 from kallglot_media.media.source_lock import Address
 from kallglot_media.rtp.jitter import Smooth
 
@@ -127,7 +127,7 @@ class Lanes:
             slot = leg.slot
             if not self._on[slot]:
                 self._slow[slot] = leg
-            if leg.hearing is None and leg.guard is None and leg.remote is not None and leg.remote.codec in LAWS:
+            if leg.guard is None and leg.remote is not None and leg.remote.codec in BYTE_A_SAMPLE:
                 self._legs[slot] = leg
 
     # ── arrival and clock ────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kallglot_media.media.g722 import G722Encoder, encode_all
 from kallglot_media.media.guard import Guard
 from kallglot_media.media.leg import COMFORT_NOISE, Leg
 from kallglot_media.media.rows import FRAME_SAMPLES, Rows
@@ -22,7 +23,7 @@ Packet = tuple[int, bytes]
 class Sending(NamedTuple):
     """What goes out in a tick.
 
-    slots, packets  of legs that are treated alike: G.711 in packets of 20 ms, PACKET[n]
+    slots, packets  of legs that are treated alike: G.711 and G.722 in packets of 20 ms, PACKET[n]
     others          all else
     """
 
@@ -42,7 +43,7 @@ _SIGN_OF_LIFE_FRAMES = 250
 
 
 class Outgoing:
-    """G.711 in packets of 20 ms for all legs at once, and everything else leg by leg."""
+    """G.711 and G.722 in packets of 20 ms for all legs at once, and everything else leg by leg."""
 
     def __init__(self, rows: Rows, settings: MediaSettings) -> None:
         self._rows = rows
@@ -54,6 +55,8 @@ class Outgoing:
         self._quiet_frames: npt.NDArray[np.intp] = np.zeros(0, np.intp)  # in a row, of each of _plain
         self._plain: list[int] = []
         self._rows_of_plain: npt.NDArray[np.intp] = np.zeros(0, np.intp)
+        self._wide: dict[int, G722Encoder] = {}  # by slot, of _plain
+        self._always: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)  # of _plain: silence is sent
         self._speaking: list[tuple[Leg, Speaker]] = []
         self._guarded: list[tuple[Leg, Guard]] = []
         self._guards: dict[int, Guard] = {}
@@ -67,7 +70,10 @@ class Outgoing:
         if self._plain != self._rows_of_plain.tolist():
             self._rows_of_plain = np.array(self._plain, np.intp)
             self._quiet_frames = np.zeros(len(self._plain), np.intp)
-        told = {leg.slot for leg in legs if leg.remote is not None and leg.remote.comfort_noise}
+        encoders = {leg.slot: leg.speaker.wide_encoder for leg in legs if leg.speaker is not None}
+        self._wide = {slot: it for slot in self._plain if (it := encoders[slot]) is not None}
+        self._always = np.array([slot in self._wide for slot in self._plain], np.bool_)
+        told = {leg.slot for leg in legs if leg.remote is not None and leg.remote.comfort_noise} - set(self._wide)
         self._noisy = np.array([self._noise_dbov is not None and slot in told for slot in self._plain], np.bool_)
         self._ssrcs = {leg.slot: leg.reports.ssrc for leg in legs}
         self._guarded = [(leg, leg.guard) for leg in legs if leg.guard is not None]
@@ -77,6 +83,11 @@ class Outgoing:
         """The packets of this tick; all RTP clocks move on. said: float32[high, 160], used up."""
         rows = self._rows_of_plain if not self._suppress else self._those_that_hear(said)
         plain = self._rows.encode(said, rows)
+        if self._wide:
+            slots = list(self._wide)  # ascending, and each of them sends
+            plain["payload"][np.searchsorted(rows, slots)] = encode_all(
+                list(self._wide.values()), self._rows.spoken[slots]
+            )
         others: list[Packet] = []
         guards = self._guards
         if guards:
@@ -97,6 +108,7 @@ class Outgoing:
         """The legs that have something to hear, had not long ago, or are to be shown that we are there."""
         quiet = self._quiet_frames
         hears = said[self._rows_of_plain].any(axis=1)
+        hears |= self._always
         again = self._rows_of_plain[hears & (quiet > _HANG_OVER_FRAMES)]
         np.copyto(quiet, np.where(hears, 0, quiet + 1))
         sign = (quiet > _HANG_OVER_FRAMES) & (quiet % _SIGN_OF_LIFE_FRAMES == 0)

@@ -34,6 +34,9 @@ PLAYED_FRAMES = PLAYED_MS // 20
 """Frames kept of what each leg was told, at 4 kHz: its echo may come back as late as that."""
 
 LAWS = ("PCMU", "PCMA")
+BYTE_A_SAMPLE = (*LAWS, "G722")
+"""Codecs of which a byte is a sample of the plane, so that a frame of every one fits into PACKET."""
+
 SILENCE = tuple(bytes([g711.SILENCE[law]]) * FRAME_SAMPLES for law in LAWS)
 
 _DECODE = np.concatenate([g711.ULAW_TO_PCM, g711.ALAW_TO_PCM])

@@ -1,4 +1,4 @@
-"""What a leg sends when it is not G.711 in packets of 20 ms, or while it sends keys."""
+"""What a leg sends when it is not G.711 or G.722 in packets of 20 ms, or while it sends keys."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.media.coders import CODINGS, encoder_of, packet_ms
+from kallglot_media.media.g722 import G722Encoder
 from kallglot_media.media.messages import SetRemote
-from kallglot_media.media.rows import LAWS, RATE_HZ
+from kallglot_media.media.rows import BYTE_A_SAMPLE, RATE_HZ
 from kallglot_media.rtp.dtmf import DtmfSender
 from kallglot_media.rtp.packet import RtpPacket
 
@@ -43,8 +44,13 @@ class Speaker:
     @property
     def is_needed(self) -> bool:
         """Whether the plane cannot do it for all legs at once."""
-        plain = self._remote.codec in LAWS and self._packet_ms == _FRAME_MS
+        plain = self._remote.codec in BYTE_A_SAMPLE and self._packet_ms == _FRAME_MS
         return not plain or bool(self._keys or self._press)
+
+    @property
+    def wide_encoder(self) -> G722Encoder | None:
+        """The coder of a leg whose frames are coded with those of all such legs, when it has one."""
+        return self._encoder if isinstance(self._encoder, G722Encoder) else None
 
     def press(self, digits: str, duration_ms: int) -> bool:
         """Send keys from the next frame on, in place of sound; False when the peer agreed to none."""

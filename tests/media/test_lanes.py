@@ -21,7 +21,9 @@ Datagram = tuple[int, bytes, tuple[str, int], float]
 """Slot, what comes, where from, when."""
 
 PEERS = [("192.0.2.1", 4000), ("192.0.2.2", 4000), ("2001:db8::1", 4000), ("192.0.2.4", 4000)]
-LAWS = ["PCMU", "PCMA", "PCMU", "PCMU"]
+CODECS = ["PCMU", "PCMA", "G722", "PCMU"]
+TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9}
+SILENCE = {"PCMU": b"\xff", "PCMA": b"\xd5", "G722": b"\xfa"}
 TICKS = 400
 
 
@@ -53,8 +55,8 @@ class House:
                 self.plane.apply(OpenSession(session, None), 1000.0)
                 self.plane.apply(SetPlan(session, BRIDGED), 1000.0)
             self.plane.apply(OpenLeg(session, leg, Party.AGENT if n % 2 else Party.CUSTOMER, host), 1000.0)
-            kind = 8 if LAWS[n] == "PCMA" else 0
-            remote = SetRemote(leg, host, port, LAWS[n], kind, kind, 101, 101)
+            kind = TYPES[CODECS[n]]
+            remote = SetRemote(leg, host, port, CODECS[n], kind, kind, 101, 101)
             self.plane.apply(remote, 1000.0)
             self.plane.apply(Listen(leg, SegmentRules()), 1000.0)
         self.slots = [self.plane.slot_of(f"l{n}") for n in range(len(PEERS))]
@@ -90,8 +92,7 @@ def stream(
 
     Every other second it is silent, and where it is odd, nothing comes for 350 ms of every three seconds and then all.
     """
-    silence = b"\xd5" if LAWS[n] == "PCMA" else b"\xff"
-    kind = 8 if LAWS[n] == "PCMA" else 0
+    silence, kind = SILENCE[CODECS[n]], TYPES[CODECS[n]]
     sequence, stamp, ssrc = 65_400 + 40 * n, 0xFFFF_0000, 77 + n
     out: list[tuple[float, Datagram]] = []
     for packet in range(TICKS + 40):
