@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kallglot_media.modes.policy import Policy
+from kallglot_media.speech.sentences import NEVER_LAST
 from kallglot_media.speech.types import Word
 
 PAUSE_BETWEEN_WORDS_MS = 300
@@ -29,10 +30,27 @@ _CONJUNCTIONS = {
 CONJUNCTIONS = {language: frozenset(words.split()) for language, words in _CONJUNCTIONS.items()}
 """Words that begin a clause, by language."""
 
+_DANGLING = {
+    "de": """der die das den dem des ein eine einen einem einer eines kein keine mein meine meinen meiner ihr ihre ihren
+        ihrer in im an am auf aus bei mit nach von vom zu zum zur für über unter gegen ohne um und oder aber dass weil
+        wenn ist sind sehr""",
+    "en": """the a an my your his her our their this of to in on at for from with by about into and or but that because if
+        is are was were very i we they""",
+    "es": "el la los las un una unos unas mi su sus de del a al en con por para sin y o pero que porque si es muy",
+    "fr": "le la les un une des mon ma mes votre vos de du à au aux en avec pour par sans et ou mais que parce si est très",
+}
+DANGLING = {language: frozenset(words.split()) for language, words in _DANGLING.items()}
+"""Words behind which nobody has finished, unless a mark says so: what follows belongs to them, by language."""
+
 
 def ends_sentence(text: str) -> bool:
-    """Whether a text ends where a sentence does."""
-    return text.rstrip(_CLOSING)[-1:] in tuple(_SENTENCE_MARKS)
+    """Whether a text ends where a sentence does: "I see." does, "I see Mr." does not."""
+    text = text.rstrip(_CLOSING)
+    return text[-1:] in tuple(_SENTENCE_MARKS) and not _is_abbreviation(text)
+
+
+def _is_abbreviation(text: str) -> bool:
+    return text.endswith(".") and text[:-1].rpartition(" ")[2].lower() in NEVER_LAST
 
 
 def ends_clause(text: str) -> bool:
@@ -43,7 +61,7 @@ def ends_clause(text: str) -> bool:
 def complete_words(words: Sequence[Word], stable: int, policy: Policy, language: str, *, paused: bool) -> int:
     """How many of the first `stable` words may be passed on now; 0: none yet.
 
-    paused: the talker is silent behind the last word. In turn mode only a whole sentence before a pause counts.
+    paused: the talker is silent behind the last word. Nothing ends behind words that something has to follow. In turn mode only a whole sentence before a pause counts.
     """
     if policy.interpret == "turn":
         whole = paused and policy.pause_ms and stable == len(words) > 0 and ends_sentence(words[-1].text)
@@ -51,26 +69,35 @@ def complete_words(words: Sequence[Word], stable: int, policy: Policy, language:
     for count in range(stable, 0, -1):
         if _is_end(words, count, stable, policy, language, paused=paused):
             return count
-    return _held_too_long(words, stable, policy)
+    return _held_too_long(words, stable, policy, language)
 
 
 def _is_end(words: Sequence[Word], count: int, stable: int, policy: Policy, language: str, *, paused: bool) -> bool:
-    last = words[count - 1]
+    last = words[count - 1].text
     if count == len(words):
-        return paused and (ends_sentence(last.text) or count >= policy.shortest_words)
-    if ends_sentence(last.text):
-        return 1 < count < stable  # until the next word is sure, too, the mark may go away again
-    if count < policy.shortest_words:
+        return paused and count >= policy.shortest_words and not _dangles(last, language)
+    if ends_sentence(last):
+        # Until the next word is sure, too, the mark may go away again. "3." is mostly a date's.
+        return 1 < count < stable and not last.rstrip(_CLOSING)[:-1].isdigit()
+    if count < policy.shortest_words or _dangles(last, language):
         return False
     following = words[count]
-    if ends_clause(last.text) or following.start_ms - last.end_ms >= PAUSE_BETWEEN_WORDS_MS:
+    if ends_clause(last) or following.start_ms - words[count - 1].end_ms >= PAUSE_BETWEEN_WORDS_MS:
         return True
     joins = following.text.casefold() in CONJUNCTIONS.get(language, ())
     return joins and count >= policy.shortest_words + LONGER_BEFORE_A_CONJUNCTION
 
 
-def _held_too_long(words: Sequence[Word], stable: int, policy: Policy) -> int:
-    """All stable words but the last, which its next may belong to; 0 while there is still time."""
+def _dangles(word: str, language: str) -> bool:
+    """Whether what follows belongs to this word."""
+    return _is_abbreviation(word) or word.casefold() in DANGLING.get(language, ())
+
+
+def _held_too_long(words: Sequence[Word], stable: int, policy: Policy, language: str) -> int:
+    """Stable words without the last, which its next may belong to, nor what dangles; 0 while there is still time."""
     if stable <= policy.shortest_words or words[stable - 1].end_ms - words[0].start_ms < policy.longest_hold_ms:
         return 0
-    return stable - 1
+    count = stable - 1
+    while count > policy.shortest_words and _dangles(words[count - 1].text, language):
+        count -= 1
+    return count

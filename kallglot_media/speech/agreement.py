@@ -5,7 +5,8 @@
     agreement.take(words("ich habe eine Frage zu"))
     agreement.text == "ich habe eine Frage zu"; agreement.stable_text == "ich habe eine"
 
-What was stable once stays as it was: text after it may be revised, itself never.
+What was stable once stays as it was: text after it may be revised, itself never. Only the mark behind the last word
+before a silence may still change: a recogniser ends with a full stop what ends in silence, until it hears more.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Agreement:
     def __init__(self) -> None:
         self.words: list[Word] = []
         self.stable = 0
+        self._mark_is_open = False
 
     @property
     def text(self) -> str:
@@ -51,6 +53,10 @@ class Agreement:
                 break
             shared += 1
         kept = self.words[: self.stable]
+        last = len(kept) - 1
+        if self._mark_is_open and 0 <= last < len(words) and plain(kept[last].text) == plain(words[last].text):
+            kept[last] = words[last]
+        self._mark_is_open = final
         # The newest spelling and times of what only now became stable: they were made from more sound.
         self.words = [*kept, *words[len(kept) :]]
         self.stable = len(self.words) if final else max(self.stable, shared)

@@ -14,6 +14,13 @@ _ABBREVIATIONS = frozenset(
     """.split()  # noqa: SIM905 - a list of forty short strings is harder to read
 )
 
+NEVER_LAST = frozenset(
+    """
+    dr prof mr mrs ms hr fr nr tel str bzw ca evtl ggf inkl vgl sr sra srta mme mlle e.g i.e z.b d.h u.a
+    """.split()  # noqa: SIM905
+)
+"""Abbreviations that something always follows, without their last full stop."""
+
 
 def sentences(text: str) -> list[str]:
     """The sentences of `text`, without the space between them.

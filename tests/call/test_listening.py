@@ -90,7 +90,7 @@ def test_a_hypothesis_of_sound_that_is_gone_is_of_no_use() -> None:
 
 def test_silence_behind_a_sentence_passes_it_on_and_leaves_nothing_for_the_end() -> None:
     talk = Talk()
-    heard = talk.hear(talk.say(840, paused=True, speech_ms=600), "Guten Tag.")
+    heard = talk.hear(talk.say(840, paused=True, speech_ms=600), "Hier ist Maria Weber.")
     assert heard is not None
     assert heard.clause is not None
     talk.at_ms -= 240
@@ -99,7 +99,7 @@ def test_silence_behind_a_sentence_passes_it_on_and_leaves_nothing_for_the_end()
 
 def test_what_comes_after_such_a_silence_is_passed_on_by_itself() -> None:
     talk = Talk()
-    talk.hear(talk.say(840, paused=True, speech_ms=600), "Guten Tag.")
+    talk.hear(talk.say(840, paused=True, speech_ms=600), "Hier ist Maria Weber.")
     assert talk.say(400) is not None
     rest = talk.listening.rest_of(talk.end())
     assert rest is not None

@@ -33,6 +33,19 @@ def test_a_sentence_is_passed_on_as_soon_as_the_next_begins() -> None:
     assert passed_on("Guten Tag.", 2) == "", "it may go on: Guten Tag Herr Braun"
 
 
+@pytest.mark.parametrize(
+    "text", ["ich bin Dr. Braun aus", "kommen Sie am 3. Mai zu", "das ist z.B. eine Uhr und", "hier ist Hr. Braun aus"]
+)
+def test_the_full_stop_of_an_abbreviation_or_a_number_ends_no_sentence(text: str) -> None:
+    assert passed_on(text, len(text.split()) - 1) == ""
+
+
+def test_silence_behind_an_abbreviation_ends_nothing_and_behind_a_number_does() -> None:
+    assert passed_on("mein Name ist Dr.", 4, paused=True) == ""
+    assert passed_on("mein Name ist Dr.", 4, TURN, paused=True) == ""
+    assert passed_on("Nein. Es sind 19.", 4, paused=True) == "Nein. Es sind 19."
+
+
 def test_a_comma_ends_a_clause_that_is_long_enough() -> None:
     assert passed_on("Ich habe gestern etwas bestellt, aber es", 6) == "Ich habe gestern etwas bestellt,"
     assert passed_on("Ja, aber es ist", 4) == ""
@@ -53,8 +66,24 @@ def test_words_that_are_not_stable_are_never_passed_on() -> None:
 
 
 def test_silence_behind_the_last_word_passes_on_what_there_is() -> None:
-    assert passed_on("Guten Tag.", 2, paused=True) == "Guten Tag."
+    assert passed_on("Hier ist Maria Weber.", 4, paused=True) == "Hier ist Maria Weber."
+    assert passed_on("die Nummer ist eins", 4, paused=True) == "die Nummer ist eins"
     assert passed_on("ich habe", 2, paused=True) == "", "two words are no clause"
+    assert passed_on("Guten Tag.", 2, paused=True) == "", "a recogniser writes that of a comma, too: mein Name ist"
+    assert passed_on("Guten Tag.", 2, TURN, paused=True) == "Guten Tag.", "by turns the silence is longer"
+
+
+@pytest.mark.parametrize("text", ["ich möchte gerne mit der", "das ist für heute alles und", "ich habe gestern am"])
+def test_who_stops_behind_a_word_that_goes_on_has_not_finished(text: str) -> None:
+    count = len(text.split())
+    assert passed_on(text, count, paused=True) == ""
+    assert passed_on(f"{text} zwei drei", count + 1, gaps={count - 1: 400}) == ""
+    assert passed_on(f"{text} Müller", count + 1, paused=True) == f"{text} Müller"
+
+
+def test_a_clause_that_has_waited_too_long_ends_behind_a_word_that_may_be_last() -> None:
+    text = " ".join(f"wort{n}" for n in range(15)) + " mit der Karte zahlen können"
+    assert passed_on(text, 18).endswith("wort14")
 
 
 def test_a_clause_without_an_end_is_passed_on_when_it_has_waited_long_enough() -> None:

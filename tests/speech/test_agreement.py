@@ -44,6 +44,17 @@ def test_behind_the_last_word_all_is_stable() -> None:
     assert agreement.stable_text == "ich habe Zeit."
 
 
+def test_a_full_stop_that_was_only_made_of_a_silence_goes_away_with_more_words() -> None:
+    agreement = Agreement()
+    agreement.take(words("Guten Tag."), final=True)
+    agreement.take(words("Guten Tag, mein Name"))
+    assert (agreement.stable_text, agreement.text) == ("Guten Tag,", "Guten Tag, mein Name")
+    agreement.take(words("Guten Tag. mein Name ist"))
+    assert agreement.stable_text == "Guten Tag, mein Name", "but once, and the words stay"
+    agreement.take(words("Gute Nacht"), final=True)
+    assert agreement.stable_text == "Guten Tag, mein Name"
+
+
 def test_dropped_words_are_not_expected_again() -> None:
     agreement = after("eins zwei drei", "eins zwei drei vier")
     agreement.drop(2)
