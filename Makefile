@@ -80,8 +80,10 @@ bench-idle: setup
 bench-api: setup
 	@$(PY) scripts/bench_api.py
 
+# Twenty minutes; PARTS="entities nobody lag texts noise loss policies calls long-calls loss-calls cores" says which.
+# SMALL=1: see that it runs. demo-output/bench-interpreter gets report.md, results.json and the plots.
 bench-interpreter: setup
-	@$(PY) scripts/bench_interpreter.py
+	@$(PY) scripts/bench_interpreter.py $(if $(PARTS),--parts "$(PARTS)") $(if $(SMALL),--small)
 
 # Seven minutes; PARTS="answering interrupting noise questions" says which. MINUTES: of noise, five calls at a time.
 bench-agent: setup

@@ -1,4 +1,4 @@
-"""Translated calls on one core: our pool beside one process per call. bench_calls_per_core.py [--calls 5,10,20]
+"""Translated calls on one core: our pool beside a process for each call. bench_calls_per_core.py [--calls 5,10,20]
 
 The engines, their lines and their workers, without SIP and RTP (make bench-media has those). Each simulated call says
 one of the recordings every PERIOD_S without a pause between them, and each is recognised, translated and spoken. All
@@ -7,6 +7,9 @@ processes with models are held to one core. Lag: from the end of an utterance to
     pool      one worker of each kind for all calls (speech/pool.py)
     per call  a process for each call with a recogniser, a translator and a voice of its own, the same code and models
     30 s      the same, with Whisper's own window of 30 s
+
+Without --calls, each way begins with FIRST_CALLS; from what they cost it is foreseen how many a core carries, and half,
+four fifths and all of those are tried, until a way does not serve them, its memory is short, or its time is over.
 """
 
 from __future__ import annotations
@@ -22,10 +25,11 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +53,13 @@ OTHER = {"de": "en", "en": "de"}
 PERIOD_S = 3.0
 LIMIT_MS = 600.0
 """At the 95th percentile: more than this on top of end-pointing, and a call is not served."""
+
+FIRST_CALLS = 6
+SHARES = (0.5, 0.8, 1.0)
+"""Of the calls that are foreseen."""
+
+MOST_MEMORY = 0.6
+"""Of what is free, for processes with models of their own."""
 
 STAGES = ("recognise", "translate", "speak", "wait in line")
 DEADLINE_S = 5.0
@@ -83,6 +94,7 @@ class Row:
 
     @property
     def served(self) -> bool:
+        """Whether every utterance was made over in time."""
         return not self.lags.lost and self.lags.p95_ms <= LIMIT_MS
 
 
@@ -247,9 +259,44 @@ def plot(rows: Sequence[Row], file: Path) -> None:
     figure.savefig(file, dpi=110)
 
 
+def rows_of(way: str, given: Sequence[int] | None, seconds: float, core: int, until_s: float) -> Iterator[Row]:
+    """One row after the other, until one is not served, or the next one would not be over by until_s."""
+    began_s, row = time.monotonic(), _row(way, given[0] if given else FIRST_CALLS, seconds, core)
+    yield row
+    for calls in given[1:] if given else foreseen(row):
+        took_s = time.monotonic() - began_s  # the next one has more to load, and so much to say at the least
+        if not row.served or (not given and time.monotonic() + took_s > until_s):
+            return
+        began_s, row = time.monotonic(), _row(way, calls, seconds, core)
+        yield row
+
+
+def _row(way: str, calls: int, seconds: float, core: int) -> Row:
+    if way == "pool":
+        return asyncio.run(run_pool(calls, seconds, core))
+    return run_per_call(calls, seconds, core, way)
+
+
+def foreseen(row: Row) -> list[int]:
+    """How many calls are worth trying, from what the first ones took."""
+    carried = 1000 * PERIOD_S / max(1.0, row.cpu_ms)
+    if row.way != "pool":
+        free_mb = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+        carried = min(carried, MOST_MEMORY * free_mb / max(1.0, row.memory_mb / row.calls))
+    return sorted({round(share * carried) for share in SHARES if round(share * carried) > row.calls})
+
+
+def told(row: Row) -> dict[str, Any]:
+    """As it is kept."""
+    return {**asdict(row), "served": row.served}
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    arguments.add_argument("--calls", default="4,12,24,40,60")
+    arguments.add_argument("--calls", help="so many, one number after the other; left out: as foreseen")
+    arguments.add_argument(
+        "--limit", type=float, default=240.0, help="seconds; each way has a third, and one row always"
+    )
     arguments.add_argument("--seconds", type=float, default=9.0)
     arguments.add_argument("--plot", type=Path)
     arguments.add_argument("--keep", type=Path, help="JSON file: rows of earlier runs are told and drawn, too")
@@ -269,17 +316,17 @@ def main() -> None:
     rows: list[Row] = []
     if chosen.keep is not None and chosen.keep.exists():
         kept = json.loads(chosen.keep.read_text("utf-8"))
-        rows = [Row(**{**one, "lags": Lags(**one["lags"])}) for one in kept]
-    for way in chosen.ways.split(","):
-        for calls in (int(part) for part in chosen.calls.split(",")):
-            if way == "pool":
-                rows.append(asyncio.run(run_pool(calls, chosen.seconds, core)))
-            else:
-                rows.append(run_per_call(calls, chosen.seconds, core, way))
+        for one in kept:
+            del one["served"]  # follows from the rest
+            rows.append(Row(**{**one, "lags": Lags(**one["lags"])}))
+    ways = chosen.ways.split(",")
+    given = [int(part) for part in chosen.calls.split(",")] if chosen.calls else None
+    for way in ways:
+        until_s = time.monotonic() + chosen.limit / len(ways)
+        for row in rows_of(way, given, chosen.seconds, core, until_s):
+            rows.append(row)
             if chosen.keep is not None:  # at once: what was measured is not to be lost with the rest
-                chosen.keep.write_text(json.dumps([asdict(row) for row in rows]), "utf-8")
-            if not rows[-1].served:
-                break
+                chosen.keep.write_text(json.dumps([told(one) for one in rows]), "utf-8")
     print(table(rows))
     if chosen.plot is not None:
         plot(rows, chosen.plot)
