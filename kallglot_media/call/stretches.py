@@ -34,10 +34,11 @@ _DANGLING = {
     "de": """der die das den dem des ein eine einen einem einer eines kein keine mein meine meinen meiner ihr ihre ihren
         ihrer in im an am auf aus bei mit nach von vom zu zum zur für über unter gegen ohne um und oder aber dass weil
         wenn ist sind sehr""",
-    "en": """the a an my your his her our their this of to in on at for from with by about into and or but that because if
-        is are was were very i we they""",
+    "en": """the a an my your his her our their this of to in on at for from with by about into and or but that because
+        if is are was were very i we they""",
     "es": "el la los las un una unos unas mi su sus de del a al en con por para sin y o pero que porque si es muy",
-    "fr": "le la les un une des mon ma mes votre vos de du à au aux en avec pour par sans et ou mais que parce si est très",
+    "fr": """le la les un une des mon ma mes votre vos de du à au aux en avec pour par sans et ou mais que parce si
+        est très""",
 }
 DANGLING = {language: frozenset(words.split()) for language, words in _DANGLING.items()}
 """Words behind which nobody has finished, unless a mark says so: what follows belongs to them, by language."""
@@ -61,7 +62,8 @@ def ends_clause(text: str) -> bool:
 def complete_words(words: Sequence[Word], stable: int, policy: Policy, language: str, *, paused: bool) -> int:
     """How many of the first `stable` words may be passed on now; 0: none yet.
 
-    paused: the talker is silent behind the last word. Nothing ends behind words that something has to follow. In turn mode only a whole sentence before a pause counts.
+    paused: the talker is silent behind the last word. Nothing ends behind words that something has to follow. In turn mode
+    only a whole sentence before a pause counts.
     """
     if policy.interpret == "turn":
         whole = paused and policy.pause_ms and stable == len(words) > 0 and ends_sentence(words[-1].text)
