@@ -62,8 +62,8 @@ def ends_clause(text: str) -> bool:
 def complete_words(words: Sequence[Word], stable: int, policy: Policy, language: str, *, paused: bool) -> int:
     """How many of the first `stable` words may be passed on now; 0: none yet.
 
-    paused: the talker is silent behind the last word. Nothing ends behind words that something has to follow. In turn mode
-    only a whole sentence before a pause counts.
+    paused: the talker is silent behind the last word. Nothing ends behind words that something has to follow.
+    In turn mode only a whole sentence before a pause counts.
     """
     if policy.interpret == "turn":
         whole = paused and policy.pause_ms and stable == len(words) > 0 and ends_sentence(words[-1].text)
