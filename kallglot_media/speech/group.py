@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -83,10 +84,18 @@ class EngineStatus:
     pids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stretch:
+    """A worker's time on jobs that are not done yet."""
+
+    began_s: float
+    can_wait: bool
+
+
 @dataclass(slots=True)
 class _State:
     ready: dict[int, Child] = field(default_factory=dict)
-    busy: int = 0
+    under_way: list[_Stretch] = field(default_factory=list)
     busy_s: float = 0.0
     must_s: float = 0.0
     failures: int = 0
@@ -94,6 +103,21 @@ class _State:
     facts: dict[str, Any] = field(default_factory=dict)
     last_error: str | None = None
     works: bool = True
+
+    def leave(self, stretch: _Stretch, now_s: float) -> None:
+        """Its jobs are done, or lost."""
+        self.under_way.remove(stretch)
+        self.busy_s += now_s - stretch.began_s
+        self.must_s += 0.0 if stretch.can_wait else now_s - stretch.began_s
+
+    def work(self, now_s: float, workers: int) -> Work:
+        """With what is under way: a worker that takes seconds for a job is not idle meanwhile."""
+        since = [(now_s - stretch.began_s, stretch.can_wait) for stretch in self.under_way]
+        return Work(
+            self.busy_s + sum(spent_s for spent_s, _ in since),
+            self.must_s + sum(spent_s for spent_s, can_wait in since if not can_wait),
+            workers,
+        )
 
 
 class EngineGroup:
@@ -183,10 +207,10 @@ class EngineGroup:
             kind=self._kind,
             workers=self._workers,
             ready=len(state.ready),
-            busy=state.busy,
+            busy=len(state.under_way),
             in_line=len(self._line),
             counters=dict(state.counters),
-            work=Work(state.busy_s, state.must_s, self._workers),
+            work=state.work(time.monotonic(), self._workers),
             facts=dict(state.facts),
             last_error=state.last_error,
             pids=tuple(state.ready),
@@ -247,7 +271,7 @@ class EngineGroup:
         """What waits and can be done in one go with `first`; workers that are free get their part."""
         if self._most_at_once < 2 or first.alike is None or not len(self._line):
             return []
-        free = max(1, len(self._state.ready) - self._state.busy)
+        free = max(1, len(self._state.ready) - len(self._state.under_way))
         share = math.ceil((len(self._line) + 1) / free) - 1
         return self._line.alike(
             lambda job: bool(job.alike == first.alike), min(share, self._most_at_once - 1), can_wait=first.can_wait
@@ -274,8 +298,8 @@ class EngineGroup:
     async def _work(self, child: Child, jobs: list[_Job]) -> None:
         loop = asyncio.get_running_loop()
         state = self._state
-        state.busy += 1
-        began_s = loop.time()
+        stretch = _Stretch(time.monotonic(), jobs[0].can_wait)
+        state.under_way.append(stretch)
         try:
             # A job that waited long must not get its worker shot for what the line did.
             async with asyncio.timeout_at(max(jobs[0].due_s, loop.time() + self._hung_after_s)):
@@ -299,9 +323,7 @@ class EngineGroup:
             for job, answer in zip(jobs, answers, strict=True):
                 self._hand_on(job, answer)
         finally:
-            state.busy -= 1
-            state.busy_s += loop.time() - began_s
-            state.must_s += 0.0 if jobs[0].can_wait else loop.time() - began_s
+            state.leave(stretch, time.monotonic())
 
     def _lose(self, jobs: list[_Job], error: SpeechError) -> None:
         """A single job is what its worker died of; of several each is tried again by itself."""

@@ -88,6 +88,23 @@ async def test_the_earliest_deadline_goes_first_whoever_came_first(tmp_path: Pat
         await first
 
 
+async def test_a_job_counts_as_work_while_it_is_done(tmp_path: Path) -> None:
+    """Else a worker that takes seconds for each job looks idle every time but one."""
+    os.mkfifo(tmp_path / "gate")
+    async with running() as (pool, _):
+        first = asyncio.create_task(ask(pool, f"gate {tmp_path / 'gate'}"))
+        await until_busy(pool)
+        began = pool.status()[KIND].work
+        while (work := pool.status()[KIND].work).busy_s <= began.busy_s:  # noqa: ASYNC110 - nothing tells it
+            await asyncio.sleep(0)
+        assert work.must_s > began.must_s
+        (tmp_path / "gate").write_bytes(b"")
+        await first
+        done = pool.status()[KIND].work
+        assert done.busy_s == done.must_s >= work.busy_s
+        assert pool.status()[KIND].work == done, "and not twice"
+
+
 async def test_what_waits_for_one_direction_is_done_in_one_go(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
     async with running(most_at_once=3) as (pool, _):
