@@ -47,7 +47,8 @@ def recordings_check(
         else:
             for problem in found:
                 out.print(escape(problem), soft_wrap=True)
-            said = f"{len(links)} recordings in the chain, {len(found) or 'no'} problem{'' if len(found) == 1 else 's'}"
+            kept = f"{len(links)} recording{'' if len(links) == 1 else 's'}"
+            said = f"{kept} in the chain, {len(found) or 'no'} problem{'' if len(found) == 1 else 's'}"
             out.print(said + (f"; last hash {last}" if last else ""), soft_wrap=True)
         if found:
             raise typer.Exit(1)

@@ -42,6 +42,15 @@ class Guard:
         """Whether there are keys: before that nothing is sent, rather than unencrypted."""
         return self._srtp is not None
 
+    @property
+    def srtp(self) -> Srtp | None:
+        """The keys, when there are some."""
+        return self._srtp
+
+    def refuse(self) -> None:
+        """RTP of this leg could not be opened."""
+        self._counters["srtp_refused"] += 1
+
     def unlock(self, datagram: bytes, *, from_peer: bool) -> bytes | None:
         """RTP or RTCP out of a datagram that came to the RTP port; None when there is nothing (more) to do with it.
 
@@ -64,7 +73,7 @@ class Guard:
             return None
         packet = self._srtp.unprotect(datagram)
         if packet is None:
-            self._counters["srtp_refused"] += 1
+            self.refuse()
         return packet
 
     def unlock_rtcp(self, datagram: bytes) -> bytes | None:

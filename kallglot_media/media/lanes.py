@@ -6,7 +6,7 @@ array operations over all legs that are "in their lane". Whatever is out of the 
 pause, another address) takes the leg out first: `leave` hands everything over to `Leg` and `JitterBuffer`, who alone
 know what to do then. When all is well again `settle` takes the leg back in.
 
-    taken = lanes.arrive(arrivals)    what is not taken goes to Leg.receive, after lanes.leave(slot)
+    taken = lanes.arrive(arrivals, plain)    what is not taken goes to Leg.receive, after lanes.leave(slot)
     lanes.pop(codes)                  the tick: one payload of each leg in its lane
     lanes.settle()                    the end of the tick
 
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kallglot_media.media.leg import Leg
-from kallglot_media.media.rows import BYTE_A_SAMPLE, FRAME_SAMPLES, PACKET, PACKET_BYTES, RATE_HZ
+from kallglot_media.media.rows import BYTE_A_SAMPLE, FRAME_SAMPLES, LOCKED_BYTES, PACKET, PACKET_BYTES, RATE_HZ
 from kallglot_media.media.source_lock import Address
 from kallglot_media.rtp.jitter import Smooth
 
@@ -42,22 +42,27 @@ Slots = npt.NDArray[np.intp]
 class Arrivals:
     """Datagrams of the RTP ports of so many legs, one of each.
 
-    slots    whose
-    heads    PACKET[n], the first bytes of each; of a shorter one it is not said what stands there
-    sizes    of the whole datagrams
-    names    uint8[n, NAME_BYTES], where they come from, as `name_of`
-    at_s     when they came
-    whole    whole(n): the datagram of which only the head is here
-    source   source(n): where it comes from
+    slots      whose
+    datagrams  uint8[n, LOCKED_BYTES], the first bytes of each; of a shorter one it is not said what stands behind it
+    sizes      of the whole datagrams
+    names      uint8[n, NAME_BYTES], where they come from, as `name_of`
+    at_s       when they came
+    whole      whole(n): the datagram as it came, of which only the beginning is here
+    source     source(n): where it comes from
     """
 
     slots: Slots
-    heads: npt.NDArray[np.void]
+    datagrams: npt.NDArray[np.uint8]
     sizes: npt.NDArray[np.int64]
     names: npt.NDArray[np.uint8]
     at_s: npt.NDArray[np.float64]
     whole: Callable[[int], bytes]
     source: Callable[[int], Address]
+
+    @property
+    def heads(self) -> npt.NDArray[np.void]:
+        """PACKET[n], as long as a packet of sound that is not encrypted."""
+        return self.datagrams[:, :PACKET_BYTES].view(PACKET)[:, 0]
 
 
 def name_of(address: Address) -> bytes | None:
@@ -127,18 +132,22 @@ class Lanes:
             slot = leg.slot
             if not self._on[slot]:
                 self._slow[slot] = leg
-            if leg.guard is None and leg.remote is not None and leg.remote.codec in BYTE_A_SAMPLE:
+            if leg.remote is not None and leg.remote.codec in BYTE_A_SAMPLE:
                 self._legs[slot] = leg
 
     # ── arrival and clock ────────────────────────────────────────────────────────
 
-    def arrive(self, arrivals: Arrivals) -> npt.NDArray[np.bool_]:
-        """Take what is as it should be; says for each whether it was taken."""
+    def arrive(self, arrivals: Arrivals, plain: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Take what is as it should be; says for each whether it was taken.
+
+        plain: bool[n], False for what is encrypted still and not to be looked at
+        """
         slots, heads = arrivals.slots, arrivals.heads
         sequence = heads["sequence"].astype(np.int64)
         stamp = heads["timestamp"].astype(np.int64)
         end = self._end[slots]
         fits: npt.NDArray[np.bool_] = self._on[slots] & (arrivals.sizes == PACKET_BYTES)
+        fits &= plain
         fits &= heads["first"] == _VERSION_2
         fits &= heads["second"] == self._kind[slots]
         fits &= heads["ssrc"] == self._ssrc[slots]
@@ -281,9 +290,7 @@ class Lanes:
                 setattr(self, name, new)
 
 
-def heads_of(datagrams: list[bytes]) -> npt.NDArray[np.void]:
-    """PACKET[n]: the first bytes of each datagram."""
-    joined = b"".join(
-        data if len(data) == PACKET_BYTES else data[:PACKET_BYTES].ljust(PACKET_BYTES, b"\0") for data in datagrams
-    )
-    return np.frombuffer(joined, PACKET)
+def beginnings_of(datagrams: list[bytes]) -> npt.NDArray[np.uint8]:
+    """uint8[n, LOCKED_BYTES]: the first bytes of each datagram."""
+    joined = bytearray().join([data[:LOCKED_BYTES].ljust(LOCKED_BYTES, b"\0") for data in datagrams])
+    return np.frombuffer(joined, np.uint8).reshape(-1, LOCKED_BYTES)

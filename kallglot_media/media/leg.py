@@ -174,9 +174,12 @@ class Leg:
         """Start cutting into utterances by these rules, or stop. What is under way must be flushed before."""
         self.cutter = None if rules is None else Cutter(rules)
 
-    def receive(self, datagram: bytes, source: Address, now_s: float) -> bool:
-        """One datagram from the RTP port; True when it belongs to a pressed key. Never raises for what is in it."""
-        if self.guard is not None:
+    def receive(self, datagram: bytes, source: Address, now_s: float, *, opened: bool = False) -> bool:
+        """One datagram from the RTP port; True when it belongs to a pressed key. Never raises for what is in it.
+
+        opened: it was decrypted before
+        """
+        if self.guard is not None and not opened:
             unlocked = self.guard.unlock(datagram, from_peer=self._is_peer_host(source))
             if unlocked is None:
                 return False

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kallglot_media.media.g722 import G722Encoder, encode_all
 from kallglot_media.media.guard import Guard
 from kallglot_media.media.leg import COMFORT_NOISE, Leg
+from kallglot_media.media.locks import NOTHING_LOCKED, Locked, Locks
 from kallglot_media.media.rows import FRAME_SAMPLES, Rows
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.speaker import Speaker
@@ -24,17 +25,19 @@ class Sending(NamedTuple):
     """What goes out in a tick.
 
     slots, packets  of legs that are treated alike: G.711 and G.722 in packets of 20 ms, PACKET[n]
+    locked          the same, encrypted
     others          all else
     """
 
     slots: npt.NDArray[np.intp]
     packets: npt.NDArray[np.void]
+    locked: Locked
     others: list[Packet]
 
     def all(self) -> list[Packet]:
         """One by one."""
         alike = zip(self.slots.tolist(), self.packets, strict=True)
-        return [*((slot, packet.tobytes()) for slot, packet in alike), *self.others]
+        return [*((slot, packet.tobytes()) for slot, packet in alike), *self.locked.all(), *self.others]
 
 
 _HANG_OVER_FRAMES = 10
@@ -45,8 +48,9 @@ _SIGN_OF_LIFE_FRAMES = 250
 class Outgoing:
     """G.711 and G.722 in packets of 20 ms for all legs at once, and everything else leg by leg."""
 
-    def __init__(self, rows: Rows, settings: MediaSettings) -> None:
+    def __init__(self, rows: Rows, settings: MediaSettings, locks: Locks) -> None:
         self._rows = rows
+        self._locks = locks
         self._suppress = settings.suppress_silence
         self._noise_dbov = settings.comfort_noise_dbov if settings.suppress_silence else None
         self._noisy: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)  # of _plain: are told to make comfort noise
@@ -89,12 +93,11 @@ class Outgoing:
                 list(self._wide.values()), self._rows.spoken[slots]
             )
         others: list[Packet] = []
-        guards = self._guards
+        guards, locked = self._guards, NOTHING_LOCKED
         if guards:
-            locked = np.isin(rows, list(guards))
-            packets = zip(rows[locked].tolist(), plain[locked], strict=True)
-            others = [(slot, guards[slot].lock(packet.tobytes())) for slot, packet in packets]
-            rows, plain = rows[~locked], plain[~locked]
+            guarded = self._locks.guarded[rows]
+            locked = self._locks.lock(rows[guarded], plain[guarded])
+            rows, plain = rows[~guarded], plain[~guarded]
         spoken = [packet for leg, speaker in self._speaking for packet in self._speak(leg, speaker)]
         for slot, data in [*spoken, *map(self._comfort_noise, self._to_be_noisy)]:
             guard = guards.get(slot)
@@ -102,7 +105,7 @@ class Outgoing:
         for leg, guard in self._guarded:
             if guard.has_news:
                 others += [(leg.slot, data) for data in guard.take_datagrams()]
-        return Sending(rows, plain, others)
+        return Sending(rows, plain, locked, others)
 
     def _those_that_hear(self, said: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
         """The legs that have something to hear, had not long ago, or are to be shown that we are there."""

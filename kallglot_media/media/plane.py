@@ -23,11 +23,11 @@ from kallglot_media.media.ears import Ears, as_messages
 from kallglot_media.media.house import House
 from kallglot_media.media.lanes import Arrivals, Lanes
 from kallglot_media.media.leg import Leg, Report
+from kallglot_media.media.locks import Locks
 from kallglot_media.media.messages import (
     Clear,
     CloseLeg,
     CloseSession,
-    Dtmf,
     FromMedia,
     LegClosed,
     Listen,
@@ -54,7 +54,7 @@ from kallglot_media.media.session import Session
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address
 from kallglot_media.media.stream_leg import StreamLeg
-from kallglot_media.media.tone_ears import ToneEars
+from kallglot_media.media.tone_ears import PressedKeys, ToneEars
 from kallglot_media.media.tracks import NOBODY, RecordingSink, Tracks, right_tracks
 from kallglot_media.modes.plan import Party
 
@@ -78,7 +78,8 @@ class MediaPlane:
         self._lanes = Lanes(settings.jitter.max_ms)
         self._ears = Ears(self._rows, self._lanes, own_voice_guard=settings.own_voice_guard)
         self._tone_ears = ToneEars()
-        self._outgoing = Outgoing(self._rows, settings)
+        self._locks = Locks()
+        self._outgoing = Outgoing(self._rows, settings, self._locks)
         self._house = House(self._rows, settings.rtp_timeout_s, epoch_s)
         self._mouths = Mouths(self._rows)
         self._mixer = Mixer()
@@ -89,7 +90,7 @@ class MediaPlane:
         self._tick = 0
         self._now_s = 0.0
         self._events: list[FromMedia] = []
-        self._keys: dict[int, Leg] = {}  # where keys are being pressed
+        self._keys = PressedKeys()
         self._rtcp: list[Report] = []
         self._freed: list[int] = []
         self._moved: list[int] = []
@@ -251,7 +252,7 @@ class MediaPlane:
         self._lanes.leave(leg.slot)
         self._flush(leg)
         self._events += self._mouths.close(leg, self._tick)
-        self._keys.pop(leg.slot, None)
+        self._keys.forget(leg)
         if leg.lock.remote is not None:
             self._report(leg, leg.reports.bye(self._now_s))
         session = leg.session
@@ -300,22 +301,26 @@ class MediaPlane:
 
     # ── arrival ──────────────────────────────────────────────────────────────────
 
-    def receive(self, slot: int, datagram: bytes, source: tuple[Any, ...], now_s: float) -> None:
-        """A datagram came to the slot's RTP port. Never raises for what is in it."""
+    def receive(self, slot: int, data: bytes, source: tuple[Any, ...], now_s: float, *, opened: bool = False) -> None:
+        """A datagram came to the slot's RTP port. Never raises for what is in it. opened: it is decrypted already."""
         leg = self._by_slot[slot]
         if leg is None:
             return
         self._lanes.leave(slot)
         remote = leg.lock.remote
-        if leg.receive(datagram, source if len(source) == 2 else source[:2], now_s):
-            self._keys[slot] = leg
+        if leg.receive(data, source if len(source) == 2 else source[:2], now_s, opened=opened):
+            self._keys.pressed(leg)
         if leg.lock.remote is not remote:
             self._moved.append(slot)
 
     def arrive(self, arrivals: Arrivals) -> None:
-        """`receive` for many at once: one datagram each of as many RTP ports."""
-        for n in np.flatnonzero(~self._lanes.arrive(arrivals)).tolist():
-            self.receive(int(arrivals.slots[n]), arrivals.whole(n), arrivals.source(n), float(arrivals.at_s[n]))
+        """`receive` for many at once: one datagram each of as many RTP ports. What is encrypted is opened in there."""
+        unlocked = self._locks.unlock(arrivals)
+        taken = self._lanes.arrive(arrivals, unlocked.plain)
+        for n in np.flatnonzero(~taken & ~unlocked.refused).tolist():
+            opened = bool(unlocked.opened[n])
+            data = arrivals.datagrams[n, : arrivals.sizes[n]].tobytes() if opened else arrivals.whole(n)
+            self.receive(int(arrivals.slots[n]), data, arrivals.source(n), float(arrivals.at_s[n]), opened=opened)
 
     def receive_rtcp(self, slot: int, datagram: bytes, source: tuple[Any, ...], now_s: float) -> None:
         """A datagram came to the slot's RTCP port: believed from the RTP peer's host only."""
@@ -337,8 +342,7 @@ class MediaPlane:
         self._events += self._ears.cut(heard, tick)
         self._events += self._tone_ears.hear(heard, self._position)
         self._events += self._mouths.pull(tick)
-        if self._keys:
-            self._take_keys()
+        self._events += self._keys.take(self._position)
         said = rows.made[: rows.high].astype(np.float32)
         self._mixer.mix(heard, rows.playing, said)
         self._tracks.tick(heard, rows.made)
@@ -358,13 +362,6 @@ class MediaPlane:
         """What the legs without RTP hear in this tick."""
         for leg in self._streaming:
             self._events += leg.say(self._rows.said(leg.slot), leg.session.position(self._tick))
-
-    def _take_keys(self) -> None:
-        for slot, leg in list(self._keys.items()):
-            position = self._position(leg)
-            self._events += [Dtmf(leg.leg_id, it.digit, it.duration_ms, position) for it in leg.take_presses()]
-            if not leg.keys_busy:
-                del self._keys[slot]
 
     def skip(self, frames: int) -> None:
         """The process stood still for so long: these frames are given up, on every clock."""
@@ -408,6 +405,7 @@ class MediaPlane:
         self._streaming = [leg for leg in legs if isinstance(leg, StreamLeg)]
         self._ears.arrange(legs)
         self._tone_ears.arrange(legs)
+        self._locks.arrange(legs, self._rows.high)
         self._outgoing.arrange(legs)
 
     def _connect(self, session: Session) -> None:

@@ -242,7 +242,9 @@ class MediaProcess:
         for slot in plane.take_moved():
             if slot in pairs:
                 sockets.set_remote(slot, plane.remote_of(slot))
-        for slot in sockets.send(sending.slots, sending.packets):
+        locked = sending.locked
+        failed = sockets.send(sending.slots, sending.packets)
+        for slot in [*failed, *sockets.send(locked.slots, locked.packets, locked.sizes)]:
             plane.count(slot, "send_failed")
         for slot, data in sending.others:
             try:

@@ -25,6 +25,9 @@ PACKET = np.dtype(
 """An RTP packet as it goes on the wire, RFC 3550 section 5.1: no padding, extension or CSRC."""
 
 PACKET_BYTES = PACKET.itemsize
+LOCKED_BYTES = PACKET_BYTES + 16
+"""Such a packet encrypted, with the longest tag there is (RFC 7714 section 4); a multiple of 4."""
+
 _VERSION_2 = 0x80
 _MARKER = 0x80
 PAST_FRAMES = 16

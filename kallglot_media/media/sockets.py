@@ -2,7 +2,7 @@
 
 sockets.open(slot, socket); sockets.set_remote(slot, address); sockets.close(slot)
 arrivals, failed = sockets.receive(slots)      one datagram each of sockets that can be read
-failed = sockets.send(slots, packets)          one packet each, to where their leg's RTP goes
+failed = sockets.send(slots, packets, sizes)   one packet each, to where their leg's RTP goes
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kallglot_media.media.lanes import NAME_BYTES, Arrivals, Slots, heads_of, name_of
-from kallglot_media.media.rows import PACKET, PACKET_BYTES
+from kallglot_media.media.lanes import NAME_BYTES, Arrivals, Slots, beginnings_of, name_of
+from kallglot_media.media.rows import LOCKED_BYTES, PACKET, PACKET_BYTES
 from kallglot_media.media.source_lock import Address
 from kallglot_media.media.uring import MSGHDR, RECVMSG, SENDMSG, SQE, Uring
 
@@ -25,6 +25,12 @@ _TIMESPEC = struct.Struct("@ll")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _MOST_NAMES = 10_000
 _NO_NAME = bytes(NAME_BYTES)
+
+
+Packets = npt.NDArray[np.void] | npt.NDArray[np.uint8]
+"""PACKET[n], or uint8[n, width] of which the first bytes are to be sent: as many as Sizes says."""
+
+Sizes = npt.NDArray[np.int32]
 
 
 class Sockets(Protocol):
@@ -38,7 +44,7 @@ class Sockets(Protocol):
 
     def receive(self, slots: list[int]) -> tuple[Arrivals, list[int]]: ...
 
-    def send(self, slots: Slots, packets: npt.NDArray[np.void]) -> list[int]: ...
+    def send(self, slots: Slots, packets: Packets, sizes: Sizes | None = None) -> list[int]: ...
 
 
 def open_sockets() -> Sockets:
@@ -112,7 +118,7 @@ class PlainSockets:
         names = np.frombuffer(b"".join([self._name_of(source) for source in sources]), np.uint8)
         arrivals = Arrivals(
             np.array(read, np.intp),
-            heads_of(data),
+            beginnings_of(data),
             np.array([len(datagram) for datagram in data], np.int64),
             names.reshape(-1, NAME_BYTES),
             np.array(at_s, np.float64),
@@ -129,13 +135,14 @@ class PlainSockets:
             name = self._names[source] = name_of(source) or _NO_NAME
         return name
 
-    def send(self, slots: Slots, packets: npt.NDArray[np.void]) -> list[int]:
+    def send(self, slots: Slots, packets: Packets, sizes: Sizes | None = None) -> list[int]:
         """One packet of each; returns the slots whose packet the system did not take."""
-        data, failed = packets.tobytes(), []
+        data, failed, width = packets.tobytes(), [], packets.strides[0]
         sockets, remotes = self._sockets, self._remotes
-        for start, slot in zip(range(0, len(data), PACKET_BYTES), slots.tolist(), strict=True):
+        lengths = [PACKET_BYTES] * len(slots) if sizes is None else sizes.tolist()
+        for n, (slot, size) in enumerate(zip(slots.tolist(), lengths, strict=True)):
             try:
-                sockets[slot].sendto(data[start : start + PACKET_BYTES], remotes[slot])
+                sockets[slot].sendto(data[n * width : n * width + size], remotes[slot])
             except OSError:
                 failed.append(slot)
         return failed
@@ -209,7 +216,7 @@ class RingSockets:
         data, sources = self._datagrams, self._sources
         return Arrivals(
             rows,
-            data[rows, :PACKET_BYTES].view(PACKET)[:, 0],
+            data[rows, :LOCKED_BYTES],
             sizes,
             sources[rows],
             stamps[:, 0] + stamps[:, 1] * 1e-9 + unix_to_monotonic_s,
@@ -217,17 +224,19 @@ class RingSockets:
             lambda n: _address_of(sources[rows[n]].tobytes()),
         ), failed
 
-    def send(self, slots: Slots, packets: npt.NDArray[np.void]) -> list[int]:
+    def send(self, slots: Slots, packets: Packets, sizes: Sizes | None = None) -> list[int]:
         """One packet of each; returns the slots whose packet the system did not take."""
         if not len(slots):
             return []
-        self._out_vectors[slots, 0] = packets.ctypes.data + PACKET_BYTES * np.arange(len(slots), dtype=np.uint64)
-        self._out_vectors[slots, 1] = PACKET_BYTES
+        width = packets.strides[0]
+        lengths = PACKET_BYTES if sizes is None else sizes
+        self._out_vectors[slots, 0] = packets.ctypes.data + width * np.arange(len(slots), dtype=np.uint64)
+        self._out_vectors[slots, 1] = lengths
         self._out_headers["namelen"][slots] = self._remote_bytes[slots]
         entries = self._writes[slots]
         entries["fd"] = self._fds[slots]
         sent = self._ring.submit(entries)
-        failed: list[int] = slots[sent != PACKET_BYTES].tolist()
+        failed: list[int] = slots[sent != lengths].tolist()
         return failed
 
 

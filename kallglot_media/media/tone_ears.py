@@ -1,4 +1,4 @@
-"""Keys heard as tones, on the legs whose peer has agreed to send them in no other way (audio/tone_keys.py)."""
+"""Keys that peers press: as tones, where they have agreed to no other way (audio/tone_keys.py), or told as events."""
 
 from __future__ import annotations
 
@@ -41,3 +41,28 @@ class ToneEars:
                 found.append(Dtmf(leg.leg_id, *pressed, position(leg)))
             (self._busy.discard if ears.is_idle else self._busy.add)(n)
         return found
+
+
+class PressedKeys:
+    """The legs whose peers press keys, by telephone-event."""
+
+    def __init__(self) -> None:
+        self._legs: dict[int, Leg] = {}
+
+    def pressed(self, leg: Leg) -> None:
+        """A packet of a key came."""
+        self._legs[leg.slot] = leg
+
+    def forget(self, leg: Leg) -> None:
+        """The leg goes away."""
+        self._legs.pop(leg.slot, None)
+
+    def take(self, position: Callable[[Leg], int]) -> list[Dtmf]:
+        """Keys that were let go since the last tick."""
+        events: list[Dtmf] = []
+        for slot, leg in list(self._legs.items()):
+            at = position(leg)
+            events += [Dtmf(leg.leg_id, it.digit, it.duration_ms, at) for it in leg.take_presses()]
+            if not leg.keys_busy:
+                del self._legs[slot]
+        return events

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ from tests.support.waves import RATE_HZ, Pcm16, babble, read_wav, script
 pytestmark = [pytest.mark.interop, pytest.mark.loopback, pytest.mark.engines]
 
 LOST_AT_MOST_S = 1.0
+OVER_AT_MOST_S = 1.0
+"""After its media process died, by the server's clock: the call is over when the BYEs have gone out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +104,14 @@ def test_a_killed_media_process_ends_its_calls_and_the_next_one_works(tmp_path: 
     with call(tmp_path, customer=babble(60.0), agent=babble(60.0, seed=8)) as live:
         pass_time(3.0)
         (media,) = live.server.workers("kallglot_media.media")
+        killed_at = datetime.now(UTC)
         kill(media)
         live.customer.wait_for("CALL_CLOSED", 5.0)
         live.agent.wait_for("CALL_CLOSED", 5.0)
         assert live.server.options() == 503
         folder = live.server.session()
         assert read_json(folder / "session.json")["end_reason"] == "error"
+        assert seconds_to_end(folder, killed_at) <= OVER_AT_MOST_S
         until("the server takes calls again", lambda: live.server.options() == 200, 10.0)
         check_recording(folder, said_s=3.0)
         new_call_works(live.server, tmp_path)
@@ -127,11 +132,13 @@ def test_the_other_media_processes_go_on_when_one_is_killed(tmp_path: Path) -> N
             server.session(ended=False, count=number)
         pass_time(3.0)
         folders = server.sessions()
+        killed_at = datetime.now(UTC)
         kill(server.workers("kallglot_media.media")[0])
         until("one of the calls is over", lambda: any(is_over(folder) for folder in folders), 5.0)
         [lost] = [number for number in range(2) if is_over(folders[number])]
         phones[lost].wait_for("CALL_CLOSED", 5.0)
         assert read_json(folders[lost] / "session.json")["end_reason"] == "error"
+        assert seconds_to_end(folders[lost], killed_at) <= OVER_AT_MOST_S
         assert server.options() == 200, "new calls are taken all the time"
         until("there are two again", lambda: len(server.workers("kallglot_media.media")) == 2, 10.0)
         check_recording(folders[lost], said_s=3.0, said=said[lost])
@@ -142,6 +149,12 @@ def test_the_other_media_processes_go_on_when_one_is_killed(tmp_path: Path) -> N
         assert read_json(folders[kept] / "session.json")["end_reason"] == "customer_hangup"
         heard = phones[kept].heard().pcm
         assert match(said[kept], heard).window_min > 0.9, "without a hole"
+
+
+def seconds_to_end(folder: Path, since: datetime) -> float:
+    """By session.json, whose `ended_at` is written after every leg got its BYE."""
+    ended_at = datetime.fromisoformat(read_json(folder / "session.json")["ended_at"])
+    return (ended_at - since).total_seconds()
 
 
 def is_over(folder: Path) -> bool:

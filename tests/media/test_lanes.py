@@ -9,10 +9,11 @@ import pytest
 
 from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.ids import Ids
-from kallglot_media.media.lanes import NAME_BYTES, Arrivals, heads_of, name_of
-from kallglot_media.media.messages import Listen, OpenLeg, OpenSession, Play, SetPlan, SetRemote
+from kallglot_media.media.lanes import NAME_BYTES, Arrivals, beginnings_of, name_of
+from kallglot_media.media.messages import Listen, OpenLeg, OpenSession, Play, SetPlan, SetRemote, SrtpKeys
 from kallglot_media.media.plane import MediaPlane
 from kallglot_media.media.settings import MediaSettings
+from kallglot_media.media.srtp import Srtp
 from kallglot_media.modes.plan import BRIDGED, Party
 from kallglot_media.rtp.packet import RtpPacket
 from tests.support.studio import CountingIds, MemorySink
@@ -25,6 +26,9 @@ CODECS = ["PCMU", "PCMA", "G722", "PCMU"]
 TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9}
 SILENCE = {"PCMU": b"\xff", "PCMA": b"\xd5", "G722": b"\xfa"}
 TICKS = 400
+_KEYS = ("AES_CM_128_HMAC_SHA1_80", bytes(range(30))), ("AEAD_AES_256_GCM", bytes(range(44)))
+KEYS = [None, SrtpKeys(*_KEYS[0], _KEYS[0][1]), SrtpKeys(*_KEYS[1], _KEYS[1][1]), None]
+"""Of each peer, when some are encrypted; the same both ways, as no peer would have them."""
 
 
 def arrivals_of(batch: list[Datagram]) -> Arrivals:
@@ -32,7 +36,7 @@ def arrivals_of(batch: list[Datagram]) -> Arrivals:
     names = b"".join(name_of(source) or bytes(NAME_BYTES) for _, _, source, _ in batch)
     return Arrivals(
         np.array([slot for slot, *_ in batch], np.intp),
-        heads_of([data for _, data, *_ in batch]),
+        beginnings_of([data for _, data, *_ in batch]),
         np.array([len(data) for _, data, *_ in batch]),
         np.frombuffer(names, np.uint8).reshape(-1, NAME_BYTES),
         np.array([at_s for *_, at_s in batch]),
@@ -44,7 +48,7 @@ def arrivals_of(batch: list[Datagram]) -> Arrivals:
 class House:
     """Two sessions of two legs, each with another law, address family or length of packets."""
 
-    def __init__(self, *, lanes: bool) -> None:
+    def __init__(self, *, lanes: bool, encrypted: bool = False) -> None:
         ids: Ids = CountingIds()
         self.plane = MediaPlane(MediaSettings(), ids, MemorySink())
         if not lanes:
@@ -56,7 +60,7 @@ class House:
                 self.plane.apply(SetPlan(session, BRIDGED), 1000.0)
             self.plane.apply(OpenLeg(session, leg, Party.AGENT if n % 2 else Party.CUSTOMER, host), 1000.0)
             kind = TYPES[CODECS[n]]
-            remote = SetRemote(leg, host, port, CODECS[n], kind, kind, 101, 101)
+            remote = SetRemote(leg, host, port, CODECS[n], kind, kind, 101, 101, keys=KEYS[n] if encrypted else None)
             self.plane.apply(remote, 1000.0)
             self.plane.apply(Listen(leg, SegmentRules()), 1000.0)
         self.slots = [self.plane.slot_of(f"l{n}") for n in range(len(PEERS))]
@@ -86,7 +90,7 @@ class House:
 
 
 def stream(
-    rng: np.random.Generator, slot: int, n: int, *, loss: float, jitter_ms: float, odd: float
+    rng: np.random.Generator, slot: int, n: int, *, loss: float, jitter_ms: float, odd: float, encrypted: bool
 ) -> list[tuple[float, Datagram]]:
     """One peer's packets and when they come: lost, late, twice, overtaken, with markers, pauses, keys and strangers.
 
@@ -94,6 +98,8 @@ def stream(
     """
     silence, kind = SILENCE[CODECS[n]], TYPES[CODECS[n]]
     sequence, stamp, ssrc = 65_400 + 40 * n, 0xFFFF_0000, 77 + n
+    keys = KEYS[n] if encrypted else None
+    lock = None if keys is None else Srtp(keys)
     out: list[tuple[float, Datagram]] = []
     for packet in range(TICKS + 40):
         if rng.random() < odd / 4:
@@ -121,6 +127,10 @@ def stream(
         if rng.random() < loss:
             continue
         raw = data.serialize()
+        if lock is not None and rng.random() > odd / 8:
+            raw = lock.protect(raw)
+            if rng.random() < odd / 4:
+                raw = raw[:-1] + bytes([raw[-1] ^ 1])
         if len(raw) == 172 and rng.random() < odd / 4:
             raw = bytes([int(rng.choice([0x81, 0x90, 0xA0, 0x40]))]) + raw[1:]  # CSRC, extension, padding, version
         if rng.random() < odd / 8:
@@ -134,12 +144,15 @@ def stream(
     [(0.0, 2.0, 0.0), (0.0, 35.0, 0.0), (0.05, 5.0, 0.02), (0.02, 60.0, 0.05), (0.2, 10.0, 0.3)],
     ids=["calm", "jitter", "losses", "all of it", "chaos"],
 )
-def test_the_lane_and_the_leg_come_to_the_same(loss: float, jitter_ms: float, odd: float) -> None:
-    fast, slow = House(lanes=True), House(lanes=False)
+@pytest.mark.parametrize("encrypted", [False, True], ids=["", "encrypted"])
+def test_the_lane_and_the_leg_come_to_the_same(loss: float, jitter_ms: float, odd: float, encrypted: bool) -> None:
+    fast, slow = House(lanes=True, encrypted=encrypted), House(lanes=False, encrypted=encrypted)
     assert fast.slots == slow.slots
     rng = np.random.default_rng(int(1000 * (loss + odd)) + int(jitter_ms))
     packets = [
-        it for n, slot in enumerate(fast.slots) for it in stream(rng, slot, n, loss=loss, jitter_ms=jitter_ms, odd=odd)
+        it
+        for n, slot in enumerate(fast.slots)
+        for it in stream(rng, slot, n, loss=loss, jitter_ms=jitter_ms, odd=odd, encrypted=encrypted)
     ]
     packets.sort(key=lambda it: it[0])
     at = lane_ticks = 0
@@ -157,6 +170,22 @@ def test_the_lane_and_the_leg_come_to_the_same(loss: float, jitter_ms: float, od
     for leg_id in ("l0", "l1", "l2", "l3"):
         fast.plane._lanes.leave_all()
         assert fast.plane._legs[leg_id].stats() == slow.plane._legs[leg_id].stats()
+    assert bool(fast.plane._legs["l1"].counters["srtp_refused"]) == (encrypted and odd > 0)
+
+
+def test_what_is_not_encrypted_has_no_lane_where_it_should_be() -> None:
+    house = House(lanes=True, encrypted=True)
+    assert KEYS[1] is not None
+    peer = Srtp(KEYS[1])
+    packets = [RtpPacket(8, n, 160 * n, 5, bytes(160)).serialize() for n in range(40)]
+    for n in range(30):
+        house.tick(n, [(house.slots[1], peer.protect(packets[n]), PEERS[1], 1000.0 + n / 50)], batched=True)
+    assert house.plane._lanes.count == 1
+    leg = house.plane._legs["l1"]
+    for n in range(30, 40):
+        house.tick(n, [(house.slots[1], packets[n], PEERS[1], 1000.0 + n / 50)], batched=True)
+    house.plane._lanes.leave_all()
+    assert (leg.counters["srtp_refused"], leg.jitter.stats.received) == (10, 30)
 
 
 def test_a_sender_that_is_ahead_overflows_in_its_lane_as_elsewhere() -> None:

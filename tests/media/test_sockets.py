@@ -13,7 +13,7 @@ import pytest
 from kallglot_media.media import sockets as module
 from kallglot_media.media.lanes import name_of
 from kallglot_media.media.ports import Ports
-from kallglot_media.media.rows import PACKET, PACKET_BYTES
+from kallglot_media.media.rows import LOCKED_BYTES, PACKET, PACKET_BYTES
 from kallglot_media.media.sockets import PlainSockets, RingSockets, Sockets, open_sockets
 from kallglot_media.media.uring import SQE, Uring
 
@@ -99,6 +99,17 @@ def test_packets_go_to_their_legs_remotes(sockets: Sockets, legs: dict[int, sock
         assert source == legs[slot].getsockname()
         peer.close()
     assert sockets.send(np.zeros(0, np.intp), packets[:0]) == []
+
+
+def test_packets_of_several_lengths_go_out(sockets: Sockets, legs: dict[int, socket.socket]) -> None:
+    packets = np.arange(2 * LOCKED_BYTES).astype(np.uint8).reshape(2, LOCKED_BYTES)
+    sizes = np.array([LOCKED_BYTES, 176], np.int32)
+    with peer_of(legs[1]) as first, peer_of(legs[40]) as second:
+        sockets.set_remote(1, first.getsockname()[:2])
+        sockets.set_remote(40, second.getsockname()[:2])
+        assert sockets.send(np.array([1, 40], np.intp), packets, sizes) == []
+        assert first.recv(2048) == packets[0].tobytes()
+        assert second.recv(2048) == packets[1, :176].tobytes()
 
 
 def test_what_cannot_be_sent_is_said_and_the_rest_goes(sockets: Sockets, legs: dict[int, socket.socket]) -> None:

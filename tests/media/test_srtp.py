@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kallglot_media.media.dtls import Dtls, identity
 from kallglot_media.media.messages import CloseLeg, DtlsPeer, SetRemote, SrtpKeys
-from kallglot_media.media.srtp import PROFILES, Srtp
+from kallglot_media.media.rows import LOCKED_BYTES, PACKET_BYTES
+from kallglot_media.media.srtp import PROFILES, Srtp, lock_all, unlock_all
 from kallglot_media.modes.plan import ECHO, Party
 from kallglot_media.rtp.packet import RtpPacket
 from kallglot_media.rtp.rtcp import Description, Goodbye, ReceiverReport, build_compound, parse_compound
@@ -93,6 +94,36 @@ def test_forged_and_replayed_packets_are_refused(suite: str) -> None:
     for size in range(len(locked)):
         assert ours.unprotect(locked[:size]) is None
         assert ours.unprotect_rtcp(locked[:size]) is None
+
+
+@pytest.mark.parametrize("suite", list(SUITES))
+def test_many_at_once_is_what_one_at_a_time_is(suite: str) -> None:
+    """To the bit, over the turn of the sequence numbers, with forged and replayed ones in between."""
+    count, keys = 3, keys_of(suite)
+    ours, theirs = [Srtp(keys) for _ in range(count)], [Srtp(mirrored(keys)) for _ in range(count)]
+    alone, other = [Srtp(keys) for _ in range(count)], [Srtp(mirrored(keys)) for _ in range(count)]
+    dice = np.random.default_rng(5)
+    for tick in range(40):
+        packets = np.zeros((count, LOCKED_BYTES), np.uint8)
+        for n in range(count):
+            sound = dice.integers(0, 256, FRAME, np.uint8).tobytes()
+            packet = RtpPacket(0, (65_520 + tick + n) & 0xFFFF, 160 * tick, 7 + n, sound)
+            packets[n, :PACKET_BYTES] = np.frombuffer(packet.serialize(), np.uint8)
+        plain = [packet[:PACKET_BYTES].tobytes() for packet in packets]
+        sizes = lock_all(ours, packets, PACKET_BYTES)
+        locked = [packet[:size].tobytes() for packet, size in zip(packets, sizes, strict=True)]
+        assert locked == [it.protect(packet) for it, packet in zip(alone, plain, strict=True)]
+        for again in range(2):
+            came = packets.copy()
+            if tick % 5 == 0:
+                came[tick % count, 40] ^= 1
+            wanted = [
+                it.unprotect(packet[:size].tobytes()) for it, packet, size in zip(other, came, sizes, strict=True)
+            ]
+            opened = unlock_all(theirs, came, sizes)
+            got = [None if size < 0 else packet[:size].tobytes() for packet, size in zip(came, opened, strict=True)]
+            assert got == wanted
+            assert again or sum(it is None for it in got) == (tick % 5 == 0)
 
 
 def test_keys_do_not_show() -> None:
