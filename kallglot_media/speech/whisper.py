@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.inventions import goes_in_circles, is_invented
 from kallglot_media.speech.model_check import check_recognizer
 from kallglot_media.speech.models import Model
+from kallglot_media.speech.pieced import compression_ratio, joined, later, words_of
 from kallglot_media.speech.recognizer_rules import guards_of
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.sound import may_be_speech, pieces
@@ -184,9 +184,9 @@ class WhisperRecognizer:
         for piece in pieces(pcm, int(self._guards.longest_s * RECOGNIZER_RATE_HZ)):
             (part,) = self._hear_all([_Wanted(piece, language, hints)])
             language = language or part.language
-            parts.append(_later(part, offset_ms))
+            parts.append(later(part, offset_ms))
             offset_ms += len(piece) * 1000 // RECOGNIZER_RATE_HZ
-        return _joined(parts)
+        return joined(parts)
 
     def _hear_all(self, wanted: Sequence[_Wanted]) -> list[Transcript]:
         """Each encoded by itself, in windows of one length; all that have prompts of one length decoded together."""
@@ -281,7 +281,7 @@ class WhisperRecognizer:
 
     def _align(self, tokenizer: Tokenizer, tokens: list[int], encoded: Any, frames: int) -> tuple[Word, ...]:
         (aligned,) = self._whisper.find_alignment(tokenizer, [tokens], encoded, frames)
-        return _words((one["word"], one["start"], one["end"], one["probability"]) for one in aligned)
+        return words_of((one["word"], one["start"], one["end"], one["probability"]) for one in aligned)
 
     def _second_try(self, pcm: Pcm16, language: str) -> _Decoded:
         """Whisper's own 30 s window, with faster-whisper's temperatures against repetition."""
@@ -300,7 +300,7 @@ class WhisperRecognizer:
             avg_logprob=float(np.mean([one.avg_logprob for one in kept])) if kept else -math.inf,
             no_speech_prob=max((one.no_speech_prob for one in heard), default=1.0),
             repeats=False,
-            words=_words(
+            words=words_of(
                 (word.word, word.start, word.end, word.probability) for one in kept for word in one.words or ()
             ),
             second_try=True,
@@ -343,12 +343,6 @@ class WhisperRecognizer:
         self._decode([self._encoded(silence, self._window_frames(RECOGNIZER_RATE_HZ))])
 
 
-def compression_ratio(text: str) -> float:
-    """How much shorter gzip makes `text`: above 2.4 it says the same over and over."""
-    data = text.encode()
-    return len(data) / len(zlib.compress(data)) if data else 0.0
-
-
 def _hints(usual: str | None = None, among: Sequence[str] = (), words: Sequence[str] = (), before: str = "") -> Hints:
     return Hints(usual, tuple(among), tuple(words), before)
 
@@ -379,37 +373,3 @@ def _detectable(wanted: tuple[str, ...], known: tuple[str, ...]) -> frozenset[st
 
 def _as_float(pcm: Pcm16) -> npt.NDArray[np.float32]:
     return np.asarray(pcm, dtype=np.float32) / np.float32(32768)
-
-
-def _words(aligned: Iterable[tuple[str, float, float, float]]) -> tuple[Word, ...]:
-    """Words from (text, start_s, end_s, probability); lone punctuation goes to the word before it."""
-    words: list[Word] = []
-    for text, start_s, end_s, prob in aligned:
-        plain = text.strip()
-        if words and not any(letter.isalnum() for letter in plain):
-            words[-1] = replace(words[-1], text=words[-1].text + plain)
-        elif plain:
-            words.append(Word(plain, round(start_s * 1000), round(end_s * 1000), float(prob)))
-    return tuple(words)
-
-
-def _later(part: Transcript, by_ms: int) -> Transcript:
-    words = (replace(word, start_ms=word.start_ms + by_ms, end_ms=word.end_ms + by_ms) for word in part.words)
-    return replace(part, words=tuple(words))
-
-
-def _joined(parts: list[Transcript]) -> Transcript:
-    """One transcript of all pieces; marks are those of the pieces that have words, or of the first."""
-    if len(parts) == 1:
-        return parts[0]
-    said = [part for part in parts if part.text] or parts[:1]
-    return Transcript(
-        text=" ".join(part.text for part in said),
-        language=said[0].language,
-        language_prob=said[0].language_prob,
-        confidence=float(np.mean([part.confidence for part in said])),
-        no_speech_prob=min(part.no_speech_prob for part in said),
-        words=tuple(word for part in said for word in part.words),
-        engine_ms=0.0,
-        guard=said[0].guard,
-    )
