@@ -51,6 +51,17 @@ check: lint test
 bench-media: setup
 	@$(PY) scripts/bench_media.py $(if $(LEGS),--legs $(LEGS)) $(if $(DOCS),--docs)
 
+# Losses, jitter, an hour of clock skew; the jitter buffer's rule against fixed targets. Simulated time, ten minutes.
+.PHONY: bench-network
+bench-network: peers
+	@$(PY) scripts/bench_media.py --network
+	@$(PY) scripts/bench_jitter.py
+
+# What speech.recognizer.denoise is worth: 28 passes over the held-out recordings, five minutes.
+.PHONY: bench-denoise
+bench-denoise: peers
+	@$(PY) scripts/bench_denoise.py
+
 # Sentences through a real call, judged at the phone: correlation, level, holes, PESQ.
 .PHONY: bench-listen
 bench-listen: peers

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +24,12 @@ from kallglot_media.media.settings import MediaSettings
 from kallglot_media.modes.plan import BRIDGED, Party
 from kallglot_media.random_ids import RandomIds
 from kallglot_media.rtp.packet import RtpPacket
+from kallglot_media.rtp.reserve import JitterRules
 
 Pcm16 = npt.NDArray[np.int16]
+Lateness = Callable[[float, np.random.Generator], float]
+"""Seconds by which a packet that was sent at so many seconds is late."""
+
 SENTENCE_S = 8
 SENTENCES = 6
 PEER = ("192.0.2.9", 4000)
@@ -45,6 +49,11 @@ class Network:
         return ", ".join(parts) or "clean"
 
 
+def even(most_s: float) -> Lateness:
+    """As likely late by nothing as by the most."""
+    return lambda _at_s, chance: float(chance.uniform(0, most_s)) if most_s else 0.0
+
+
 class NoRecorder:
     """Nothing is recorded."""
 
@@ -58,10 +67,22 @@ class NoRecorder:
 class Call:
     """A customer who speaks `codec` over `network`, and an agent on a perfect line with PCMU."""
 
-    def __init__(self, network: Network, codec: str = "PCMU", seed: int = 1, phase_s: float = 0.010) -> None:
+    def __init__(
+        self,
+        network: Network,
+        codec: str = "PCMU",
+        seed: int = 1,
+        phase_s: float = 0.010,
+        *,
+        late: Lateness | None = None,
+        jitter: JitterRules | None = None,
+    ) -> None:
+        """late: how late a packet is, in place of the network's jitter; jitter: rules of the customer's buffer."""
         self.network = network
         self.chance = np.random.default_rng(seed)
-        self.plane = MediaPlane(MediaSettings(rtp_timeout_s=1e9), RandomIds(), NoRecorder())
+        self.late = late or even(network.jitter_ms / 1000)
+        settings = MediaSettings(rtp_timeout_s=1e9, jitter=jitter or JitterRules())
+        self.plane = MediaPlane(settings, RandomIds(), NoRecorder())
         self.phase_s = phase_s
         self.codec = codec
         self.encoder = encoder_of(codec)
@@ -83,7 +104,7 @@ class Call:
             packet = RtpPacket(
                 PAYLOAD_TYPES[self.codec], n & 0xFFFF, n * step & 0xFFFFFFFF, 7, self.encoder.encode(frame)
             )
-            late_s = self.chance.uniform(0, self.network.jitter_ms / 1000) if self.network.jitter_ms else 0.0
+            late_s = self.late(0.02 * n, self.chance)
             gone = bool(self.chance.random() < self.network.loss)
             self.lost.append(gone)
             self.late_s.append(late_s)
@@ -126,11 +147,11 @@ def untreated(sound: Pcm16, call: Call) -> Pcm16:
     return heard.reshape(-1)
 
 
-def sentences() -> list[Pcm16]:
+def sentences(count: int = SENTENCES) -> list[Pcm16]:
     """Pieces of the demo's speech, at −20 dBFS while somebody speaks."""
-    whole = speech()[: SENTENCES * SENTENCE_S * 8000].astype(np.float64)
+    whole = speech()[: count * SENTENCE_S * 8000].astype(np.float64)
     whole *= 3276.8 / np.sqrt(np.mean(whole[np.abs(whole) > 300] ** 2))
-    return [np.asarray(np.clip(part, -32768, 32767), np.int16) for part in whole.reshape(SENTENCES, -1)]
+    return [np.asarray(np.clip(part, -32768, 32767), np.int16) for part in whole.reshape(count, -1)]
 
 
 def lags_ms(said: Pcm16, heard: Pcm16) -> list[float]:
