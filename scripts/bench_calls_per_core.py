@@ -58,6 +58,9 @@ FIRST_CALLS = 6
 SHARES = (0.5, 0.8, 1.0)
 """Of the calls that are foreseen."""
 
+OF_THE_TIME = {"pool": 0.2, "auto": 0.5, "full": 0.3}
+"""Of --limit, by way: processes with models of their own take long to load."""
+
 MOST_MEMORY = 0.6
 """Of what is free, for processes with models of their own."""
 
@@ -263,10 +266,17 @@ def rows_of(way: str, given: Sequence[int] | None, seconds: float, core: int, un
     """One row after the other, until one is not served, or the next one would not be over by until_s."""
     began_s, row = time.monotonic(), _row(way, given[0] if given else FIRST_CALLS, seconds, core)
     yield row
-    for calls in given[1:] if given else foreseen(row):
-        took_s = time.monotonic() - began_s  # the next one has more to load, and so much to say at the least
-        if not row.served or (not given and time.monotonic() + took_s > until_s):
+    for wanted in given[1:] if given else foreseen(row):
+        if not row.served:
             return
+        calls = wanted
+        if not given:
+            took_s, left_s = time.monotonic() - began_s, until_s - time.monotonic()
+            # A process for each call is loaded for each call; the pool is loaded once.
+            fits = int((left_s - seconds) * row.calls / max(0.1, took_s - seconds)) if way != "pool" else wanted
+            calls = min(wanted, fits)
+            if calls <= row.calls or left_s < took_s:
+                return
         began_s, row = time.monotonic(), _row(way, calls, seconds, core)
         yield row
 
@@ -294,9 +304,7 @@ def told(row: Row) -> dict[str, Any]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("--calls", help="so many, one number after the other; left out: as foreseen")
-    arguments.add_argument(
-        "--limit", type=float, default=240.0, help="seconds; each way has a third, and one row always"
-    )
+    arguments.add_argument("--limit", type=float, default=300.0, help="seconds, about; each way has one row always")
     arguments.add_argument("--seconds", type=float, default=9.0)
     arguments.add_argument("--plot", type=Path)
     arguments.add_argument("--keep", type=Path, help="JSON file: rows of earlier runs are told and drawn, too")
@@ -322,7 +330,7 @@ def main() -> None:
     ways = chosen.ways.split(",")
     given = [int(part) for part in chosen.calls.split(",")] if chosen.calls else None
     for way in ways:
-        until_s = time.monotonic() + chosen.limit / len(ways)
+        until_s = time.monotonic() + chosen.limit * OF_THE_TIME.get(way, 0.3)
         for row in rows_of(way, given, chosen.seconds, core, until_s):
             rows.append(row)
             if chosen.keep is not None:  # at once: what was measured is not to be lost with the rest

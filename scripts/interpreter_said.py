@@ -43,7 +43,7 @@ class Size:
     minutes_of_speech: float = 30.0
     sentences: int = 300
     chats: int = 118
-    core_limit_s: float = 240.0
+    core_limit_s: float = 300.0
 
 
 SMALL = Size(
