@@ -36,9 +36,11 @@ def main() -> None:
     make_speech(out / "speech", SMOKE_HOURS if given.smoke else given.hours, given.texts, given.seed, MIXES[given.mix])
     rare, looked_at = (SMOKE_RARE, SMOKE_TEXTS) if given.smoke else (RARE, TEXTS_FOR_PIECES)
     words = vocabulary(out, given.texts, given.seed, rare, MIXES[given.mix], looked_at)
-    shape = Shape(len(words.used), len(words.letters) + 1, encoder_layers=given.encoder_layers)
+    shape = Shape(len(words.used), len(words.letters) + 1, len(words.phones), encoder_layers=given.encoder_layers)
     if given.smoke:
-        shape = Shape(shape.vocabulary, shape.letters, width=64, heads=2, encoder_layers=2, decoder_layers=1)
+        shape = Shape(
+            shape.vocabulary, shape.letters, shape.phones, width=64, heads=2, encoder_layers=2, decoder_layers=1
+        )
     training = Training(out, words, given.minutes, given.seed, shape)
     if given.smoke:
         training.steps, training.warm_up_steps = SMOKE_STEPS, SMOKE_WARM_UP_STEPS
@@ -81,7 +83,7 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--minutes", type=float, default=120.0, help="of training")
     options.add_argument("--each", type=int, default=150, help="recordings of a language to judge with")
     options.add_argument("--mix", default="full", choices=MIXES, help="of voices, lines and texts: see mix.py")
-    options.add_argument("--encoder-layers", type=int, default=5)
+    options.add_argument("--encoder-layers", type=int, default=6)
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--smoke", action="store_true", help="a tiny one in a minute, to see that all of it works")

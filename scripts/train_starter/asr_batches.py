@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from train_starter.asr_pieces import Pieces
 
 SHARDS_AT_ONCE = 6
 FRAMES_PER_BATCH = 4_000
+SPAN_MARGIN_S = 0.06
+"""How far beyond a word the decoder may look when it writes it."""
+
 MARGINS_FRAMES = ((0.82, 8, 40), (0.14, 200, 260), (0.04, 1280, 1280))
 """(share, from, to): zeros after the longest of a batch; as in training, as the short window has it, and to the end."""
 
@@ -22,40 +26,58 @@ WINDOW_FRAMES = 1280
 TIMED_SHARE = 0.3
 TIME_STEP_S = 0.1
 SPECIAL = ("<|endoftext|>", "<|startoftranscript|>", "<|transcribe|>", "<|nospeech|>", "<|notimestamps|>")
+POSITION_STEP = 2
+"""Of Whisper's positions every how manieth is computed in training, and not marked in the exported model."""
+
+FRAMES_PER_POSITION = 2 * POSITION_STEP
+POSITION_MS = FRAMES_PER_POSITION * 10
 NOTHING = -100
 """A label that is not learned."""
 
 
-Heard = tuple[npt.NDArray[np.float16], dict[str, object]]
+Heard = tuple[npt.NDArray[np.float16], dict[str, Any]]
 """Frames × bands of an utterance, and its entry in the shard's JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """mel: utterances × bands × frames; tokens in, labels out; letters of each for CTC."""
+    """mel: utterances × bands × frames; tokens in, labels out; letters of each for CTC.
+
+    phones: of each position of each utterance, NOTHING where unknown; spans: the first position of the word that each
+    label is of and the one after its last, (0, 0) where unknown.
+    """
 
     mel: npt.NDArray[np.float32]
     tokens: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     letters: list[list[int]]
+    phones: npt.NDArray[np.int64]
+    spans: npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
 class Vocabulary:
-    """The tokens that are trained, renumbered from 0 (end of text) on, and the letters of the CTC loss from 1 on."""
+    """The tokens that are trained, renumbered from 0 (end of text) on; letters of the CTC loss, from 1 on; phones."""
 
     pieces: Pieces
     languages: tuple[str, ...]
+    phones: tuple[str, ...] = ()
     letters: str = " 'abcdefghijklmnopqrstuvwxyzäöüßáéíóúñàâçèêëîïôùûœ"
     used: list[int] = field(default_factory=list)
     _index: dict[int, int] = field(default_factory=dict)
+    _starts_word: list[bool] = field(default_factory=list)
+    _pieces_count: int = 0
 
     def __post_init__(self) -> None:
         ids = self.pieces.ids
         times = [f"<|{step * TIME_STEP_S:.2f}|>" for step in range(WINDOW_FRAMES // 10 + 1)]
         named = [*SPECIAL, *(f"<|{language}|>" for language in self.languages), *times]
-        self.used = list(dict.fromkeys([ids[name] for name in named] + self.pieces.used()))
+        pieces = self.pieces.used()
+        self.used = list(dict.fromkeys([ids[name] for name in named] + pieces))
+        self._pieces_count = len(pieces)
         self._index = {token: index for index, token in enumerate(self.used)}
+        starting = {token for name, token in ids.items() if name.startswith("Ġ")}
+        self._starts_word = [token in starting for token in self.used]
 
     def special(self, name: str) -> int:
         """Number of a token by its name."""
@@ -74,7 +96,35 @@ class Vocabulary:
         """A text's letters as CTC labels."""
         return [self.letters.index(letter) + 1 for letter in text.lower() if letter in self.letters]
 
-    def target(self, item: dict[str, object], rng: random.Random) -> tuple[list[int], list[int]]:
+    def phone_labels(self, item: dict[str, Any], positions: int) -> npt.NDArray[np.int64]:
+        """The phone in the middle of each position."""
+        labels = np.full(positions, NOTHING, dtype=np.int64)
+        known = {name: number for number, name in enumerate(self.phones)}
+        for name, start_ms in item["phones"]:
+            labels[round(start_ms / POSITION_MS) :] = known.get(name, NOTHING)
+        return labels
+
+    def spans(self, item: dict[str, Any], labels: list[int], positions: int) -> npt.NDArray[np.int64]:
+        """labels × 2: where in the sound the word is that each label belongs to."""
+        spans = np.zeros((len(labels), 2), dtype=np.int64)
+        starts = [start / 1000 for start in item["word_starts_ms"]]
+        word = -1
+        for row, label in enumerate(labels):
+            if label == NOTHING or label >= len(self._starts_word) or not self.is_text(label):
+                continue
+            word += self._starts_word[label] or word < 0
+            if word >= len(starts):
+                break
+            end_s = starts[word + 1] if word + 1 < len(starts) else float(item["end_s"])
+            first = int((starts[word] - SPAN_MARGIN_S) * 1000 / POSITION_MS)
+            spans[row] = max(0, first), min(positions, int((end_s + SPAN_MARGIN_S) * 1000 / POSITION_MS) + 1)
+        return spans
+
+    def is_text(self, label: int) -> bool:
+        """Whether a label is a piece of a text, not one of Whisper's own tokens."""
+        return label >= len(self.used) - self._pieces_count
+
+    def target(self, item: dict[str, Any], rng: random.Random) -> tuple[list[int], list[int]]:
         """(tokens in, labels out) of an utterance, as Whisper has them."""
         end, task, plain = (self.special(SPECIAL[number]) for number in (0, 2, 4))
         start, language, text = self.special(SPECIAL[1]), str(item["language"]), str(item["text"])
@@ -143,13 +193,19 @@ class Batches:
         mel = np.zeros((len(group), 80, frames + frames % 2), dtype=np.float32)
         made = [self._vocabulary.target(about, self._rng) for _, about in group]
         length = max(len(tokens) for tokens, _ in made)
+        positions = -(-mel.shape[2] // FRAMES_PER_POSITION)
+        phones = np.full((len(group), positions), NOTHING, dtype=np.int64)
+        spans = np.zeros((len(group), length, 2), dtype=np.int64)
         tokens = np.zeros((len(group), length), dtype=np.int64)
         labels = np.full((len(group), length), NOTHING, dtype=np.int64)
-        for row, ((heard, _), (into, out)) in enumerate(zip(group, made, strict=True)):
+        for row, ((heard, about), (into, out)) in enumerate(zip(group, made, strict=True)):
             mel[row, :, : len(heard)] = self._masked(heard.astype(np.float32)).T
             tokens[row, : len(into)] = into
             labels[row, : len(out)] = out
-        return Batch(mel, tokens, labels, [self._vocabulary.spelled(str(about["text"])) for _, about in group])
+            phones[row] = self._vocabulary.phone_labels(about, positions)
+            spans[row, : len(out)] = self._vocabulary.spans(about, out, positions)
+        letters = [self._vocabulary.spelled(about["text"]) for _, about in group]
+        return Batch(mel, tokens, labels, letters, phones, spans)
 
     def _masked(self, mel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """A few bands and a few frames taken away, now and then."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from ctranslate2.specs import whisper_spec
 
-from train_starter.asr_batches import Vocabulary
+from train_starter.asr_batches import POSITION_STEP, Vocabulary
 from train_starter.asr_model import MARK, UNUSED, WINDOW_POSITIONS
 from train_starter.asr_train import TOKENIZER
 from train_starter.slots import LANGUAGES
@@ -77,8 +77,8 @@ def _fill_encoder(spec: Any, state: dict[str, Floats]) -> None:
         convolution = getattr(spec, name)
         convolution.weight, convolution.bias = state[f"{name}.weight"], state[f"{name}.bias"]
     positions = np.zeros((WHISPER_POSITIONS, state["positions"].shape[1]), dtype=np.float32)
-    positions[:WINDOW_POSITIONS] = state["positions"]
-    positions[WINDOW_POSITIONS:, MARK] = MARK_VALUE
+    positions[:, MARK] = MARK_VALUE
+    positions[:WINDOW_POSITIONS:POSITION_STEP] = state["positions"]
     spec.position_encodings.encodings = positions
     _fill_norm(spec.layer_norm, state, "encoder_norm")
     for number, layer in enumerate(spec.layer):

@@ -2,7 +2,9 @@
 
 Trained on windows of at most WINDOW_POSITIONS, the model must not be confused by the 1500 of Whisper's 30 s. The last
 channel of the encoder is a marker: zero everywhere in training, huge in the exported position table from
-WINDOW_POSITIONS on; in each head one dimension of query and key turns it into a weight of practically nothing. The last
+WINDOW_POSITIONS on; in each head one dimension of query and key turns it into a weight of practically nothing. Every
+second position of Whisper's is marked too: 40 ms a position are enough for speech, and what no other position looks at
+need not be computed in training, which halves its cost. The last
 but one channel of the decoder does the same for tokens that were never trained: it is constant before the output, and
 only their rows have a (negative) entry there.
 """
@@ -15,6 +17,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+
+from train_starter.asr_batches import FRAMES_PER_POSITION, POSITION_STEP
 
 MEL_BANDS = 80
 WINDOW_POSITIONS = 640
@@ -31,9 +35,10 @@ class Shape:
 
     vocabulary: int
     letters: int
-    width: int = 128
+    phones: int = 1
+    width: int = 192
     heads: int = 4
-    encoder_layers: int = 5
+    encoder_layers: int = 6
     decoder_layers: int = 2
 
 
@@ -48,7 +53,10 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, source: Tensor | None = None, causal: bool = False) -> Tensor:
+    def forward(
+        self, x: Tensor, source: Tensor | None = None, causal: bool = False, crossed_to: list[Tensor] | None = None
+    ) -> Tensor:
+        """crossed_to: where the weights (batch × heads × length × source) are put, if anywhere."""
         batch, length, width = x.shape
         normed = self.norm(x)
         seen = normed if source is None else source
@@ -59,7 +67,10 @@ class Attention(nn.Module):
         if causal:
             later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
             scores = scores.masked_fill(later, -torch.inf)
-        heard = torch.softmax(scores, -1).to(value.dtype) @ value
+        weights = torch.softmax(scores, -1)
+        if crossed_to is not None:
+            crossed_to.append(weights)
+        heard = weights.to(value.dtype) @ value
         return self.out(heard.transpose(1, 2).reshape(batch, length, width))
 
     def mark(self) -> None:
@@ -85,10 +96,10 @@ class Layer(nn.Module):
         self.wide = nn.Linear(width, 4 * width)
         self.narrow = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, source: Tensor | None = None, crossed_to: list[Tensor] | None = None) -> Tensor:
         x = x + self.attention(x, causal=self.crossed is not None)
         if self.crossed is not None:
-            x = x + self.crossed(x, source)
+            x = x + self.crossed(x, source, crossed_to=crossed_to)
         return x + self.narrow(F.gelu(self.wide(self.norm(x))))
 
 
@@ -100,15 +111,15 @@ def sinusoids(length: int, width: int) -> Tensor:
 
 
 class Recognizer(nn.Module):
-    """Encoder, decoder, and a CTC head over letters that is only used in training."""
+    """Encoder, decoder, and two heads that are only used in training: letters (CTC), and the phone at each position."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
         width = shape.width
         self.conv1 = nn.Conv1d(MEL_BANDS, width, 3, padding=1)
-        self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
-        self.register_buffer("positions", sinusoids(WINDOW_POSITIONS, width))
+        self.conv2 = nn.Conv1d(width, width, 3, stride=FRAMES_PER_POSITION, padding=1)
+        self.register_buffer("positions", sinusoids(WINDOW_POSITIONS, width)[::POSITION_STEP].clone())
         self.encoder = nn.ModuleList(Layer(width, shape.heads) for _ in range(shape.encoder_layers))
         self.encoder_norm = nn.LayerNorm(width)
         self.tokens = nn.Embedding(shape.vocabulary, width)
@@ -116,6 +127,7 @@ class Recognizer(nn.Module):
         self.decoder = nn.ModuleList(Layer(width, shape.heads, decoder=True) for _ in range(shape.decoder_layers))
         self.decoder_norm = nn.LayerNorm(width)
         self.letters = nn.Linear(width, shape.letters)
+        self.phones = nn.Linear(width, shape.phones)
         self._initialize()
         self.constrain()
 
@@ -152,7 +164,7 @@ class Recognizer(nn.Module):
         self.tokens.weight[:, UNUSED] = 0
 
     def encode(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, bands, frames) → the encoder's output, and that of its middle for an early CTC loss."""
+        """(batch, bands, frames) → the encoder's output, and that of its middle, to be taught early."""
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
         x = x + self.positions[: x.shape[1]]
         middle = x
@@ -162,9 +174,10 @@ class Recognizer(nn.Module):
                 middle = x
         return self.encoder_norm(x), self.encoder_norm(middle)
 
-    def decode(self, encoded: Tensor, tokens: Tensor) -> Tensor:
-        """Logits of what comes after each token."""
+    def decode(self, encoded: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of what comes after each token; what the last layer looks at meanwhile: batch × tokens × positions."""
         x = self.tokens(tokens) + self.token_positions[: tokens.shape[1]]
-        for layer in self.decoder:
-            x = layer(x, encoded)
-        return F.linear(self.decoder_norm(x), self.tokens.weight)
+        looked_at: list[Tensor] = []
+        for number, layer in enumerate(self.decoder):
+            x = layer(x, encoded, looked_at if number + 1 == len(self.decoder) else None)
+        return F.linear(self.decoder_norm(x), self.tokens.weight), looked_at[0].mean(1)

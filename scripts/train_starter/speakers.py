@@ -64,10 +64,11 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Speech, and where each word of the text starts; starts are empty where the engine does not tell."""
+    """Speech, and where each word of the text and each of its phones starts: empty where the engine does not tell."""
 
     pcm: Pcm16
     word_starts_ms: tuple[int, ...] = ()
+    phones: tuple[tuple[str, int], ...] = ()
 
 
 def trained_voice(rng: random.Random, language: str, mix: Mix = FULL) -> Voice:
@@ -95,8 +96,8 @@ def speak(text: str, language: str, voice: Voice) -> Said:
 
 
 def _espeak(text: str, _language: str, voice: Voice) -> Said:
-    pcm, rate_hz, starts = _library().say(text, voice)
-    return Said(np.asarray(soxr.resample(pcm, rate_hz, RATE_HZ), dtype=np.int16), starts)
+    pcm, rate_hz, starts, phones = _library().say(text, voice)
+    return Said(np.asarray(soxr.resample(pcm, rate_hz, RATE_HZ), dtype=np.int16), starts, phones)
 
 
 def _flite(text: str, _language: str, voice: Voice) -> Said:
@@ -143,7 +144,11 @@ class _Event(ctypes.Structure):
     )
 
 
-_SYNCHRONOUS, _UTF8, _RATE, _PITCH, _WORD = 2, 1, 1, 3, 1
+_SYNCHRONOUS, _UTF8, _RATE, _PITCH, _WORD, _PHONE, _TELL_PHONES = 2, 1, 1, 3, 1, 7, 1
+_NAME_BYTES = 8
+PAUSE = "_"
+"""The phone that is none."""
+
 _NORMAL_WORDS_PER_MIN, _NORMAL_PITCH = 160, 50
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
@@ -156,9 +161,10 @@ class _Espeak:
         if name is None:
             raise FileNotFoundError("libespeak-ng is missing: apt-get install espeak-ng flite")
         self._lib = ctypes.CDLL(name)
-        self._rate_hz = self._lib.espeak_Initialize(_SYNCHRONOUS, 0, None, 0)
+        self._rate_hz = self._lib.espeak_Initialize(_SYNCHRONOUS, 0, None, _TELL_PHONES)
         self._pieces: list[Pcm16] = []
         self._starts: list[tuple[int, int]] = []
+        self._phones: list[tuple[str, int]] = []
         self._callback = _Callback(self._take)
         self._lib.espeak_SetSynthCallback(self._callback)
 
@@ -169,20 +175,25 @@ class _Espeak:
         while events[index].type:
             if events[index].type == _WORD:
                 self._starts.append((events[index].text_position, events[index].audio_position))
+            elif events[index].type == _PHONE:
+                self._phones.append((_phone(events[index]), events[index].audio_position))
             index += 1
         return 0
 
-    def say(self, text: str, voice: Voice) -> tuple[Pcm16, int, tuple[int, ...]]:
-        """Sound, its rate, and when each blank-separated word starts (empty when espeak counts them differently)."""
+    def say(self, text: str, voice: Voice) -> tuple[Pcm16, int, tuple[int, ...], tuple[tuple[str, int], ...]]:
+        """Sound, its rate, when each blank-separated word starts, and each phone.
+
+        No word starts when espeak counts the words differently.
+        """
         if self._lib.espeak_SetVoiceByName(voice.name.encode()):
             raise ValueError(f"espeak-ng has no voice {voice.name!r}")
         self._lib.espeak_SetParameter(_RATE, int(_NORMAL_WORDS_PER_MIN * voice.pace), 0)
         self._lib.espeak_SetParameter(_PITCH, int(_NORMAL_PITCH * voice.pitch), 0)
-        self._pieces, self._starts = [], []
+        self._pieces, self._starts, self._phones = [], [], []
         data = text.encode() + b"\0"
         self._lib.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
         pcm = np.concatenate(self._pieces) if self._pieces else np.zeros(0, dtype=np.int16)
-        return pcm, self._rate_hz, self._words(text)
+        return pcm, self._rate_hz, self._words(text), tuple(self._phones)
 
     def _words(self, text: str) -> tuple[int, ...]:
         by_position = dict(self._starts)
@@ -194,6 +205,13 @@ class _Espeak:
             starts.append(found)
             position += len(word) + 1
         return tuple(starts)
+
+
+def _phone(event: Any) -> str:
+    """What espeak calls it: eight bytes, which ctypes would cut at the first zero only if they had one."""
+    address = ctypes.addressof(event) + _Event.id.offset
+    name = ctypes.string_at(address, _NAME_BYTES).split(b"\0")[0].decode(errors="replace")
+    return PAUSE if name.startswith("_") or not name else name
 
 
 @cache

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from train_starter import channel
 from train_starter.asr_texts import AsrTexts, asr_texts
 from train_starter.mix import FULL, MIXES, Mix
-from train_starter.speakers import RATE_HZ, Pcm16, Said, Voice, speak, trained_voice
+from train_starter.speakers import PAUSE, RATE_HZ, Pcm16, Said, Voice, speak, trained_voice
 from train_starter.splits import must_not_meet
 
 ITEMS_PER_SHARD = 400
@@ -39,7 +39,10 @@ BREATH_MS = 30
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One utterance of a shard. language and text: "" for what is no speech; start and end of the speech in it."""
+    """One utterance of a shard. language and text: "" for what is no speech; start and end of the speech in it.
+
+    word_starts_ms, one for each word of the text, and phones with their starts are empty where they are not known.
+    """
 
     frames: int
     language: str
@@ -47,54 +50,81 @@ class Item:
     speaker: str
     start_s: float
     end_s: float
+    word_starts_ms: tuple[int, ...] = ()
+    phones: tuple[tuple[str, int], ...] = ()
 
 
 def utterance(texts: AsrTexts, rng: random.Random) -> tuple[Pcm16, Item]:
     """One to four sentences of one speaker, on a line, at most LONGEST_S long; or a noise."""
     if rng.random() < NOISE_SHARE:
-        return channel.as_pcm(no_speech(rng)), Item(0, "", "", "", 0.0, 0.0)
+        return channel.as_pcm(no_speech(rng)), Item(0, "", "", "", 0.0, 0.0, (), ((PAUSE, 0),))
     while True:
-        language, text, voice, pcm = _said(texts, rng)
+        language, text, voice, said = _said(texts, rng)
         if not texts.is_barred(language, text):  # two sentences, or half of one, may make one that is held out
             break
+    pcm = said.pcm
     room = int(LONGEST_S * RATE_HZ) - len(pcm)
     lead = min(int(rng.uniform(0, 0.6) * RATE_HZ), max(0, room // 2))
     tail = min(int(rng.uniform(0.05, 0.5) * RATE_HZ), max(0, room - lead))
     heard = channel.line(np.pad(pcm, (lead, tail)), rng, texts.mix)
-    return heard, Item(0, language, text, voice.speaker, lead / RATE_HZ, (lead + len(pcm)) / RATE_HZ)
+    start_s, end_s, later = lead / RATE_HZ, (lead + len(pcm)) / RATE_HZ, delayed(said, lead)
+    return heard, Item(0, language, text, voice.speaker, start_s, end_s, later.word_starts_ms, later.phones)
 
 
-def _said(texts: AsrTexts, rng: random.Random) -> tuple[str, str, Voice, Pcm16]:
+def _said(texts: AsrTexts, rng: random.Random) -> tuple[str, str, Voice, Said]:
     language, text = texts.draw(rng)
     voice = trained_voice(rng, language, texts.mix)
     said = speak(text, language, voice)
     if rng.random() < CUT_SHARE and len(said.word_starts_ms) > 3:
-        text, pcm = cut_off(text, said, rng)
-        return language, text, voice, pcm
-    text, pcm = _more(texts, rng, voice, (language, text), said.pcm)
-    return language, text, voice, pcm
+        text, said = cut_off(text, said, rng)
+        return language, text, voice, said
+    text, said = _more(texts, rng, voice, (language, text), said)
+    return language, text, voice, said
 
 
-def _more(texts: AsrTexts, rng: random.Random, voice: Voice, line: tuple[str, str], pcm: Pcm16) -> tuple[str, Pcm16]:
+def delayed(said: Said, samples: int) -> Said:
+    """The same, with what begins in it beginning later; a pause before its phones, and one after them."""
+    by_ms = samples * 1000 // RATE_HZ
+    if not said.phones:
+        return Said(said.pcm, tuple(start + by_ms for start in said.word_starts_ms))
+    phones = [(PAUSE, 0), *((name, start + by_ms) for name, start in said.phones)]
+    end_ms = (samples + len(said.pcm)) * 1000 // RATE_HZ
+    phones = [*((name, start) for name, start in phones if start < end_ms), (PAUSE, end_ms)]
+    return Said(said.pcm, tuple(start + by_ms for start in said.word_starts_ms), tuple(phones))
+
+
+def joined(first: Said, pause_samples: int, second: Said) -> Said:
+    """One after the other; words and phones are known where they are of both."""
+    pcm = np.concatenate([first.pcm, np.zeros(pause_samples, dtype=np.int16), second.pcm])
+    then = delayed(second, len(first.pcm) + pause_samples)
+    words = first.word_starts_ms + then.word_starts_ms if first.word_starts_ms and second.word_starts_ms else ()
+    phones: tuple[tuple[str, int], ...] = ()
+    if first.phones and second.phones:
+        phones = (*first.phones, (PAUSE, len(first.pcm) * 1000 // RATE_HZ), *then.phones[1:])
+    return Said(pcm, words, phones)
+
+
+def _more(texts: AsrTexts, rng: random.Random, voice: Voice, line: tuple[str, str], said: Said) -> tuple[str, Said]:
     """Further sentences after the first, as many as chance wants and LONGEST_S has room for."""
     language, text = line
     wanted = rng.choices(list(SENTENCES_SHARES), list(SENTENCES_SHARES.values()))[0]
     for _ in range(wanted - 1):
         _, further = texts.draw(rng, language)
-        pause = np.zeros(int(rng.uniform(0.0, 0.6) * RATE_HZ), dtype=np.int16)
-        longer = np.concatenate([pcm, pause, speak(further, language, voice).pcm])
-        if len(longer) > (LONGEST_S - 0.2) * RATE_HZ:
+        longer = joined(said, int(rng.uniform(0.0, 0.6) * RATE_HZ), speak(further, language, voice))
+        if len(longer.pcm) > (LONGEST_S - 0.2) * RATE_HZ:
             break
-        text, pcm = f"{text} {further}", longer
-    return text, pcm
+        text, said = f"{text} {further}", longer
+    return text, said
 
 
-def cut_off(text: str, said: Said, rng: random.Random) -> tuple[str, Pcm16]:
+def cut_off(text: str, said: Said, rng: random.Random) -> tuple[str, Said]:
     """The beginning of a sentence: what an interpreter hears of somebody who is still speaking."""
     words = text.split(" ")
     kept = rng.randrange(2, len(words))
     end_ms = said.word_starts_ms[kept] - BREATH_MS
-    return " ".join(words[:kept]).rstrip(".,?!:"), said.pcm[: end_ms * RATE_HZ // 1000]
+    phones = tuple((name, start) for name, start in said.phones if start < end_ms)
+    cut = Said(said.pcm[: end_ms * RATE_HZ // 1000], said.word_starts_ms[:kept], phones)
+    return " ".join(words[:kept]).rstrip(".,?!:"), cut
 
 
 def no_speech(rng: random.Random) -> channel.Sound:

@@ -27,7 +27,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return Vocabulary(frequent_pieces(TEXTS * 3, Whisper(TOKENIZER), rare=6), LANGUAGES)
+    return Vocabulary(frequent_pieces(TEXTS * 3, Whisper(TOKENIZER), rare=6), LANGUAGES, ("_", "a", "b"))
 
 
 def test_whispers_tokenizer_reads_what_is_written_in_pieces(vocabulary: Vocabulary) -> None:
@@ -60,9 +60,49 @@ def test_targets_are_whispers(vocabulary: Vocabulary) -> None:
     assert len(tokens) == len(labels)
 
 
+def test_each_position_is_told_its_phone(vocabulary: Vocabulary) -> None:
+    labels = vocabulary.phone_labels({"phones": [["_", 0], ["b", 80], ["?", 120], ["a", 200]]}, 7)
+    assert labels.tolist() == [0, 0, 2, NOTHING, NOTHING, 1, 1]  # 40 ms each; "?" is no phone that was seen before
+    assert vocabulary.phone_labels({"phones": []}, 2).tolist() == [NOTHING, NOTHING]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_piece_is_told_where_its_word_is(vocabulary: Vocabulary, seed: int) -> None:
+    item = {
+        "language": "de", "text": "Ich möchte mein Paket.", "start_s": 0.4, "end_s": 2.0,
+        "word_starts_ms": [400, 600, 1000, 1200],
+    }  # fmt: skip
+    _, labels = vocabulary.target(item, random.Random(seed))
+    spans = vocabulary.spans(item, labels, 60)
+    assert vocabulary.spans(item, labels, 40)[:, 1].max() == 40  # not beyond the end
+    told = [tuple(span) for span, label in zip(spans, labels, strict=True) if vocabulary.is_text(label)]
+    pieces = [len(vocabulary.pieces.encode(word)) for word in item["text"].split()]
+    assert pieces[3] > 1
+    wanted = [((start - 60) // 40, (end + 60) // 40 + 1) for start, end in ((400, 600), (600, 1000), (1000, 1200))]
+    expected = [span for span, count in zip(wanted, pieces[:3], strict=True) for _ in range(count)]
+    assert told == expected + [((1200 - 60) // 40, (2000 + 60) // 40 + 1)] * pieces[3]
+    others = [span.tolist() for span, label in zip(spans, labels, strict=True) if not vocabulary.is_text(label)]
+    assert others == [[0, 0]] * len(others)  # the language and the end are nowhere
+
+
+def test_words_of_unknown_place_are_nowhere(vocabulary: Vocabulary) -> None:
+    item = {"language": "en", "text": "my order", "start_s": 0.0, "end_s": 1.0, "word_starts_ms": []}
+    _, labels = vocabulary.target(item, random.Random(1))
+    assert not vocabulary.spans(item, labels, 40).any()
+
+
 def shard(folder: Path, number: int, frames: list[int]) -> None:
     items = [
-        {"frames": count, "language": "en", "text": "my order", "speaker": "x", "start_s": 0.0, "end_s": count / 100}
+        {
+            "frames": count,
+            "language": "en",
+            "text": "my order",
+            "speaker": "x",
+            "start_s": 0.0,
+            "end_s": count / 100,
+            "word_starts_ms": [0, 300],
+            "phones": [["_", 0], ["a", 500]],
+        }
         for count in frames
     ]
     np.save(folder / f"shard-{number:04d}.npy", np.ones((sum(frames), 80), dtype=np.float16))
@@ -77,6 +117,9 @@ def test_batches_are_of_like_length_and_end_in_zeros(vocabulary: Vocabulary, tmp
         assert bands == 80
         assert frames <= WINDOW_FRAMES
         assert frames % 2 == 0
+        assert batch.phones.shape == (count, -(-frames // 4))
+        assert (batch.phones[:, 0] == 0).all()
+        assert batch.spans.shape == (*batch.labels.shape, 2)
         assert batch.tokens.shape == batch.labels.shape == (count, batch.tokens.shape[1])
         assert not batch.mel[:, :, -8:].any()
         assert [len(one) for one in batch.letters] == [len("my order")] * count
