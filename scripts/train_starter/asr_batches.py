@@ -23,6 +23,9 @@ MARGINS_FRAMES = ((0.82, 8, 40), (0.14, 200, 260), (0.04, 1280, 1280))
 """(share, from, to): zeros after the longest of a batch; as in training, as the short window has it, and to the end."""
 
 WINDOW_FRAMES = 1280
+MASKED_SHARE = 0.15
+"""Few: what an hour or two can teach is not enough to be learned by heart."""
+
 TIMED_SHARE = 0.3
 TIME_STEP_S = 0.1
 SPECIAL = ("<|endoftext|>", "<|startoftranscript|>", "<|transcribe|>", "<|nospeech|>", "<|notimestamps|>")
@@ -210,10 +213,10 @@ class Batches:
     def _masked(self, mel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """A few bands and a few frames taken away, now and then."""
         mean = mel.mean()
-        if self._rng.random() < 0.5:
+        if self._rng.random() < MASKED_SHARE:
             band = self._rng.randrange(70)
             mel[:, band : band + self._rng.randint(1, 10)] = mean
-        if self._rng.random() < 0.5:
+        if self._rng.random() < MASKED_SHARE:
             frame = self._rng.randrange(len(mel))
             mel[frame : frame + self._rng.randint(1, 20)] = mean
         return mel

@@ -29,7 +29,7 @@ from train_starter.mix import FULL, Mix
 from train_starter.slots import LANGUAGES
 
 TOKENIZER = next((Path(__file__).parents[2] / "kallglot_media/speech/starter/whisper").glob("*/tokenizer.json"))
-PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 1.4e-3, 6e-4, 200
+PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 0.9e-3, 6e-4, 200
 """From nothing, and from a trained model."""
 CTC_FIRST, CTC_LAST, EARLY_UNTIL = 0.3, 0.1, 0.4
 PHONES_FIRST, PHONES_LAST, EARLY_PHONES = 1.0, 0.1, 0.5
@@ -42,7 +42,7 @@ LETTERS_APART_STEPS, BEGUN_BESIDE = 80, 1 / 3
 """A trained encoder is not to be spoilt by a letter head that begins from nothing."""
 
 AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
-SHORT_UNTIL, SHORT_FRAMES = 0.4, 550
+SHORT_UNTIL, SHORT_FRAMES = 0.85, 550
 """The beginning of the run sees short utterances only: the decoder learns sooner where to look."""
 
 SAVED_EVERY_S, SHOWN_EVERY = 180.0, 20
