@@ -2,8 +2,9 @@
 
 Speech is made first (a quarter of an hour for 64 hours of it), then the model is trained for `--minutes`, written as
 OUT/model and judged with held-out sentences in held-out voices. Whatever is there already is not made again: a run that
-was stopped goes on. From nothing, two cores need two to three hours; `--begin-with FOLDER` trains an earlier model of
-the same width on. Without `--texts` only the grammar is there to learn from, which is what the smoke run does.
+was stopped goes on. It begins with data/encoder.npz, which hears phones already; with `--from-nothing` it does not, and
+`--begin-with FOLDER` trains an earlier model of the same width on. Two cores of their own need two hours and more.
+Without `--texts` only the grammar is there to learn from, which is what the smoke run does.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import numpy as np
 import torch
 from faster_whisper import WhisperModel
 
+from train_starter.asr_begun import BEGUN, unpack
 from train_starter.asr_eval import make_set, score
 from train_starter.asr_export import export
 from train_starter.asr_model import Shape
 from train_starter.asr_pieces import RARE
-from train_starter.asr_start import start_from
+from train_starter.asr_start import begin_encoder, start_from
 from train_starter.asr_train import BEGUN_RATE, TEXTS_FOR_PIECES, Training, vocabulary
 from train_starter.mix import MIXES
 from train_starter.speech_data import make_speech
@@ -48,6 +50,8 @@ def main() -> None:
         training.peak_rate = BEGUN_RATE
         if training.step == 0:
             start_from(training.model, given.begin_with, words.used)
+    elif not (given.from_nothing or given.smoke) and training.step == 0:
+        begin_encoder(training.model, unpack(BEGUN))
     training.run()
     export(out / "last.pt", words, out / "model")
     must_load(out / "model")
@@ -79,6 +83,7 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--texts", type=Path, help="folder with bcontrast/ and tatoeba-deu-eng-2018.zip")
     options.add_argument("--out", type=Path, default=Path("training/asr"))
     options.add_argument("--begin-with", type=Path, help="folder of a model that is trained on")
+    options.add_argument("--from-nothing", action="store_true", help="not with the encoder in data/encoder.npz")
     options.add_argument("--hours", type=float, default=64.0, help="of speech to make")
     options.add_argument("--minutes", type=float, default=120.0, help="of training")
     options.add_argument("--each", type=int, default=150, help="recordings of a language to judge with")

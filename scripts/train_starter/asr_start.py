@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from train_starter.asr_begun import PARTS
 from train_starter.asr_model import UNUSED, Layer, Recognizer
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -81,6 +82,16 @@ def start_from(model: Recognizer, folder: Path, used: list[int]) -> None:
     for name, layer in model.encoder.named_children():
         if f"encoder.{name}.norm.weight" in missing:
             _do_nothing(layer)
+    model.constrain()
+
+
+def begin_encoder(model: Recognizer, weights: Weights) -> None:
+    """Put an encoder's weights, as asr_begun.unpack gives them, into `model`, which must be of the same shape."""
+    state = {name: torch.from_numpy(value) for name, value in weights.items()}
+    missing, unknown = model.load_state_dict(state, strict=False)
+    lacking = [name for name in missing if name.startswith(PARTS)]
+    if unknown or lacking:
+        raise ValueError(f"data/encoder.npz is of another shape ({[*unknown, *lacking][0]}); train with --from-nothing")
     model.constrain()
 
 
