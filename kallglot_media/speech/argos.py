@@ -18,6 +18,7 @@ from typing import Any
 import ctranslate2
 import sentencepiece
 
+from kallglot_media.speech.compute import compute_type_for, weights_bytes
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.lock import NO_LOCK, Lock, Made
 from kallglot_media.speech.models import PIVOT, Model, read_package_metadata
@@ -149,8 +150,9 @@ class _Package:
             pieces = sentencepiece.SentencePieceProcessor(model_proto=files.pop("sentencepiece.model"))
         except KeyError:
             raise SpeechSetupError(str(model.path), "no sentencepiece.model in it", "install another package") from None
+        compute_type = compute_type_for(settings.compute_type, weights_bytes(model.path))
         translator = ctranslate2.Translator(
-            str(model.path), device="cpu", compute_type=settings.compute_type, intra_threads=1, files=files
+            str(model.path), device="cpu", compute_type=compute_type, intra_threads=1, files=files
         )
         return cls(translator, pieces, about.get("target_prefix", ""), _length_penalty(model.path, about))
 

@@ -41,7 +41,7 @@ class SpeechSettings:
     denoise           0: sound goes to the recogniser as it came; 1 to 4: noise is taken off first, 4 the most
     recognizer_beam   1 is greedy
     translator_beam   hypotheses kept per sentence
-    compute_type      CTranslate2's: int8, int8_float32, float32…
+    compute_type      CTranslate2's: int8, float32…; auto: see speech/compute.py
     voice_peak        loudest sample of made speech, 0–1 of full scale
     *_workers         processes of each kind, one core and one copy of the model each
     most_at_once      jobs of one kind that wait are done by a worker in one go, at most so many; 1: one by one
@@ -65,7 +65,7 @@ class SpeechSettings:
     denoise: int = 0
     recognizer_beam: int = 1
     translator_beam: int = 4
-    compute_type: str = "int8"
+    compute_type: str = "auto"
     voice_peak: float = 0.5
     recognizer_workers: int = 1
     translator_workers: int = 1

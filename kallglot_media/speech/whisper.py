@@ -21,6 +21,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 
 from kallglot_media.audio.condition import for_recognition
+from kallglot_media.speech.compute import compute_type_for, weights_bytes
 from kallglot_media.speech.denoise import denoiser
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.inventions import goes_in_circles, is_invented
@@ -93,11 +94,12 @@ class WhisperRecognizer:
         self._settings = settings
         self._denoised = denoiser(settings.denoise)
         self._guards = guards_of(model)
+        self._compute_type = compute_type_for(settings.compute_type, weights_bytes(model.path))
         self._languages = _detectable(settings.languages, self._guards.languages)
         self._whisper = WhisperModel(
             str(model.path.absolute()),
             device="cpu",
-            compute_type=settings.compute_type,
+            compute_type=self._compute_type,
             cpu_threads=1,
             num_workers=1,
             local_files_only=True,
@@ -110,7 +112,7 @@ class WhisperRecognizer:
         """What was loaded: for the log, doctor and metrics."""
         return {
             "model": self._name,
-            "compute_type": self._settings.compute_type,
+            "compute_type": self._compute_type,
             "window": self._settings.window,
             "languages": sorted(self._languages),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,13 @@ RECORDINGS = Path(__file__).parents[1] / "data" / "speech"
 HELD_OUT = Path(__file__).parents[1] / "data" / "translation" / "bcontrast-dev.tsv"
 ONE_WORD = 2.0
 """Percent of the words of a set. int8 kernels differ between processors, and one word may tip over."""
+
+
+@cache
+def recorded() -> list[Recording]:
+    """Read once: the decoder collects garbage after each file, which takes long where thousands of tests are loaded."""
+    return read_set(RECORDINGS)
+
 
 PATHS = {"16 kHz": padded, "8 kHz µ-law": lambda pcm: through_telephone(padded(pcm))}
 
@@ -95,7 +103,7 @@ def percent(cell: str) -> float:
 @pytest.mark.parametrize("row", card_rows("whisper/mini-deen-closed.md"), ids=" ".join)
 def test_the_recognizer_is_as_good_as_its_card(recognizer: Recognizer, row: list[str]) -> None:
     language, path, promised = row
-    recordings = [one for one in read_set(RECORDINGS) if one.language == language]
+    recordings = [one for one in recorded() if one.language == language]
     score = score_recognizer(recognizer, recordings, path=PATHS[path])
     assert score.word_errors <= percent(promised) + ONE_WORD
 
@@ -105,7 +113,7 @@ def test_the_recognizer_is_as_good_as_its_card(recognizer: Recognizer, row: list
 def test_the_translator_is_as_good_as_its_card(translator: Translator, row: list[str]) -> None:
     texts, (source, target), *promised = row[0], row[1].split("→"), *map(percent, row[2:5])
     if texts == "known sentences":
-        recordings = [one for one in read_set(RECORDINGS) if one.language == source]
+        recordings = [one for one in recorded() if one.language == source]
         pairs = [(one.text, one.translation) for one in recordings if one.translation]
     else:
         pairs = read_pairs(HELD_OUT, source)
@@ -118,6 +126,6 @@ def test_the_translator_is_as_good_as_its_card(translator: Translator, row: list
 @pytest.mark.parametrize("row", card_rows("piper/diphone.md"), ids=" ".join)
 def test_the_voices_are_as_good_as_their_card(synthesizer: Synthesizer, recognizer: Recognizer, row: list[str]) -> None:
     language, speaker, promised = row
-    texts = [one.text for one in read_set(RECORDINGS) if one.language == language]
+    texts = [one.text for one in recorded() if one.language == language]
     errors, _ = heard_back(synthesizer, recognizer, texts, language, f"#{speaker}")
     assert errors <= percent(promised) + ONE_WORD
