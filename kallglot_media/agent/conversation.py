@@ -90,7 +90,9 @@ class Conversation:
         return self._llm is not None
 
     def spoken(self, text: str, *, cut: bool = False) -> None:
-        """What the caller really heard of an answer. cut: it was interrupted there."""
+        """What the caller really heard of an answer. cut: it was interrupted there; "": after what was heard before."""
+        if not text and cut and self.history and self.history[-1].role == "assistant":
+            text = self.history.pop().text
         if text:
             self.history.append(Line("assistant", text + (" —" if cut else "")))
 

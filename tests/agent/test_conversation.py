@@ -162,6 +162,20 @@ async def test_the_model_sees_what_was_heard_not_what_was_written() -> None:
     ]  # fmt: skip
 
 
+async def test_the_model_sees_that_it_was_interrupted_between_two_sentences() -> None:
+    llm = Script([Words("Eins. Zwei. Drei.")], [Words("Gut.")], [Words("Ja.")])
+    conversation = Conversation(MANNERS, llm=llm)
+    await say(conversation, "Zähle.")
+    conversation.spoken("Eins.")
+    conversation.spoken("", cut=True)
+    await say(conversation, "Stopp, was kostet das?")
+    conversation.spoken("", cut=True)  # before a word of it was heard
+    await say(conversation, "Hallo?")
+    assert [(one["role"], one["content"]) for one in llm.asked[2][1:]] == [
+        ("user", "Zähle."), ("assistant", "Eins. —"), ("user", "Stopp, was kostet das?"), ("user", "Hallo?"),
+    ]  # fmt: skip
+
+
 def tools() -> ToolBox:
     schema = {"type": "object", "properties": {"number": {"type": "string"}}, "required": ["number"]}
     spec = ToolSpec("lookup", "", schema)
