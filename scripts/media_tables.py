@@ -69,7 +69,7 @@ def _network(line: Result) -> list[str]:
     return [
         f"{load['gap_p50_ms']:.2f} / {load['gap_p99_ms']:.2f} / {load['gap_max_ms']:.1f}",
         f"{load['jitter_ms']:.2f}",
-        f"{line.lost} of {load['sent']:.0f}",
+        f"{line.lost} of {load['sent']:.0f}" if line.lost <= load["sent"] else "not known: its numbers jump",
     ]
 
 
