@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from media_load import HOST, PAYLOAD_TYPES, WARM_UP_S, Load, Packets, Result, above, used
 
-from tests.support.asterisk import ROOT
+from tests.support.asterisk import MAIN, ROOT
 from tests.support.processes import bound, free_port
 
 SCENARIOS = Path(__file__).resolve().parent / "sipp"
@@ -31,21 +31,7 @@ _START_S, _SETTLE_S = 90.0, 60.0  # a busy machine takes its time
 _RTP_PORTS = (30_000, 39_999)
 
 _FILES = {
-    "asterisk.conf": """\
-[directories]
-astetcdir => {folder}
-astmoddir => /usr/lib/x86_64-linux-gnu/asterisk/modules
-astvarlibdir => /usr/share/asterisk
-astdatadir => /usr/share/asterisk
-astdbdir => {folder}
-astkeydir => {folder}
-astagidir => {folder}
-astspooldir => {folder}
-astrundir => {folder}
-astlogdir => {folder}
-[options]
-transmit_silence = no
-""",
+    "asterisk.conf": MAIN,
     "pjsip.conf": """\
 [global]
 type=global

@@ -414,6 +414,7 @@ class Answering:
     def _give_up_speaking(self) -> None:
         """The caller has the floor; the history keeps what they really heard."""
         if self.mouth.busy:
-            self._conversation.spoken(self.mouth.drop(), cut=True)
+            if (heard := self.mouth.drop()) is not None:
+                self._conversation.spoken(heard, cut=True)
             self._session.event("interruption")
             self._session.look_again()

@@ -160,8 +160,12 @@ class Mouth:
             if clip.state in ("waiting", "paused"):
                 self._send(clip)
 
-    def drop(self) -> str:
-        """Give up what was not heard; what was heard of the answer, in the inner language where it was whole."""
+    def drop(self) -> str | None:
+        """Give up what was not heard; what was heard of the sentence, in the inner language where it was whole.
+
+        "" between two sentences; None where nothing of what was being said was heard yet.
+        """
+        begun = any(clip.state == "done" for clip in self._clips)
         self._session.hush(Party.CUSTOMER)
         self.paused = False
         heard = []
@@ -174,7 +178,7 @@ class Mouth:
                 heard.append(cut_at if clip.inner == clip.text else f"{clip.inner}")
                 self._write(clip, cut_at + " —")
         self._clips = []
-        return " ".join(heard)
+        return " ".join(heard) if heard or begun else None
 
     # ── what the media plane says ────────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ from tests.support.processes import HOST, Child, Late, bound, free_port, until
 ROOT = Path(os.environ.get("ASTERISK_ROOT", "/srv/chroots/sid"))
 CONFIGS = Path(__file__).resolve().parents[1] / "interop" / "asterisk"
 
-_MAIN = """\
+MAIN = """\
 [directories]
 astetcdir => {folder}
 astmoddir => /usr/lib/x86_64-linux-gnu/asterisk/modules
@@ -29,6 +29,7 @@ astlogdir => {folder}
 [options]
 transmit_silence = no
 """
+"""asterisk.conf, everything that is written in one folder: to be formatted with it."""
 
 
 def asterisk_version() -> list[tuple[str, str]]:
@@ -53,7 +54,7 @@ class Asterisk:
         folder.mkdir(parents=True)
         self.port = free_port()
         rtp = free_port()
-        (folder / "asterisk.conf").write_text(_MAIN.format(folder=folder))
+        (folder / "asterisk.conf").write_text(MAIN.format(folder=folder))
         for name in ("pjsip.conf", "extensions.conf", "modules.conf", "logger.conf", "rtp.conf"):
             text = (CONFIGS / name).read_text()
             for mark, value in {"@PORT@": self.port, "@SERVER@": server, "@RTP@": rtp, "@RTPEND@": rtp + 99}.items():
