@@ -69,8 +69,10 @@ class Outgoing:
         """Legs came or went, or changed what they send. legs: by slot, ascending."""
         speakers = {leg.slot: leg.speaker for leg in legs if leg.sends}
         speaking = {slot for slot, speaker in speakers.items() if speaker is not None and speaker.is_needed}
+        spoke = {leg.slot for leg, _ in self._speaking}
         self._speaking = [(leg, leg.speaker) for leg in legs if leg.slot in speaking and leg.speaker is not None]
         self._plain = [slot for slot in speakers if slot not in speaking]
+        self._rows.mark([slot for slot in self._plain if slot in spoke])  # keys are over: a talk spurt begins
         if self._plain != self._rows_of_plain.tolist():
             self._rows_of_plain = np.array(self._plain, np.intp)
             self._quiet_frames = np.zeros(len(self._plain), np.intp)

@@ -1,9 +1,9 @@
 """Make the starter recogniser: `make starter-asr`.
 
-Speech is made first (a quarter of an hour for 64 hours of it), then the model is trained for `--minutes`, written as
+Speech is made first (in less than ten minutes), then the model is trained for `--minutes`, written as
 OUT/model and judged with held-out sentences in held-out voices. Whatever is there already is not made again: a run that
 was stopped goes on. It begins with data/encoder.npz, which hears phones already; with `--from-nothing` it does not, and
-`--begin-with FOLDER` trains an earlier model of the same width on. Two cores of their own need two hours and more.
+`--begin-with FOLDER` trains an earlier model of the same width on. It wants two cores of its own.
 Without `--texts` only the grammar is there to learn from, which is what the smoke run does.
 """
 
@@ -11,41 +11,62 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from faster_whisper import WhisperModel
 
+from train_starter.asr_batches import Vocabulary
 from train_starter.asr_begun import BEGUN, unpack
 from train_starter.asr_eval import make_set, score
 from train_starter.asr_export import export
 from train_starter.asr_model import Shape
 from train_starter.asr_pieces import RARE
 from train_starter.asr_start import begin_encoder, start_from
+from train_starter.asr_together import Crew, run_together
 from train_starter.asr_train import BEGUN_RATE, TEXTS_FOR_PIECES, Training, vocabulary
 from train_starter.mix import MIXES
 from train_starter.speech_data import make_speech
 
 SMOKE_HOURS, SMOKE_STEPS, SMOKE_WARM_UP_STEPS, SMOKE_TEXTS, SMOKE_RARE, SMOKE_EACH = 0.1, 140, 20, 2000, 20, 1
 
+LOSSES = "losses.json"
+
 
 def main() -> None:
     """Speech, training, export, judgement."""
     given = _options().parse_args()
     out: Path = given.out
-    torch.set_num_threads(1 if given.smoke else given.threads)
-    make_speech(out / "speech", SMOKE_HOURS if given.smoke else given.hours, given.texts, given.seed, MIXES[given.mix])
+    torch.set_num_threads(1)
+    mix = MIXES[given.mix].with_voices(given.voices)
+    hours = SMOKE_HOURS if given.smoke else given.hours
+    make_speech(out / "speech", hours, given.texts, given.seed, mix, given.workers)
     rare, looked_at = (SMOKE_RARE, SMOKE_TEXTS) if given.smoke else (RARE, TEXTS_FOR_PIECES)
-    words = vocabulary(out, given.texts, given.seed, rare, MIXES[given.mix], looked_at)
-    shape = Shape(len(words.used), len(words.letters) + 1, len(words.phones), encoder_layers=given.encoder_layers)
+    words = vocabulary(out, given.texts, given.seed, rare, mix, looked_at)
+    shape = Shape(len(words.used), len(words.phones), encoder_layers=given.encoder_layers)
     if given.smoke:
-        shape = Shape(
-            shape.vocabulary, shape.letters, shape.phones, width=64, heads=2, encoder_layers=2, decoder_layers=1
-        )
-    training = Training(out, words, given.minutes, given.seed, shape)
+        shape = Shape(shape.vocabulary, shape.phones, width=64, heads=2, encoder_layers=2, decoder_layers=1)
+    (out / LOSSES).unlink(missing_ok=True)
+    run_together(given.workers, out / "meet", partial(train, given, words, shape))
+    if not (out / LOSSES).is_file():
+        print("stopped; the same command goes on", flush=True)
+        return
+    export(out / "last.pt", words, out / "model")
+    must_load(out / "model")
+    make_set(out / "judge", given.texts, SMOKE_EACH if given.smoke else given.each)
+    print("\n".join(score(out / "model", out / "judge")))
     if given.smoke:
-        training.steps, training.warm_up_steps = SMOKE_STEPS, SMOKE_WARM_UP_STEPS
+        must_have_learned(out)
+
+
+def train(given: argparse.Namespace, words: Vocabulary, shape: Shape, crew: Crew) -> None:
+    """One of the processes that train the model; the first writes OUT/last.pt and, at the end, OUT/losses.json."""
+    training = Training(given.out, words, given.minutes, given.seed, shape, crew)
+    if given.smoke:
+        training.steps, training.warm_up_steps, training.shown_every = SMOKE_STEPS, SMOKE_WARM_UP_STEPS, 20
     if given.begin_with:
         training.peak_rate = BEGUN_RATE
         if training.step == 0:
@@ -53,12 +74,8 @@ def main() -> None:
     elif not (given.from_nothing or given.smoke) and training.step == 0:
         begin_encoder(training.model, unpack(BEGUN))
     training.run()
-    export(out / "last.pt", words, out / "model")
-    must_load(out / "model")
-    make_set(out / "judge", given.texts, SMOKE_EACH if given.smoke else given.each)
-    print("\n".join(score(out / "model", out / "judge")))
-    if given.smoke:
-        must_have_learned(training)
+    if crew.rank == 0 and training.progress >= 1:
+        (given.out / LOSSES).write_text(json.dumps(training.shown), encoding="utf-8")
 
 
 def must_load(model: Path) -> None:
@@ -70,26 +87,27 @@ def must_load(model: Path) -> None:
     print(f"{model}: {size_mb:.1f} MB, loads in faster-whisper", flush=True)
 
 
-def must_have_learned(training: Training) -> None:
+def must_have_learned(out: Path) -> None:
     """A smoke run is too short to understand anybody, but not for its losses to fall."""
-    first, last = training.shown[0], training.shown[-1]
-    print(json.dumps({"steps": training.step, "first": first, "last": last}), flush=True)
+    first, *_, last = json.loads((out / LOSSES).read_text(encoding="utf-8"))
+    print(json.dumps({"steps": SMOKE_STEPS, "first": first, "last": last}), flush=True)
     if last[0] > 0.9 * first[0] or last[1] > 0.5 * first[1]:
-        raise SystemExit(f"starter-asr: nothing was learned in {training.step} steps: {first} → {last}")
+        raise SystemExit(f"starter-asr: nothing was learned in {SMOKE_STEPS} steps: {first} → {last}")
 
 
 def _options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--texts", type=Path, help="folder with bcontrast/ and tatoeba-deu-eng-2018.zip")
+    options.add_argument("--voices", type=Path, help="folder of further Piper voices to train with")
     options.add_argument("--out", type=Path, default=Path("training/asr"))
     options.add_argument("--begin-with", type=Path, help="folder of a model that is trained on")
     options.add_argument("--from-nothing", action="store_true", help="not with the encoder in data/encoder.npz")
-    options.add_argument("--hours", type=float, default=64.0, help="of speech to make")
-    options.add_argument("--minutes", type=float, default=120.0, help="of training")
+    options.add_argument("--hours", type=float, default=48.0, help="of speech to make")
+    options.add_argument("--minutes", type=float, default=90.0, help="of training")
     options.add_argument("--each", type=int, default=150, help="recordings of a language to judge with")
     options.add_argument("--mix", default="full", choices=MIXES, help="of voices, lines and texts: see mix.py")
     options.add_argument("--encoder-layers", type=int, default=6)
-    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that train together")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--smoke", action="store_true", help="a tiny one in a minute, to see that all of it works")
     return options

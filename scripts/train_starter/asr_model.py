@@ -19,6 +19,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from train_starter.asr_batches import FRAMES_PER_POSITION, POSITION_STEP
+from train_starter.asr_half import Linear, product
 
 MEL_BANDS = 80
 WINDOW_POSITIONS = 640
@@ -34,7 +35,6 @@ class Shape:
     """Sizes of a model; vocabulary: how many tokens it is trained with."""
 
     vocabulary: int
-    letters: int
     phones: int = 1
     width: int = 192
     heads: int = 4
@@ -49,9 +49,9 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.crossed = heads, crossed
         self.norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.key_value = Linear(width, 2 * width)
+        self.out = Linear(width, width)
 
     def forward(
         self, x: Tensor, source: Tensor | None = None, causal: bool = False, crossed_to: list[Tensor] | None = None
@@ -93,8 +93,8 @@ class Layer(nn.Module):
         self.attention = Attention(width, heads)
         self.crossed = Attention(width, heads, crossed=True) if decoder else None
         self.norm = nn.LayerNorm(width)
-        self.wide = nn.Linear(width, 4 * width)
-        self.narrow = nn.Linear(4 * width, width)
+        self.wide = Linear(width, 4 * width)
+        self.narrow = Linear(4 * width, width)
 
     def forward(self, x: Tensor, source: Tensor | None = None, crossed_to: list[Tensor] | None = None) -> Tensor:
         x = x + self.attention(x, causal=self.crossed is not None)
@@ -111,7 +111,7 @@ def sinusoids(length: int, width: int) -> Tensor:
 
 
 class Recognizer(nn.Module):
-    """Encoder, decoder, and two heads that are only used in training: letters (CTC), and the phone at each position."""
+    """Encoder, decoder, and a head that is only used in training: the phone at each position."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -126,8 +126,7 @@ class Recognizer(nn.Module):
         self.token_positions = nn.Parameter(sinusoids(MOST_TOKENS, width) * 0.1)
         self.decoder = nn.ModuleList(Layer(width, shape.heads, decoder=True) for _ in range(shape.decoder_layers))
         self.decoder_norm = nn.LayerNorm(width)
-        self.letters = nn.Linear(width, shape.letters)
-        self.phones = nn.Linear(width, shape.phones)
+        self.phones = Linear(width, shape.phones)
         self._initialize()
         self.constrain()
 
@@ -180,4 +179,14 @@ class Recognizer(nn.Module):
         looked_at: list[Tensor] = []
         for number, layer in enumerate(self.decoder):
             x = layer(x, encoded, looked_at if number + 1 == len(self.decoder) else None)
-        return F.linear(self.decoder_norm(x), self.tokens.weight), looked_at[0].mean(1)
+        return self.pieces(self.decoder_norm(x)), looked_at[0].mean(1)
+
+    def pieces(self, x: Tensor) -> Tensor:
+        """Logits of the tokens for what the decoder writes, or the encoder hears, at each position."""
+        return product(x, self.tokens.weight, half=self.phones.half)
+
+    def halve(self) -> None:
+        """From now on products are in bfloat16."""
+        for module in self.modules():
+            if isinstance(module, Linear):
+                module.half = True

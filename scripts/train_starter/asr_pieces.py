@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-RARE = 25
+RARE = 100
 """A token that comes fewer times than this in the texts looked at is taken apart."""
 
 

@@ -21,31 +21,31 @@ from torch import Tensor
 from tqdm import tqdm
 
 from train_starter.asr_batches import Batch, Batches, Vocabulary
+from train_starter.asr_half import pays
 from train_starter.asr_losses import Losses, losses
 from train_starter.asr_model import Recognizer, Shape
 from train_starter.asr_pieces import RARE, Pieces, Whisper, frequent_pieces
 from train_starter.asr_texts import asr_texts
+from train_starter.asr_together import Crew
 from train_starter.mix import FULL, Mix
 from train_starter.slots import LANGUAGES
 
 TOKENIZER = next((Path(__file__).parents[2] / "kallglot_media/speech/starter/whisper").glob("*/tokenizer.json"))
-PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 0.9e-3, 6e-4, 200
+PEAK_RATE, BEGUN_RATE, WARM_UP_STEPS = 0.8e-3, 4e-4, 300
 """From nothing, and from a trained model."""
-CTC_FIRST, CTC_LAST, EARLY_UNTIL = 0.3, 0.1, 0.4
-PHONES_FIRST, PHONES_LAST, EARLY_PHONES = 1.0, 0.1, 0.5
-"""Weights of the loss of phones: every position is told at once what it is to hear, so it is learned in minutes."""
+PIECES_FIRST, PIECES_LAST = 1.0, 0.2
+PHONES_FIRST, PHONES_LAST = 0.5, 0.05
+"""Weights of the losses of what is heard at each position: every one is told, so they are learned in minutes."""
 
 LOOKING_FIRST, LOOKING_LAST = 0.3, 0.02
-"""Weights of the loss of looking elsewhere than at the word that is written."""
-
-LETTERS_APART_STEPS, BEGUN_BESIDE = 80, 1 / 3
-"""A trained encoder is not to be spoilt by a letter head that begins from nothing."""
+"""Weights of the loss of looking elsewhere than at the piece that is written."""
 
 AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
-SHORT_UNTIL, SHORT_FRAMES = 0.85, 550
+SHORT_UNTIL, SHORT_FRAMES = 0.3, 550
 """The beginning of the run sees short utterances only: the decoder learns sooner where to look."""
 
-SAVED_EVERY_S, SHOWN_EVERY = 180.0, 20
+ALONE = Crew()
+SAVED_EVERY_S = 180.0
 TEXTS_FOR_PIECES = 40_000
 SHARDS_FOR_PHONES = 4
 
@@ -76,22 +76,6 @@ def phones_of(speech: Path) -> list[str]:
     return sorted({name for item in items for name, _ in item["phones"]})
 
 
-def half_precision_pays(device: str) -> bool:
-    """Whether bfloat16 is quicker here: always on a GPU; a CPU that lacks the instructions takes ten times as long."""
-    if device != "cpu":
-        return True
-    took_s = {}
-    for kind in (torch.float32, torch.bfloat16):
-        square = torch.ones(512, 512, dtype=kind)
-        times = []
-        for _ in range(5):
-            started_s = time.perf_counter()
-            square @ square
-            times.append(time.perf_counter() - started_s)
-        took_s[kind] = min(times)
-    return took_s[torch.bfloat16] < took_s[torch.float32]
-
-
 def learning_rate(peak: float, warm_up_steps: int, step: int, progress: float) -> float:
     """Up at first, then down along a cosine to nearly nothing."""
     return peak * min(1.0, (step + 1) / warm_up_steps) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
@@ -100,22 +84,29 @@ def learning_rate(peak: float, warm_up_steps: int, step: int, progress: float) -
 class Training:
     """A run: the model, its optimiser, its running average, and the seconds that it has been trained."""
 
-    def __init__(self, work: Path, words: Vocabulary, minutes: float, seed: int, shape: Shape | None = None) -> None:
+    def __init__(
+        self, work: Path, words: Vocabulary, minutes: float, seed: int, shape: Shape | None = None, crew: Crew = ALONE
+    ) -> None:
         torch.manual_seed(seed)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.half_precision = half_precision_pays(self.device)
         self.work, self.budget_s = work, minutes * 60
-        self.shape = shape or Shape(len(words.used), len(words.letters) + 1, len(words.phones))
+        self.shape = shape or Shape(len(words.used), len(words.phones))
         self.model = Recognizer(self.shape).to(self.device)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+        if pays(self.device):
+            self.model.halve()
+        self.crew = crew
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
         self.average: dict[str, Tensor] = {}
         self.step, self.used_s = 0, 0.0
         self.steps: int | None = None
         self.peak_rate, self.warm_up_steps = PEAK_RATE, WARM_UP_STEPS
+        self.shown_every = 100
         self.shown: list[list[float]] = []
-        self.stopped = False
+        self.stopped, self._last_s = False, 0.0
         self._resume()
-        self.batches = Batches(work / "speech", words, random.Random(seed * 7919 + self.step))
+        self.batches = Batches(work / "speech", words, random.Random((seed * 7919 + self.step) * 64 + crew.rank))
 
     @property
     def progress(self) -> float:
@@ -125,46 +116,43 @@ class Training:
     def run(self) -> None:
         """Train until the time is used up, or SIGTERM says that it can go on later."""
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopped", True))
-        saved_s = last_s = time.monotonic()
+        saved_s = self._last_s = time.monotonic()
         sums = [0.0] * len(fields(Losses))
         self.batches.longest_frames = SHORT_FRAMES if self.progress < SHORT_UNTIL else 1200
-        with tqdm(total=round(self.budget_s), initial=round(self.used_s), unit="s", mininterval=5) as bar:
+        with tqdm(
+            total=round(self.budget_s), initial=round(self.used_s), unit="s", mininterval=5, disable=self.crew.rank > 0
+        ) as bar:
             for batch in self.batches:
                 sums = [have + more for have, more in zip(sums, self._step(batch), strict=True)]
-                now_s = time.monotonic()
-                self.used_s += now_s - last_s
-                bar.update(now_s - last_s)
-                last_s = now_s
+                bar.update(self.used_s - bar.n)
                 if self.progress >= SHORT_UNTIL:
                     self.batches.longest_frames = 1200
-                if self.step % SHOWN_EVERY == 0:
-                    self.shown.append([round(one / SHOWN_EVERY, 3) for one in sums])
+                if self.step % self.shown_every == 0:
+                    self.shown.append([round(one / self.shown_every, 3) for one in sums])
                     told = zip((one.name for one in fields(Losses)), self.shown[-1], strict=True)
                     shown = ", ".join(f"{name} {loss}" for name, loss in told)
-                    tqdm.write(f"step {self.step} {self.used_s:.0f} s: {shown}")
+                    bar.write(f"step {self.step} {self.used_s:.0f} s: {shown}")
                     sums = [0.0] * len(fields(Losses))
-                if now_s - saved_s > SAVED_EVERY_S or self.progress >= 1 or self.stopped:
+                if self._last_s - saved_s > SAVED_EVERY_S or self.progress >= 1 or self.stopped:
                     self.save()
-                    saved_s = now_s
+                    saved_s = self._last_s
                 if self.progress >= 1 or self.stopped:
                     return
 
     def _step(self, batch: Batch) -> list[float]:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.peak_rate, self.warm_up_steps, self.step, self.progress)
-        begun = self.peak_rate == BEGUN_RATE
-        made = losses(
-            self.model, batch, self.device, early=not begun and self.progress < EARLY_UNTIL,
-            apart=begun and self.step < LETTERS_APART_STEPS, half_precision=self.half_precision,
-        )  # fmt: skip
-        letters, phones, looking = (
+        made = losses(self.model, batch, self.device)
+        pieces, phones, looking = (
             first + (last - first) * self.progress
-            for first, last in ((CTC_FIRST, CTC_LAST), (PHONES_FIRST, PHONES_LAST), (LOOKING_FIRST, LOOKING_LAST))
+            for first, last in ((PIECES_FIRST, PIECES_LAST), (PHONES_FIRST, PHONES_LAST), (LOOKING_FIRST, LOOKING_LAST))
         )
-        beside = letters * made.letters + phones * (made.phones + EARLY_PHONES * made.early) + looking * made.looking
-        loss = made.decoder + beside * (BEGUN_BESIDE if begun else 1)
+        loss = made.decoder + pieces * made.pieces + phones * made.phones + looking * made.looking
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        now_s = time.monotonic()
+        self.used_s, stopped = self.crew.agree(self.model, self.used_s + now_s - self._last_s, self.stopped)
+        self.stopped, self._last_s = stopped > 0, now_s
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.model.constrain()
@@ -183,6 +171,8 @@ class Training:
 
     def save(self) -> None:
         """WORK/last.pt, all of it or none."""
+        if self.crew.rank > 0:
+            return
         whole: dict[str, Any] = {
             "shape": asdict(self.shape), "model": self.model.state_dict(), "average": self.average,
             "optimizer": self.optimizer.state_dict(), "step": self.step, "used_s": self.used_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,24 +17,36 @@ class Mix:
     pace, pitch       how far they may be from 1 either way
     telephone, lossy, noisy, echo, clipped, handset  shares of the lines that are so
     least_snr_db      of the noisy ones
+    further           share of further voices, where there are any: paths of Piper voices, named after their language
     """
 
-    languages: tuple[float, float, float, float] = (0.38, 0.38, 0.12, 0.12)
-    known: float = 0.18
+    languages: tuple[float, float, float, float] = (0.40, 0.40, 0.10, 0.10)
+    known: float = 0.20
     grammar: float = 0.36
-    chats: float = 0.30
-    most_words: int = 18
+    chats: float = 0.32
+    most_words: int = 16
     variants: int = 57
     diphone: float = 0.15
-    pace: float = 0.2
-    pitch: float = 0.4
-    telephone: float = 0.7
-    lossy: float = 0.3
-    noisy: float = 0.6
-    echo: float = 0.15
-    clipped: float = 0.06
+    pace: float = 0.15
+    pitch: float = 0.3
+    telephone: float = 0.75
+    lossy: float = 0.25
+    noisy: float = 0.5
+    echo: float = 0.1
+    clipped: float = 0.04
     handset: float = 0.4
-    least_snr_db: float = 10.0
+    least_snr_db: float = 12.0
+    further: float = 0.2
+    further_voices: tuple[str, ...] = ()
+
+    def with_voices(self, folder: Path | None) -> Mix:
+        """The same, with the Piper voices in a folder: de.onnx, or de_DE-NAME-QUALITY.onnx."""
+        if folder is None:
+            return self
+        found = tuple(str(path) for path in sorted(folder.glob("*.onnx")))
+        if not found:
+            raise FileNotFoundError(f"{folder}: has no Piper voices; name a folder with files such as de.onnx")
+        return replace(self, further_voices=found)
 
 
 FULL = Mix()

@@ -1,7 +1,7 @@
-"""Voices that are free to be copied: espeak-ng's variants, flite's, and the diphone voices of the package.
+"""Voices that are free to be copied: espeak-ng's variants, flite's, Pico's, and the diphone voices of the package.
 
 Some are held out: nothing is trained on them. The recordings in tests/data/speech are by espeak-ng's Linda, Michael and
-Andy and by a further synthesiser that is no part of the recipe.
+Andy, which are held out, and by Pico's German and American voice, which are not: it has one voice a language.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soxr
+from piper import PiperVoice
 
 from train_starter.mix import FULL, Mix
 
@@ -45,11 +47,16 @@ ACCENTS = {
 HELD_OUT_FLITE = ("rms",)
 FLITE = ("slt", "awb", "kal16")
 FLITE_SHARE = 0.1
+PICO = {"de": "de-DE", "en": "en-US", "es": "es-ES", "fr": "fr-FR"}
+HELD_OUT_PICO = ("en-GB",)
+PICO_SHARE = 0.2
+PICO_PACE, PICO_PITCH = (0.85, 1.2), (0.85, 1.2)
+FURTHER_PITCH = (0.92, 1.1)
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """engine: espeak, flite or diphone; name as the engine calls it; pace and pitch: 1.0 is as it is."""
+    """engine: espeak, flite, pico, diphone or piper; name as the engine calls it; pace and pitch: 1.0 is as it is."""
 
     engine: str
     name: str
@@ -59,7 +66,7 @@ class Voice:
     @property
     def speaker(self) -> str:
         """Who it is, however fast: by this the split is made."""
-        return f"{self.engine}:{self.name.split('+')[-1]}"
+        return f"{self.engine}:{Path(self.name.split('+')[-1]).name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,11 @@ class Said:
 
 def trained_voice(rng: random.Random, language: str, mix: Mix = FULL) -> Voice:
     """A voice to train on."""
+    further = [path for path in mix.further_voices if Path(path).name.lower().startswith(language)]
+    if further and rng.random() < mix.further:
+        return Voice("piper", rng.choice(further), pitch=rng.uniform(*FURTHER_PITCH))
+    if rng.random() < PICO_SHARE:
+        return Voice("pico", PICO[language], rng.uniform(*PICO_PACE), rng.uniform(*PICO_PITCH))
     chance = rng.random()
     if language == "en" and chance < FLITE_SHARE:
         return Voice("flite", rng.choice(FLITE), pace=rng.uniform(0.85, 1.2))
@@ -87,6 +99,8 @@ def held_out_voice(rng: random.Random, language: str) -> Voice:
     """A voice to judge with."""
     if language == "en" and rng.random() < 0.3:
         return Voice("flite", rng.choice(HELD_OUT_FLITE))
+    if language == "en" and rng.random() < 0.2:
+        return Voice("pico", rng.choice(HELD_OUT_PICO))
     return Voice("espeak", f"{ACCENTS[language][0]}+{rng.choice(HELD_OUT_VARIANTS)}", rng.uniform(0.9, 1.1))
 
 
@@ -110,12 +124,44 @@ def _flite(text: str, _language: str, voice: Voice) -> Said:
     return Said(np.asarray(soxr.resample(pcm, rate_hz, RATE_HZ), dtype=np.int16))
 
 
+def _pico(text: str, _language: str, voice: Voice) -> Said:
+    made = _pico_engine().speak(text, voice=voice.name, speed=voice.pace, pitch=voice.pitch)
+    return Said(np.frombuffer(made, dtype=np.int16).copy())
+
+
+@cache
+def _pico_engine() -> Any:
+    """It says 16 kHz. Where tests run it is not installed."""
+    from py_nanotts import NanoTTS
+
+    return NanoTTS()
+
+
 def _diphone(text: str, language: str, _voice: Voice) -> Said:
     speech = _package_voices().synthesize(text, language, None)
     return Said(np.asarray(soxr.resample(speech.pcm, speech.rate_hz, RATE_HZ), dtype=np.int16))
 
 
-_ENGINES: dict[str, Callable[[str, str, Voice], Said]] = {"espeak": _espeak, "flite": _flite, "diphone": _diphone}
+def _piper(text: str, _language: str, voice: Voice) -> Said:
+    """Played faster or slower: with the pitch the size of the head changes too."""
+    loaded = _piper_voice(voice.name)
+    chunks = list(loaded.synthesize(text))
+    pcm = np.concatenate([chunk.audio_int16_array for chunk in chunks])
+    return Said(np.asarray(soxr.resample(pcm, chunks[0].sample_rate * voice.pitch, RATE_HZ), dtype=np.int16))
+
+
+@cache
+def _piper_voice(path: str) -> PiperVoice:
+    return PiperVoice.load(path)
+
+
+_ENGINES: dict[str, Callable[[str, str, Voice], Said]] = {
+    "espeak": _espeak,
+    "flite": _flite,
+    "pico": _pico,
+    "diphone": _diphone,
+    "piper": _piper,
+}
 
 
 @cache

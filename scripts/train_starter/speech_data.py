@@ -12,7 +12,10 @@ import argparse
 import json
 import os
 import random
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -172,20 +175,43 @@ def make_shard(folder: Path, number: int, texts: AsrTexts, seed: int) -> float:
     return sum(len(one) for one in frames) / 360_000
 
 
-def make_speech(folder: Path, hours: float, corpora: Path | None, seed: int = 1, mix: Mix = FULL) -> None:
-    """Shards until there are `hours` of them."""
+def make_speech(
+    folder: Path, hours: float, corpora: Path | None, seed: int = 1, mix: Mix = FULL, workers: int = 1
+) -> None:
+    """Shards until there are `hours` of them; each worker is a process of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = asr_texts(corpora, seed, mix)
-    held_out = [text for lines in texts.held_out.values() for text in lines]
-    made, number = 0.0, 0
     shown = "{l_bar}{bar}| {n:.2f}/{total:.2f} h {elapsed}<{remaining}"
-    with tqdm(total=hours, desc="speech", bar_format=shown) as bar:
-        while made < hours:
-            more = make_shard(folder, number, texts, seed)
-            items = json.loads((folder / f"shard-{number:04d}.json").read_text(encoding="utf-8"))
-            must_not_meet((one["text"] for one in items if one["text"]), held_out)
-            made, number = made + more, number + 1
-            bar.update(more)
+    given = (corpora, seed, mix)
+    with (
+        ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, given) as pool,
+        tqdm(total=hours, desc="speech", bar_format=shown) as bar,
+    ):
+        started = deque(pool.submit(_make_one, folder, number, seed) for number in range(workers))
+        made, number = 0.0, workers
+        while started:
+            more = started.popleft().result()
+            made += more
+            bar.update(min(more, hours - bar.n))
+            if made < hours:
+                started.append(pool.submit(_make_one, folder, number, seed))
+                number += 1
+
+
+_texts: AsrTexts
+_held_out: list[str]
+
+
+def _begin_worker(corpora: Path | None, seed: int, mix: Mix) -> None:
+    global _texts, _held_out  # one of each for a worker's life: they take seconds to read
+    _texts = asr_texts(corpora, seed, mix)
+    _held_out = [text for lines in _texts.held_out.values() for text in lines]
+
+
+def _make_one(folder: Path, number: int, seed: int) -> float:
+    hours = make_shard(folder, number, _texts, seed)
+    items = json.loads((folder / f"shard-{number:04d}.json").read_text(encoding="utf-8"))
+    must_not_meet((one["text"] for one in items if one["text"]), _held_out)
+    return hours
 
 
 def main() -> None:
@@ -195,8 +221,11 @@ def main() -> None:
     parser.add_argument("--texts", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mix", default="full", choices=MIXES)
+    parser.add_argument("--voices", type=Path, help="folder of further Piper voices")
+    parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    make_speech(given.out, given.hours, given.texts, given.seed, MIXES[given.mix])
+    mix = MIXES[given.mix].with_voices(given.voices)
+    make_speech(given.out, given.hours, given.texts, given.seed, mix, given.workers)
 
 
 if __name__ == "__main__":

@@ -326,6 +326,8 @@ def test_keys_are_sent_in_place_of_sound(codec: str) -> None:
     step = (caller.heard[first].timestamp - caller.heard[first - 1].timestamp) & 0xFFFFFFFF
     assert step == FRAME * caller.clock_factor
     assert caller.heard[-1].payload_type == caller.type, "sound goes on after the last key"
+    again = [packet.marker for packet in caller.heard[first:] if packet.payload_type == caller.type]
+    assert again == [True] + [False] * (len(again) - 1), "a talk spurt begins after the keys"
     ticks = (caller.heard[-1].timestamp - caller.heard[0].timestamp) & 0xFFFFFFFF
     assert ticks == 42 * FRAME * caller.clock_factor, "time does not stand still for keys"
 

@@ -234,6 +234,22 @@ def test_a_peer_that_takes_it_is_told_to_make_comfort_noise_of_silence() -> None
     assert not set(marked) & set(noise)
 
 
+def test_silence_to_a_g722_leg_is_sent_whatever_is_chosen_for_g711() -> None:
+    """Its coder goes on from frame to frame at both ends: what is left out would be heard as a crack."""
+    studio = Studio(MediaSettings(suppress_silence=True, comfort_noise_dbov=-62))
+    studio.session(plan=BRIDGED)
+    narrow, wide = studio.leg("c", C), studio.leg("a", A)
+    studio.apply(studio.remote(wide, codec="G722", send_payload_type=9, comfort_noise=True))
+    for _ in range(100):
+        studio.step({"c": SILENCE})
+    assert {packet.payload_type for packet in wide.received} == {9}
+    first = wide.received[0]
+    assert [(packet.timestamp - first.timestamp) & 0xFFFFFFFF for packet in wide.received] == [
+        n * FRAME for n in range(100)
+    ]
+    assert len(narrow.received) < 15
+
+
 def test_comfort_noise_goes_encrypted_where_sound_does() -> None:
     keys = SrtpKeys("AES_CM_128_HMAC_SHA1_80", bytes(30), bytes(30))
     studio = Studio(MediaSettings(suppress_silence=True, comfort_noise_dbov=-62))

@@ -67,28 +67,47 @@ def test_each_position_is_told_its_phone(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_each_piece_is_told_where_its_word_is(vocabulary: Vocabulary, seed: int) -> None:
+def test_each_piece_is_told_where_it_is_heard(vocabulary: Vocabulary, seed: int) -> None:
     item = {
         "language": "de", "text": "Ich möchte mein Paket.", "start_s": 0.4, "end_s": 2.0,
         "word_starts_ms": [400, 600, 1000, 1200],
+        "phones": [["_", 0], ["a", 400], ["_", 1700]],
     }  # fmt: skip
     _, labels = vocabulary.target(item, random.Random(seed))
-    spans = vocabulary.spans(item, labels, 60)
-    assert vocabulary.spans(item, labels, 40)[:, 1].max() == 40  # not beyond the end
-    told = [tuple(span) for span, label in zip(spans, labels, strict=True) if vocabulary.is_text(label)]
-    pieces = [len(vocabulary.pieces.encode(word)) for word in str(item["text"]).split()]
-    assert pieces[3] > 1
+    spans, heard = vocabulary.heard_at(item, labels, 60)
+    assert vocabulary.heard_at(item, labels, 40)[0][:, 1].max() == 40  # not beyond the end
+    told = [(label, *span) for span, label in zip(spans, labels, strict=True) if vocabulary.is_text(label)]
+    *parcel, stop = told[3:]
+    assert len(parcel) > 1
     wanted = [((start - 60) // 40, (end + 60) // 40 + 1) for start, end in ((400, 600), (600, 1000), (1000, 1200))]
-    expected = [span for span, count in zip(wanted, pieces[:3], strict=True) for _ in range(count)]
-    assert told == expected + [((1200 - 60) // 40, (2000 + 60) // 40 + 1)] * pieces[3]
+    assert [tuple(span) for _, *span in told[:3]] == wanted
+    assert [begin for _, begin, _ in parcel] == sorted(begin for _, begin, _ in parcel)
+    assert (parcel[0][1], parcel[-1][2]) == ((1200 - 60) // 40, (1700 + 60) // 40 + 1), "the word ends at the pause"
+    assert stop == (vocabulary.text("Paket.")[-1], (1700 - 60) // 40, (1820 + 60) // 40 + 1)
     others = [span.tolist() for span, label in zip(spans, labels, strict=True) if not vocabulary.is_text(label)]
     assert others == [[0, 0]] * len(others)  # the language and the end are nowhere
+    silence = vocabulary.special("<|nospeech|>")
+    assert heard[:10].tolist() == heard[46:].tolist()[:10] == [silence] * 10
+    assert heard[10:15].tolist() == [vocabulary.text("Ich")[0]] * 5
+    written = vocabulary.pieces.whisper.tokenizer.decode(
+        [vocabulary.used[label] for label in dict.fromkeys(heard[10:45])]
+    )
+    assert written.replace(" ", "") == "IchmöchtemeinPaket."
 
 
 def test_words_of_unknown_place_are_nowhere(vocabulary: Vocabulary) -> None:
-    item = {"language": "en", "text": "my order", "start_s": 0.0, "end_s": 1.0, "word_starts_ms": []}
+    item = {"language": "en", "text": "my order", "start_s": 0.0, "end_s": 1.0, "word_starts_ms": [], "phones": []}
     _, labels = vocabulary.target(item, random.Random(1))
-    assert not vocabulary.spans(item, labels, 40).any()
+    spans, heard = vocabulary.heard_at(item, labels, 40)
+    assert not spans.any()
+    assert (heard == NOTHING).all()
+
+
+def test_what_is_no_speech_is_heard_as_none(vocabulary: Vocabulary) -> None:
+    item = {"language": "", "text": "", "start_s": 0.0, "end_s": 0.0, "word_starts_ms": [], "phones": [["_", 0]]}
+    _, labels = vocabulary.target(item, random.Random(1))
+    _, heard = vocabulary.heard_at(item, labels, 40)
+    assert (heard == vocabulary.special("<|nospeech|>")).all()
 
 
 def shard(folder: Path, number: int, frames: list[int]) -> None:
@@ -122,7 +141,7 @@ def test_batches_are_of_like_length_and_end_in_zeros(vocabulary: Vocabulary, tmp
         assert batch.spans.shape == (*batch.labels.shape, 2)
         assert batch.tokens.shape == batch.labels.shape == (count, batch.tokens.shape[1])
         assert not batch.mel[:, :, -8:].any()
-        assert [len(one) for one in batch.letters] == [len("my order")] * count
+        assert batch.pieces.shape == batch.phones.shape
 
 
 def test_batches_start_short_where_that_is_asked_for(vocabulary: Vocabulary, tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
-from train_starter.speakers import RATE_HZ, Said
+import pytest
+from train_starter.mix import FULL
+from train_starter.speakers import RATE_HZ, Said, trained_voice
 from train_starter.speech_data import cut_off, delayed, joined
 
 HALF_S = RATE_HZ // 2
@@ -48,3 +51,19 @@ def test_what_is_cut_off_has_the_words_and_phones_that_are_left() -> None:
     assert end_ms < whole.word_starts_ms[kept]
     assert cut.word_starts_ms == whole.word_starts_ms[:kept]
     assert cut.phones == tuple(one for one in whole.phones if one[1] < end_ms)
+
+
+def test_further_voices_speak_their_own_language_now_and_then(tmp_path: Path) -> None:
+    (tmp_path / "de_DE-somebody-low.onnx").touch()
+    mix, rng = FULL.with_voices(tmp_path), random.Random(1)
+    german = [trained_voice(rng, "de", mix) for _ in range(400)]
+    further = [voice for voice in german if voice.engine == "piper"]
+    assert 50 < len(further) < 110
+    assert {voice.speaker for voice in further} == {"piper:de_DE-somebody-low.onnx"}
+    assert all(trained_voice(rng, "en", mix).engine != "piper" for _ in range(100))
+
+
+def test_a_folder_without_further_voices_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"has no Piper voices; name a folder with files such as de\.onnx"):
+        FULL.with_voices(tmp_path)
+    assert FULL.with_voices(None) is FULL
