@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the tests talk to and listen with, from Debian. Does nothing when it is there.
 #
-#   scripts/install_peers.sh          what `make test` needs: SIPp, baresip, PostgreSQL, curl, Node, noise suppression, and PESQ
+#   scripts/install_peers.sh          what `make test` needs: SIPp, baresip, sox, PostgreSQL, curl, Node, noise suppression, and PESQ
 #                                     with a compiler for it
 #   scripts/install_peers.sh --all    what `make interop` and `make bench-media` want on top, with Asterisk (1 GB, 80 s)
 #
@@ -9,8 +9,8 @@
 # Debian has moved on to a security update, the distribution's own version is taken and named.
 set -eu
 
-core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3 postgresql curl nodejs gcc libc6-dev python3-dev"
-more="linphone-cli linphone-common sipsak sox kamailio rtpengine-daemon debootstrap"
+core="sip-tester=1:3.6.1-1+b2 baresip-core=1.0.0-4+b3 sox=14.4.2+git20190427-3.5 postgresql curl nodejs gcc libc6-dev python3-dev"
+more="linphone-cli linphone-common sipsak kamailio rtpengine-daemon debootstrap"
 
 asked=${1:-}
 case "$asked" in

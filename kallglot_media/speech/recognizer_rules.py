@@ -1,4 +1,4 @@
-"""When a recogniser's words are not believed: its own rules, from kallglot.json beside its weights."""
+"""How a recogniser is used, and when its words are not believed: its own rules, from kallglot.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kallglot_media.speech.models import Model, read_json
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """When a model's words are not believed. From kallglot.json beside the weights, else OpenAI's values.
+    """How a model is used, and when it is not believed. From kallglot.json beside the weights, else OpenAI's values.
 
     languages              what the model knows; empty: all of Whisper's
     longest_s              the longest sound that it understands in one piece; longer ones are cut
@@ -19,6 +19,8 @@ class Guards:
     no_speech_prob         what "high" means
     least_voice_ms         less of a human voice than this (Silero), and it is not listened to at all
     prompts                whether the model was trained to be told what came before and what may come
+    beam                   hypotheses that are kept while it writes; 1 is greedy
+    smooth_positions       over how many of its positions of 20 ms it is smoothed what it looks at for word times
     """
 
     languages: tuple[str, ...] = ()
@@ -28,6 +30,8 @@ class Guards:
     no_speech_prob: float = 0.6
     least_voice_ms: int = 90
     prompts: bool = True
+    beam: int = 1
+    smooth_positions: int = 7
 
     def believe(self, avg_logprob: float, no_speech_prob: float) -> bool:
         """True when a text with these marks is passed on."""

@@ -39,7 +39,7 @@ class SpeechSettings:
     window            "auto": encode only as much as was said; "full": always Whisper's 30 s
     word_times        align each word to the sound (one more pass of the decoder)
     denoise           0: sound goes to the recogniser as it came; 1 to 4: noise is taken off first, 4 the most
-    recognizer_beam   1 is greedy
+    recognizer_beam   hypotheses kept; 1 is greedy, None what the model's own rules say
     translator_beam   hypotheses kept per sentence
     compute_type      CTranslate2's: int8, float32…; auto: see speech/compute.py
     voice_peak        loudest sample of made speech, 0–1 of full scale
@@ -63,7 +63,7 @@ class SpeechSettings:
     window: Literal["auto", "full"] = "auto"
     word_times: bool = True
     denoise: int = 0
-    recognizer_beam: int = 1
+    recognizer_beam: int | None = None
     translator_beam: int = 4
     compute_type: str = "auto"
     voice_peak: float = 0.5

@@ -95,6 +95,7 @@ class WhisperRecognizer:
         self._denoised = denoiser(settings.denoise)
         self._guards = guards_of(model)
         self._compute_type = compute_type_for(settings.compute_type, weights_bytes(model.path))
+        self._beam = settings.recognizer_beam or self._guards.beam
         self._languages = _detectable(settings.languages, self._guards.languages)
         self._whisper = WhisperModel(
             str(model.path.absolute()),
@@ -259,7 +260,7 @@ class WhisperRecognizer:
         results = self._whisper.model.generate(
             wanted[0].output if len(wanted) == 1 else _stacked([one.output for one in wanted]),
             prompts,
-            beam_size=self._settings.recognizer_beam,
+            beam_size=self._beam,
             max_length=min(
                 MOST_TOKENS, 2 * (max(most_tokens) + len(wanted[0].prompt))
             ),  # CTranslate2 generates at most half of it after a short prompt
@@ -282,7 +283,8 @@ class WhisperRecognizer:
         return _Decoded(text, result.scores[0], result.no_speech_prob, repeats, words)
 
     def _align(self, tokenizer: Tokenizer, tokens: list[int], encoded: Any, frames: int) -> tuple[Word, ...]:
-        (aligned,) = self._whisper.find_alignment(tokenizer, [tokens], encoded, frames)
+        smooth = self._guards.smooth_positions
+        (aligned,) = self._whisper.find_alignment(tokenizer, [tokens], encoded, frames, smooth)
         return words_of((one["word"], one["start"], one["end"], one["probability"]) for one in aligned)
 
     def _second_try(self, pcm: Pcm16, language: str) -> _Decoded:
@@ -290,7 +292,7 @@ class WhisperRecognizer:
         segments, _info = self._whisper.transcribe(
             _as_float(pcm),
             language=language,
-            beam_size=self._settings.recognizer_beam,
+            beam_size=self._beam,
             condition_on_previous_text=False,
             without_timestamps=True,
             word_timestamps=self._settings.word_times,

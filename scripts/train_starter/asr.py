@@ -1,8 +1,8 @@
 """Make the starter recogniser: `make starter-asr`.
 
-Speech is made first (in less than ten minutes), then the model is trained for `--minutes`, written as
-OUT/model and judged with held-out sentences in held-out voices. Whatever is there already is not made again: a run that
-was stopped goes on. It begins with data/encoder.npz, which hears phones already; with `--from-nothing` it does not, and
+Speech is made first (in less than ten minutes), then the model is trained for `--minutes`, written as OUT/model and
+judged with held-out sentences in held-out voices. Whatever is there already is not made again: a run that was stopped
+goes on. It begins with data/begun.npz, which follows most of a support call; with `--from-nothing` it does not, and
 `--begin-with FOLDER` trains an earlier model of the same width on. It wants two cores of its own.
 Without `--texts` only the grammar is there to learn from, which is what the smoke run does.
 """
@@ -25,7 +25,7 @@ from train_starter.asr_eval import make_set, score
 from train_starter.asr_export import export
 from train_starter.asr_model import Shape
 from train_starter.asr_pieces import RARE
-from train_starter.asr_start import begin_encoder, start_from
+from train_starter.asr_start import begin, start_from
 from train_starter.asr_together import Crew, run_together
 from train_starter.asr_train import BEGUN_RATE, TEXTS_FOR_PIECES, Training, vocabulary
 from train_starter.mix import MIXES
@@ -67,12 +67,12 @@ def train(given: argparse.Namespace, words: Vocabulary, shape: Shape, crew: Crew
     training = Training(given.out, words, given.minutes, given.seed, shape, crew)
     if given.smoke:
         training.steps, training.warm_up_steps, training.shown_every = SMOKE_STEPS, SMOKE_WARM_UP_STEPS, 20
-    if given.begin_with:
+    if not (given.from_nothing or given.smoke):
         training.peak_rate = BEGUN_RATE
-        if training.step == 0:
+        if training.step == 0 and given.begin_with:
             start_from(training.model, given.begin_with, words.used)
-    elif not (given.from_nothing or given.smoke) and training.step == 0:
-        begin_encoder(training.model, unpack(BEGUN))
+        elif training.step == 0:
+            begin(training.model, unpack(BEGUN), words.used)
     training.run()
     if crew.rank == 0 and training.progress >= 1:
         (given.out / LOSSES).write_text(json.dumps(training.shown), encoding="utf-8")
@@ -101,7 +101,7 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--voices", type=Path, help="folder of further Piper voices to train with")
     options.add_argument("--out", type=Path, default=Path("training/asr"))
     options.add_argument("--begin-with", type=Path, help="folder of a model that is trained on")
-    options.add_argument("--from-nothing", action="store_true", help="not with the encoder in data/encoder.npz")
+    options.add_argument("--from-nothing", action="store_true", help="not with the recogniser in data/begun.npz")
     options.add_argument("--hours", type=float, default=48.0, help="of speech to make")
     options.add_argument("--minutes", type=float, default=90.0, help="of training")
     options.add_argument("--each", type=int, default=150, help="recordings of a language to judge with")

@@ -1,6 +1,7 @@
-"""An encoder that already hears phones, to begin with: data/encoder.npz, int8 with a scale for each row.
+"""A recogniser to begin with: data/begun.npz, int8 with a scale for each row, and the ids of the tokens that it writes.
 
-What the first hour of a run from nothing is spent on is the same for every vocabulary and every mix of texts.
+What the first hours of a run from nothing are spent on is the same for every vocabulary and every mix of texts. It is
+not the one in the package: it has heard more sentences, and knows those of that one less surely.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-BEGUN = Path(__file__).parent / "data" / "encoder.npz"
-PARTS = ("conv1.", "conv2.", "encoder.", "encoder_norm.")
-"""What is kept of a model: names of its variables that begin so."""
+BEGUN = Path(__file__).parent / "data" / "begun.npz"
+LEFT_OUT = ("positions", "phones.")
+"""What is not kept of a model: names of its variables that begin so. Phones are learned anew in a minute."""
+
+TOKENS, IDS = "tokens.weight", "ids"
 
 Floats = npt.NDArray[np.float32]
 
 
-def pack(weights: dict[str, Floats], path: Path) -> None:
-    """Write those of `weights` that are of the encoder; vectors as float16, all else as int8 by rows."""
-    kept: dict[str, npt.NDArray[np.generic]] = {}
+def pack(weights: dict[str, Floats], ids: list[int], path: Path) -> None:
+    """Write `weights`, vectors as float16, all else as int8 by rows; ids: Whisper's, of the rows of its tokens."""
+    kept: dict[str, npt.NDArray[np.generic]] = {IDS: np.array(ids, dtype=np.int32)}
     for name, value in weights.items():
-        if not name.startswith(PARTS):
+        if name.startswith(LEFT_OUT):
             continue
         if value.ndim == 1:
             kept[name] = value.astype(np.float16)
@@ -34,14 +37,25 @@ def pack(weights: dict[str, Floats], path: Path) -> None:
         np.savez_compressed(file, **kept)  # type: ignore[arg-type]  # names are those of the variables
 
 
-def unpack(path: Path) -> dict[str, Floats]:
-    """The weights that pack() wrote, each within half a step of what it was."""
+def unpack(path: Path) -> tuple[dict[str, Floats], list[int]]:
+    """The weights and ids that pack() wrote, each weight within half a step of what it was."""
     weights: dict[str, Floats] = {}
     with np.load(path) as kept:
         for name in kept.files:
-            if name.endswith(":scale"):
+            if name == IDS or name.endswith(":scale"):
                 continue
             weights[name] = kept[name].astype(np.float32)
             if f"{name}:scale" in kept.files:
                 weights[name] *= kept[f"{name}:scale"].reshape(-1, *(1,) * (weights[name].ndim - 1))
-    return weights
+        ids = [int(one) for one in kept[IDS]]
+    return weights, ids
+
+
+def tokens_for(weights: dict[str, Floats], ids: list[int], wanted: list[int], rng: np.random.Generator) -> Floats:
+    """Rows for the tokens `wanted`: those that are there, and near their mean where one is not."""
+    rows = weights[TOKENS]
+    at = {token: row for row, token in enumerate(ids)}
+    near = rows.mean(0) + rng.normal(size=(len(wanted), rows.shape[1])) * rows.std(0) / 2
+    known = [place for place, token in enumerate(wanted) if token in at]
+    near[known] = rows[[at[wanted[place]] for place in known]]
+    return np.asarray(near, dtype=np.float32)

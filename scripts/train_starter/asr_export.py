@@ -31,9 +31,11 @@ NEVER_FIRST = (220,)
 """A lone blank; the end of the text may come first, for that is what noise is written as."""
 
 GUARDS = {
+    "beam": 4,
+    "smooth_positions": 1,
     "languages": list(LANGUAGES),
     "longest_s": 12.0,
-    "min_avg_logprob": -1.0,
+    "min_avg_logprob": -0.9,
     "no_speech_avg_logprob": -0.3,
     "no_speech_prob": 0.5,
     "prompts": False,
@@ -64,12 +66,20 @@ def export(checkpoint: Path, words: Vocabulary, out: Path, quantization: str = "
     out.mkdir(parents=True)
     spec.save(str(out))
     shutil.copy(TOKENIZER, out)
+    for name in ("tokenizer.json", "vocabulary.json"):
+        _write_short(out / name)
     extractor = {
         "feature_size": 80, "sampling_rate": 16_000, "hop_length": 160, "chunk_length": 30, "n_fft": 400,
         "feature_extractor_type": "WhisperFeatureExtractor",
     }  # fmt: skip
     (out / "preprocessor_config.json").write_text(json.dumps(extractor), encoding="utf-8")
     (out / "kallglot.json").write_text(json.dumps(GUARDS, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_short(path: Path) -> None:
+    """The same JSON without blanks and escapes, half as long."""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(told, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
 def _fill_encoder(spec: Any, state: dict[str, Floats]) -> None:

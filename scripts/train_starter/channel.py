@@ -77,6 +77,16 @@ def with_loss(pcm: Pcm16, rng: random.Random, share: float, longest_burst: int =
     return np.concatenate([*heard, pcm[len(heard) * FRAME_SAMPLES :]])
 
 
+def bad_mobile(pcm: Pcm16, rng: random.Random) -> Pcm16:
+    """A mobile phone with one bar: few bits, and now and then the frame before again, softer."""
+    step = np.float32(2 ** rng.uniform(5, 8.3))
+    sound: Sound = np.round(handset(pcm.astype(np.float32), WIDE_HZ) / step) * step
+    frame, every = 2 * FRAME_SAMPLES, rng.randint(8, 20)
+    for at in range(frame * every, len(sound) - frame, frame * every):
+        sound[at : at + frame] = sound[at - frame : at] * np.float32(0.7)
+    return as_pcm(sound)
+
+
 def telephone(pcm: Pcm16, rng: random.Random, loss: float = 0.0) -> Pcm16:
     """16 kHz → G.711 (either law) over a network that loses `loss` of the frames → 16 kHz."""
     narrow = np.asarray(soxr.resample(pcm, WIDE_HZ, NARROW_HZ), dtype=np.int16)
@@ -101,4 +111,6 @@ def line(pcm: Pcm16, rng: random.Random, mix: Mix = FULL) -> Pcm16:
         return as_pcm(sound)
     if rng.random() < mix.handset:
         sound = handset(sound, WIDE_HZ)
+    if rng.random() < mix.bad_mobile:
+        sound = bad_mobile(telephone(as_pcm(sound), rng), rng).astype(np.float32)
     return telephone(as_pcm(sound), rng, rng.uniform(0.01, 0.08) if rng.random() < mix.lossy else 0.0)

@@ -15,7 +15,7 @@ class Mix:
     variants          how many of espeak-ng's voices
     diphone           share of the package's own voices
     pace, pitch       how far they may be from 1 either way
-    telephone, lossy, noisy, echo, clipped, handset  shares of the lines that are so
+    telephone, lossy, noisy, echo, clipped, handset, bad_mobile  shares of the lines that are so
     least_snr_db      of the noisy ones
     further           share of further voices, where there are any: paths of Piper voices, named after their language
     """
@@ -35,6 +35,7 @@ class Mix:
     echo: float = 0.1
     clipped: float = 0.04
     handset: float = 0.4
+    bad_mobile: float = 0.08
     least_snr_db: float = 12.0
     further: float = 0.2
     further_voices: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ from train_starter.splits import must_not_meet
 ITEMS_PER_SHARD = 400
 LONGEST_S = 12.0
 SENTENCES_SHARES = {1: 0.52, 2: 0.27, 3: 0.13, 4: 0.08}
-CUT_SHARE, NOISE_SHARE = 0.1, 0.05
+CUT_SHARE, END_CUT_SHARE, NOISE_SHARE = 0.15, 0.6, 0.05
 BREATH_MS = 30
 """Before the word at which a sentence is cut off."""
 
@@ -79,7 +79,7 @@ def _said(texts: AsrTexts, rng: random.Random) -> tuple[str, str, Voice, Said]:
     voice = trained_voice(rng, language, texts.mix)
     said = speak(text, language, voice)
     if rng.random() < CUT_SHARE and len(said.word_starts_ms) > 3:
-        text, said = cut_off(text, said, rng)
+        text, said = cut_off(text, said, rng) if rng.random() < END_CUT_SHARE else begun_late(text, said, rng)
         return language, text, voice, said
     text, said = _more(texts, rng, voice, (language, text), said)
     return language, text, voice, said
@@ -128,6 +128,17 @@ def cut_off(text: str, said: Said, rng: random.Random) -> tuple[str, Said]:
     phones = tuple((name, start) for name, start in said.phones if start < end_ms)
     cut = Said(said.pcm[: end_ms * RATE_HZ // 1000], said.word_starts_ms[:kept], phones)
     return " ".join(words[:kept]).rstrip(".,?!:"), cut
+
+
+def begun_late(text: str, said: Said, rng: random.Random) -> tuple[str, Said]:
+    """The rest of a sentence: what an interpreter hears when its beginning has been passed on."""
+    words = text.split(" ")
+    left_out = rng.randrange(1, len(words) - 1)
+    start_ms = said.word_starts_ms[left_out] - BREATH_MS
+    later = tuple((name, max(0, start - start_ms)) for name, start in said.phones)
+    first = max((n for n, (_, start) in enumerate(said.phones) if start <= start_ms), default=0)
+    starts_ms = tuple(start - start_ms for start in said.word_starts_ms[left_out:])
+    return " ".join(words[left_out:]), Said(said.pcm[start_ms * RATE_HZ // 1000 :], starts_ms, later[first:])
 
 
 def no_speech(rng: random.Random) -> channel.Sound:

@@ -123,6 +123,17 @@ def test_more_than_the_model_takes_at_once_is_heard_in_pieces(
     assert heard.words[-1].end_ms > 6_000
 
 
+@pytest.mark.parametrize(("set_to", "kept"), [(None, 4), (1, 1)])
+def test_a_models_own_rules_say_how_many_hypotheses_are_kept(
+    starter: Installed, tmp_path: Path, set_to: int | None, kept: int
+) -> None:
+    model = starter.recognizer(None)
+    own = Path(shutil.copytree(model.path, tmp_path / "model"))
+    (own / "kallglot.json").write_text('{"beam": 4}')
+    settings = SpeechSettings(recognizer_beam=set_to)
+    assert WhisperRecognizer(replace(model, path=own), settings)._beam == kept
+
+
 def test_an_unknown_language_is_refused_by_name(recognizer: Recognizer, recordings: dict[str, Recording]) -> None:
     with pytest.raises(EngineFailed, match="Whisper has no language 'german'"):
         recognizer.transcribe(known(recordings).pcm, "german")

@@ -12,7 +12,9 @@ from train_starter.speakers import (
     ACCENTS,
     FLITE,
     HELD_OUT_FLITE,
+    HELD_OUT_PICO,
     HELD_OUT_VARIANTS,
+    PICO,
     VARIANTS,
     held_out_voice,
     trained_voice,
@@ -84,3 +86,22 @@ def test_the_voices_of_the_recordings_are_held_out() -> None:
     listed = json.loads((Path(__file__).parents[1] / "data" / "speech" / "manifest.json").read_text(encoding="utf-8"))
     named = {one["voice"].split("+")[-1].lower() for one in listed if one["voice"].startswith("espeak")}
     assert named <= {name.lower() for name in HELD_OUT_VARIANTS}
+
+
+def test_a_bad_mobile_line_has_few_bits_and_says_frames_twice() -> None:
+    noise = channel.as_pcm(np.random.default_rng(1).normal(0, 3000, 32_000).astype(np.float32))
+    for seed in range(6):
+        heard = channel.bad_mobile(noise, random.Random(seed))
+        assert heard.shape == noise.shape
+        assert power_db(heard) > power_db(noise) - 12
+        frames = heard[: len(heard) // 320 * 320].reshape(-1, 320).astype(np.float64)
+        again = [np.corrcoef(a, b)[0, 1] > 0.99 for a, b in zip(frames, frames[1:], strict=False)]
+        assert 3 <= sum(again) <= len(frames) / 8
+
+
+def test_a_voice_of_pico_that_is_held_out_is_never_trained_on() -> None:
+    assert not set(PICO.values()) & set(HELD_OUT_PICO)
+    rng = random.Random(1)
+    spoken = {trained_voice(rng, language).name for language in PICO for _ in range(300)}
+    assert set(PICO.values()) <= spoken
+    assert not spoken & set(HELD_OUT_PICO)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from train_starter.mix import FULL
 from train_starter.speakers import RATE_HZ, Said, trained_voice
-from train_starter.speech_data import cut_off, delayed, joined
+from train_starter.speech_data import BREATH_MS, begun_late, cut_off, delayed, joined
 
 HALF_S = RATE_HZ // 2
 
@@ -67,3 +67,18 @@ def test_a_folder_without_further_voices_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"has no Piper voices; name a folder with files such as de\.onnx"):
         FULL.with_voices(tmp_path)
     assert FULL.with_voices(None) is FULL
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_begins_late_has_the_words_and_phones_that_are_left(seed: int) -> None:
+    whole = Said(np.ones(RATE_HZ, dtype=np.int16), (0, 200, 500, 800), (("a", 0), ("b", 450), ("a", 480), ("b", 700)))
+    text, late = begun_late("one two, three four.", whole, random.Random(seed))
+    kept = len(text.split())
+    assert kept in (2, 3)
+    assert text.endswith("three four.")
+    gone_ms = whole.word_starts_ms[4 - kept] - BREATH_MS
+    assert late.word_starts_ms == tuple(start - gone_ms for start in whole.word_starts_ms[4 - kept :])
+    assert late.word_starts_ms[0] == BREATH_MS
+    assert len(late.pcm) == RATE_HZ - gone_ms * RATE_HZ // 1000
+    assert late.phones[0][1] == 0
+    assert [start for _, start in late.phones[1:]] == [s - gone_ms for _, s in whole.phones if s > gone_ms]
