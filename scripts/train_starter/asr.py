@@ -1,6 +1,6 @@
 """Make the starter recogniser: `make starter-asr`.
 
-Speech is made first (in less than ten minutes), then the model is trained for `--minutes`, written as OUT/model and
+Speech is made first (in about ten minutes), then the model is trained for `--minutes`, written as OUT/model and
 judged with held-out sentences in held-out voices. Whatever is there already is not made again: a run that was stopped
 goes on. It begins with data/begun.npz, which follows most of a support call; with `--from-nothing` it does not, and
 `--begin-with FOLDER` trains an earlier model of the same width on. It wants two cores of its own.
@@ -50,7 +50,8 @@ def main() -> None:
     if given.smoke:
         shape = Shape(shape.vocabulary, shape.phones, width=64, heads=2, encoder_layers=2, decoder_layers=1)
     (out / LOSSES).unlink(missing_ok=True)
-    run_together(given.workers, out / "meet", partial(train, given, words, shape))
+    together = 1 if torch.cuda.is_available() else given.workers  # one process is enough for a GPU
+    run_together(together, out / "meet", partial(train, given, words, shape))
     if not (out / LOSSES).is_file():
         print("stopped; the same command goes on", flush=True)
         return
