@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 from kallglot_media.random_ids import RandomIds  # noqa: E402
 from kallglot_media.sip.agent import SipAgent  # noqa: E402
 from kallglot_media.sip.events import IncomingCall, MediaOffered, Peer  # noqa: E402
-from kallglot_media.sip.message import parse_message  # noqa: E402
+from kallglot_media.sip.parser import parse_message  # noqa: E402
 from kallglot_media.sip.settings import AgentSettings  # noqa: E402
 from tests.support.processes import Child, bound, free_port, until  # noqa: E402
 from tests.support.server import serve_command, write_config  # noqa: E402

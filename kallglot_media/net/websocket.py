@@ -15,7 +15,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from kallglot_media.sip.errors import SipError
-from kallglot_media.sip.message import MAX_MESSAGE_BYTES
+from kallglot_media.sip.parser import MAX_MESSAGE_BYTES
 from kallglot_media.sip.stream import PING, PONG
 
 _quiet = logging.getLogger("websockets.of.phones")

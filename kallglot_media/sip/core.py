@@ -16,15 +16,8 @@ from kallglot_media.sip.dialog import DialogKey
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import MessageReceived, Peer, SipEvent
 from kallglot_media.sip.guard import Guard, Verdict
-from kallglot_media.sip.message import (
-    Request,
-    Response,
-    error_response,
-    is_keepalive,
-    make_response,
-    mark_received,
-    parse_message,
-)
+from kallglot_media.sip.message import Request, Response, error_response, make_response, mark_received
+from kallglot_media.sip.parser import is_keepalive, parse_message
 from kallglot_media.sip.routing import STREAMS, Address, Addresses, in_dialog_peer, own_contact, own_via
 from kallglot_media.sip.settings import AgentSettings
 from kallglot_media.sip.transaction import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kallglot_media.sip.errors import SipError
-from kallglot_media.sip.message import MAX_MESSAGE_BYTES
+from kallglot_media.sip.parser import MAX_MESSAGE_BYTES
 
 PING = b"\r\n\r\n"
 PONG = b"\r\n"

@@ -22,7 +22,8 @@ from kallglot_media.config.announcements import Announcements
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import ASSISTIVE_TRANSLATION, BIDIRECTIONAL_TRANSLATION, Party
 from kallglot_media.sip.events import IncomingCall, Peer, SipEvent
-from kallglot_media.sip.message import Request, parse_message
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.parser import parse_message
 from tests.support.call_world import PHONE_SDP, TestWorld, answered, failed, hung_up
 
 C, A = Party.CUSTOMER, Party.AGENT

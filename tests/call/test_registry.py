@@ -17,7 +17,8 @@ from kallglot_media.call.world import SessionFacts
 from kallglot_media.config.announcements import Announcements
 from kallglot_media.media import messages as m
 from kallglot_media.sip.events import IncomingCall, Peer
-from kallglot_media.sip.message import Request, parse_message
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.parser import parse_message
 from tests.support.call_world import PHONE_SDP, TestWorld, hung_up
 
 ECHO = Destination(

@@ -14,7 +14,8 @@ from kallglot_media.config.load import Config, load_config
 from kallglot_media.config.mode import Mode, Target, Transfer
 from kallglot_media.modes.plan import BIDIRECTIONAL_TRANSLATION, Party
 from kallglot_media.sip.events import IncomingCall, Peer
-from kallglot_media.sip.message import Request, parse_message
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.parser import parse_message
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "server.yaml"
 

@@ -16,7 +16,8 @@ from kallglot_media.net.shell import Listen, SipShell
 from kallglot_media.random_ids import RandomIds
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.events import SipEvent
-from kallglot_media.sip.message import Request, make_response, parse_message
+from kallglot_media.sip.message import Request, make_response
+from kallglot_media.sip.parser import parse_message
 
 pytestmark = pytest.mark.loopback
 

@@ -7,7 +7,8 @@ import pytest
 from kallglot_media.sip.admission import ALLOW, SUPPORTED_TEXT
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.events import IncomingCall, Peer
-from kallglot_media.sip.message import Request, parse_message
+from kallglot_media.sip.message import Request
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.settings import Accept, AgentSettings, Challenge, Credentials, Decision, Ignore, Reject
 from tests.support.call_ladder import FAR, SDP, Ladder, play
 from tests.support.counting_ids import CountingIds

@@ -12,18 +12,9 @@ from hypothesis import strategies as some
 from kallglot_media.sip.digest_scheme import parse_digest
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.headers import Headers
-from kallglot_media.sip.message import (
-    MAX_HEADERS,
-    MAX_MESSAGE_BYTES,
-    Message,
-    Request,
-    Response,
-    error_response,
-    make_response,
-    mark_received,
-    parse_message,
-)
+from kallglot_media.sip.message import Message, Request, Response, error_response, make_response, mark_received
 from kallglot_media.sip.params import parse_number, parse_params, quote, split_commas, unquote
+from kallglot_media.sip.parser import MAX_HEADERS, MAX_MESSAGE_BYTES, parse_message
 from kallglot_media.sip.transaction_keys import client_key, merge_key, server_key
 from kallglot_media.sip.uri import NameAddr, Uri
 from kallglot_media.sip.via import Via

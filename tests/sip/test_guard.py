@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from kallglot_media.sip.agent import SipAgent
 from kallglot_media.sip.events import IncomingCall, Peer
 from kallglot_media.sip.guard import Bucket, Guard, GuardRules, network_of
-from kallglot_media.sip.message import Response, parse_message
+from kallglot_media.sip.message import Response
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.settings import Accept, AgentSettings, Challenge, Decision, Reject
 from tests.support.counting_ids import CountingIds
 

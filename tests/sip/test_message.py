@@ -6,18 +6,8 @@ import pytest
 
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.headers import Headers
-from kallglot_media.sip.message import (
-    MAX_HEADERS,
-    MAX_MESSAGE_BYTES,
-    CSeq,
-    Request,
-    Response,
-    error_response,
-    is_keepalive,
-    make_response,
-    mark_received,
-    parse_message,
-)
+from kallglot_media.sip.message import CSeq, Request, Response, error_response, make_response, mark_received
+from kallglot_media.sip.parser import MAX_HEADERS, MAX_MESSAGE_BYTES, is_keepalive, parse_message
 from kallglot_media.sip.uri import Uri
 
 INVITE = (

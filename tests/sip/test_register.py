@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from kallglot_media.sip.events import Peer
-from kallglot_media.sip.message import Request, Response, make_response, mark_received, parse_message
+from kallglot_media.sip.message import Request, Response, make_response, mark_received
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.register import (
     TABLE,
     Do,

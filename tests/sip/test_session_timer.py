@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kallglot_media.sip.message import Request, make_response, parse_message
+from kallglot_media.sip.message import Request, make_response
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.session_timer import SessionTimer
 from kallglot_media.sip.settings import AgentSettings
 from tests.support.call_ladder import SDP, Ladder, closed, play

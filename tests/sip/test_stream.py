@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from kallglot_media.sip.errors import SipError
-from kallglot_media.sip.message import MAX_MESSAGE_BYTES, parse_message
+from kallglot_media.sip.parser import MAX_MESSAGE_BYTES, parse_message
 from kallglot_media.sip.stream import PONG, Framer
 from tests.support.ladder import make_request
 

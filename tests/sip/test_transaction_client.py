@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kallglot_media.sip.message import Request, make_response, parse_message
+from kallglot_media.sip.message import Request, make_response
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.timers import Timers
 from kallglot_media.sip.transaction_client import InviteClient, NonInviteClient
 from kallglot_media.sip.transaction_machine import Terminated, TransportFailed

@@ -6,7 +6,8 @@ import pytest
 
 from kallglot_media.sip.companions import make_ack, make_cancel
 from kallglot_media.sip.events import Peer
-from kallglot_media.sip.message import Request, Response, make_response, mark_received, parse_message
+from kallglot_media.sip.message import Request, Response, make_response, mark_received
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.transaction import (
     AckReceived,
     RequestReceived,

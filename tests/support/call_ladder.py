@@ -26,7 +26,8 @@ from kallglot_media.sip.events import (
     SipEvent,
     TransferProgress,
 )
-from kallglot_media.sip.message import Request, Response, parse_message
+from kallglot_media.sip.message import Request, Response
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.settings import AgentSettings, Credentials
 from tests.support.counting_ids import CountingIds
 

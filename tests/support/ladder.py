@@ -21,7 +21,8 @@ from collections import deque
 
 from kallglot_media.sip.companions import make_ack
 from kallglot_media.sip.events import Peer
-from kallglot_media.sip.message import Message, Request, Response, make_response, parse_message
+from kallglot_media.sip.message import Message, Request, Response, make_response
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.transaction_client import InviteClient, NonInviteClient
 from kallglot_media.sip.transaction_machine import AckReceived, ResponseReceived, Terminated, TransactionEvent
 from kallglot_media.sip.transaction_server import InviteServer, NonInviteServer

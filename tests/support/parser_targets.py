@@ -13,7 +13,8 @@ from kallglot_media.sip.digest import read_challenges
 from kallglot_media.sip.digest_scheme import parse_digest
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.headers import Headers
-from kallglot_media.sip.message import Response, error_response, make_response, parse_message
+from kallglot_media.sip.message import Response, error_response, make_response
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.redirect import targets_of
 from kallglot_media.sip.stream import Framer
 from kallglot_media.sip.uri import NameAddr, Uri

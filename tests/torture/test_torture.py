@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from kallglot_media.sip.errors import SipError
-from kallglot_media.sip.message import Message, Request, Response, error_response, parse_message
+from kallglot_media.sip.message import Message, Request, Response, error_response
+from kallglot_media.sip.parser import parse_message
 from kallglot_media.sip.stream import Framer
 from kallglot_media.sip.transaction_keys import is_2543, server_key
 
