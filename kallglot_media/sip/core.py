@@ -16,9 +16,10 @@ from kallglot_media.sip.dialog import DialogKey
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import MessageReceived, Peer, SipEvent
 from kallglot_media.sip.guard import Guard, Verdict
+from kallglot_media.sip.letterhead import Letterhead
 from kallglot_media.sip.message import Request, Response, error_response, make_response, mark_received
 from kallglot_media.sip.parser import is_keepalive, parse_message
-from kallglot_media.sip.routing import STREAMS, Address, Addresses, in_dialog_peer, own_contact, own_via
+from kallglot_media.sip.routing import STREAMS, Address, Addresses, in_dialog_peer
 from kallglot_media.sip.settings import AgentSettings
 from kallglot_media.sip.transaction import (
     AckReceived,
@@ -60,8 +61,8 @@ class Core:
         self.addresses = Addresses()
         self.counters: Counter[str] = Counter()
         self.guard = Guard(settings.guard, settings.trusted, ids.nonce(), self.counters)
+        self._letterhead = Letterhead(ids, settings, self.addresses)
         self._detour = Detour(self.addresses, settings.largest_udp_bytes, self.count)
-        self._sent_again: set[str] = set()
         self._ids = ids
         self._upstairs = upstairs
         self._layer = TransactionLayer(settings.timers)
@@ -138,7 +139,7 @@ class Core:
 
     def send_request(self, call: str, request: Request, to: Peer, now_s: float) -> str:
         meant, to = to, self._detour.peer_for(request, to, now_s)
-        self._dress(request, to)
+        self._letterhead.put_on(request, to)
         key = self._layer.request(request, to, now_s)
         if to is not meant:
             self._detour.began(key, request, meant)
@@ -172,7 +173,7 @@ class Core:
         return self.addresses.towards(peer) is not None
 
     def send_ack(self, request: Request, to: Peer) -> bytes:
-        self._dress(request, to)
+        self._letterhead.put_on(request, to)
         data = request.serialize()
         self.send_again(data, to)
         return data
@@ -184,8 +185,7 @@ class Core:
         self._datagrams.append((data, to))
 
     def respond(self, incoming: Incoming, response: Response, now_s: float) -> None:
-        if response.status > 100 and "Server" not in response.headers:
-            response.headers.add("Server", self.settings.user_agent)
+        self._letterhead.put_on_response(response)
         if not response.reason.isprintable():
             response.reason = " ".join(response.reason.split())  # a line end would start a header
         if response.status >= 200 and incoming.request.to.tag is None:
@@ -242,7 +242,7 @@ class Core:
         self.counters[name] += 1
 
     def contact(self, to: Peer) -> str:
-        return own_contact(to.transport, self.address_towards(to), self.settings.contact_user)
+        return self._letterhead.contact(to)
 
     def nonce(self) -> str:
         return self._ids.nonce()
@@ -271,24 +271,11 @@ class Core:
         """The call whose transaction this is."""
         return self._owners.get(key)
 
-    # ── inside ──────────────────────────────────────────────────────────────────
-
     def address_towards(self, to: Peer) -> Address:
         """What our Via and Contact say to this peer. Raises ValueError when we do not speak its transport."""
-        address = self.addresses.towards(to)
-        if address is None:
-            raise ValueError(f"no address of ours for {to.transport}: set_address({to.transport!r}, host, port) first")
-        return address
+        return self._letterhead.address_towards(to)
 
-    def _dress(self, request: Request, to: Peer) -> None:
-        """What the transport and the user agent add: Via with a new branch, Contact where it belongs."""
-        headers = request.headers
-        headers.remove("Via")
-        headers.insert_first("Via", own_via(to.transport, self.address_towards(to), self._ids.branch()))
-        if request.method in ("INVITE", "UPDATE") and "Contact" not in headers:
-            headers.add("Contact", self.contact(to))
-        if "User-Agent" not in headers:
-            headers.add("User-Agent", self.settings.user_agent)
+    # ── inside ──────────────────────────────────────────────────────────────────
 
     def _is_admitted(self, request: Request, source: Peer, now_s: float) -> bool:
         """Whether a request may have a transaction. Those in calls that we have, and copies, always may."""
@@ -378,20 +365,15 @@ class Core:
         found = self._detour.way_back(key, now_s)
         if found is None:
             return False
-        request, to = found
-        via = own_via(to.transport, self.address_towards(to), request.top_via.branch or "")
-        request = Request(request.method, request.uri, request.headers.copy(), request.body)
-        request.headers.remove("Via")
-        request.headers.insert_first("Via", via)
+        tried, to = found
+        request = self._letterhead.copy_for(tried, to)
         self._layer.request(request, to, now_s)
-        self._sent_again.add(key)  # the end of the first attempt is still to be told
         if request.method == "INVITE":
             self._invites[key] = (request, to)
         return True
 
     def _on_terminated(self, key: str) -> None:
-        if key in self._sent_again:
-            self._sent_again.discard(key)
+        if self._detour.goes_on_after(key):
             return
         self._detour.ended(key)
         owner = self._owner_of(key)

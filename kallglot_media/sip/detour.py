@@ -27,6 +27,7 @@ class Detour:
         self._largest_bytes = largest_udp_bytes
         self._count = count
         self._under_way: dict[str, tuple[Request, Peer]] = {}
+        self._sent_again: set[str] = set()
         self._no_tcp_until_s: dict[Peer, float] = {}
 
     def peer_for(self, request: Request, to: Peer, now_s: float) -> Peer:
@@ -47,6 +48,13 @@ class Detour:
         """That transaction is over, or was answered."""
         self._under_way.pop(key, None)
 
+    def goes_on_after(self, key: str) -> bool:
+        """That transaction ended: True when it was the attempt over TCP, and the one over UDP goes on under its key."""
+        if key not in self._sent_again:
+            return False
+        self._sent_again.discard(key)
+        return True
+
     def way_back(self, key: str, now_s: float) -> tuple[Request, Peer] | None:
         """TCP did not work: what to send over UDP instead, None when this was no detour.
 
@@ -58,6 +66,7 @@ class Detour:
         if found is None:
             return None
         self._count("large_back_to_udp")
+        self._sent_again.add(key)  # the end of the first attempt is still to be told
         if len(self._no_tcp_until_s) >= _MOST_REMEMBERED:
             self._no_tcp_until_s.clear()
         self._no_tcp_until_s[found[1]] = now_s + _REMEMBERED_S
