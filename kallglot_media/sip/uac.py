@@ -15,6 +15,7 @@ from kallglot_media.sip.call import (
     sdp_of,
 )
 from kallglot_media.sip.dialog import Dialog
+from kallglot_media.sip.early import EarlyDialogs
 from kallglot_media.sip.errors import SipError
 from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallProgress, EndedBy, Peer
 from kallglot_media.sip.farewell import Farewell
@@ -64,7 +65,7 @@ class OutgoingCall:
         self.media_agreed = False
         self._reliable = ReliableReceiver()
         self._farewell = Farewell(name, wire, self.transactions, self._signer)
-        self._early: dict[str, Dialog] = {}
+        self._early = EarlyDialogs(name, wire)
         self._new_dialog: Dialog | None = None
         self._left: dict[str, bytes] = {}
         self._ack: tuple[bytes, Peer] | None = None
@@ -85,9 +86,7 @@ class OutgoingCall:
     @property
     def early_dialog(self) -> Dialog | None:
         """The one early dialog with an answer that was acknowledged: an UPDATE may go there."""
-        if self.state is not State.PROCEEDING or not self.media_agreed or len(self._early) != 1:
-            return None
-        return next(iter(self._early.values()))
+        return self._early.only_one() if self.state is State.PROCEEDING and self.media_agreed else None
 
     # ── what happens ────────────────────────────────────────────────────────────
 
@@ -123,7 +122,7 @@ class OutgoingCall:
             self.mid.close(now_s)
             self._why = (EndedBy.REMOTE, 200, why)
         elif self.dialog is None and len(self._early) > 1:
-            self._forget_fork(incoming.request.from_.tag or "")
+            self._early.forget(incoming.request.from_.tag or "")
             return  # other forks still ring
         elif self.state is State.PROCEEDING:
             self._why = (EndedBy.REMOTE, 487, why)
@@ -189,7 +188,8 @@ class OutgoingCall:
             return On.TRYING
         self.mid.learn(response)
         if response.status < 200:
-            self._remember_early(response)
+            if self.dialog is None:
+                self._early.remember(self._invite, response)
             return On.PROGRESS
         if response.status < 300:
             if self.dialog is not None and response.to.tag == self.dialog.remote.tag:
@@ -205,18 +205,6 @@ class OutgoingCall:
         if self.state in (State.CALLING, State.PROCEEDING):
             self._why = (EndedBy.REMOTE, response.status, response.reason)
         return On.REFUSED
-
-    def _remember_early(self, response: Response) -> None:
-        """12.1.2: a provisional response with a To tag makes an early dialog; each fork makes its own."""
-        tag = response.to.tag
-        if not tag or tag in self._early or self.dialog is not None or response.contact is None:
-            return
-        if len(self._early) >= self._wire.settings.max_forks:
-            self._wire.count("forks_over_limit")
-            return
-        dialog = Dialog.as_client(self._invite, response)
-        self._early[tag] = dialog
-        self._wire.bind(dialog.key, self.name)
 
     def _has_next(self) -> bool:
         return bool(self._others) and self.state in (State.CALLING, State.PROCEEDING)
@@ -333,20 +321,15 @@ class OutgoingCall:
         self._invite_key = self._send_invite(now_s)
 
     def _forget_early(self) -> None:
-        for dialog in self._early.values():
-            self._wire.unbind(dialog.key)
-        self._early.clear()
+        self._early.forget_all()
         self._reliable.forget()
         self.media_agreed = False
 
     def _acknowledge(self) -> None:
-        """The 2xx makes the dialog, or confirms an early one "recomputed based on the 2xx response" (13.2.2.4)."""
+        """The 2xx makes the dialog, or confirms an early one (13.2.2.4)."""
         dialog = self._new_dialog
         assert dialog is not None
-        early = self._early.pop(dialog.remote.tag or "", None)
-        if early is not None:
-            dialog.remote_cseq = early.remote_cseq
-            dialog.local_cseq = max(dialog.local_cseq, early.local_cseq)
+        self._early.confirmed_as(dialog)
         self._forget_early()
         self.dialog = dialog
         self._wire.bind(dialog.key, self.name)
@@ -393,11 +376,6 @@ class OutgoingCall:
         self._signer.sign(invite)
         self._invite = invite
         self._invite_key = self._send_invite(now_s)
-
-    def _forget_fork(self, tag: str) -> None:
-        dialog = self._early.pop(tag, None)
-        if dialog is not None:
-            self._wire.unbind(dialog.key)
 
     def _close(self, now_s: float) -> None:
         self.mid.close(now_s)
