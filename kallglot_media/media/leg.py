@@ -136,9 +136,7 @@ class Leg:
         before = self.remote
         coding = CODINGS[message.codec]
         if before is None or message.codec != before.codec:
-            stats = self.jitter.stats
-            self.jitter = JitterBuffer(self.jitter.rules)
-            self.jitter.stats = stats
+            self.jitter = JitterBuffer(self.jitter.rules, stats=self.jitter.stats)
             self.hearing = coding.hearing() if coding.hearing is not None else None
             self.reports.clock_hz = coding.clock_hz
         if before is None or message.dtmf_clock_hz != before.dtmf_clock_hz:

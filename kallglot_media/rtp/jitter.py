@@ -24,6 +24,7 @@ from __future__ import annotations
 from bisect import insort
 
 from kallglot_media.rtp.jitter_stats import JitterStats, Smooth
+from kallglot_media.rtp.losses import MAX_MISORDER, Losses
 from kallglot_media.rtp.packet import RtpPacket, unwrap
 from kallglot_media.rtp.quality import Bursts
 from kallglot_media.rtp.reserve import FRAME_MS, JitterRules, Reserve
@@ -32,18 +33,23 @@ __all__ = ["JitterBuffer", "JitterRules", "JitterStats", "Smooth"]
 
 _LONGEST_PACKET_MS = 200
 _FAR_AHEAD = 3000  # sequence numbers; RFC 3550 A.1 MAX_DROPOUT
-_FAR_BEHIND = 100  # RFC 3550 A.1 MAX_MISORDER
+_FAR_BEHIND = MAX_MISORDER
 
 
 _Entry = tuple[int, int, bytes]  # timestamp, sequence (both unwrapped), payload
 
 
 class JitterBuffer:
-    """One packet in, exactly one frame per tick out."""
+    """One packet in, exactly one frame per tick out.
 
-    def __init__(self, rules: JitterRules | None = None, rate_hz: int = 8000) -> None:
+    stats  counters to go on with, those of a buffer that this one follows; None: from 0
+    """
+
+    def __init__(
+        self, rules: JitterRules | None = None, rate_hz: int = 8000, *, stats: JitterStats | None = None
+    ) -> None:
         self.rules = rules or JitterRules()
-        self.stats = JitterStats()
+        self.stats = stats or JitterStats()
         self.bursts = Bursts()
         self.pieces: list[tuple[int, bytes]] = []
         self.skipped = False  # between the last frame and the one before, one was dropped that was not silent
@@ -54,14 +60,12 @@ class JitterBuffer:
         self._near = max(self._max, self._longest)  # further from the newest sound is another stream
         self._idle_ticks = max(1, self.rules.idle_ms // FRAME_MS) * self._frame
         self._reserve = Reserve(self.rules, rate_hz)
+        self._losses = Losses(self.stats, self.bursts)
         self._line: list[_Entry] = []
         self._ssrc: int | None = None
         self._play = 0
         self._end = 0  # of the newest packet
-        self._last_sequence = 0  # of the newest packet played or passed by
         self._newest_sequence = 0
-        self._passed_by: set[int] = set()  # numbers after _last_sequence that were no sound
-        self._missing: set[int] = set()  # numbers counted as lost, that may still come late
         self._packet_ticks = self._frame
         self._filling = True
         self._new = True  # nothing of this stream has been played yet
@@ -95,7 +99,7 @@ class JitterBuffer:
         """The state, when each packet waiting is a frame that follows the one before; else None."""
         if self._filling or self._held or self._stranger is not None or self.pieces or self.skipped:
             return None
-        reserve, frame, play, number = self._reserve, self._frame, self._play, self._last_sequence
+        reserve, frame, play, number = self._reserve, self._frame, self._play, self._losses.newest
         if self._ssrc is None or self._packet_ticks != frame:
             return None
         if (waits := reserve.adjust_frames != 0) and reserve.may_adjust(quiet=False):
@@ -117,9 +121,9 @@ class JitterBuffer:
         frame = self._frame
         self._play += played * frame
         self._end += came * frame
-        self._last_sequence += played
+        self._losses.newest += played
         self._newest_sequence += came
-        first = self._last_sequence + 1
+        first = self._losses.newest + 1
         self._line = [(self._play + n * frame, first + n, payload) for n, payload in enumerate(waiting)]
         if played:
             self._reserve.resume(window, frame)
@@ -179,11 +183,8 @@ class JitterBuffer:
 
     def pass_by(self, packet: RtpPacket) -> None:
         """A packet of the same stream that is no sound (DTMF, comfort noise): its number is no loss."""
-        if packet.ssrc != self._ssrc:
-            return
-        sequence = unwrap(packet.sequence, self._newest_sequence, 16)
-        if self._last_sequence < sequence < self._newest_sequence + 100 and len(self._passed_by) < 1000:
-            self._passed_by.add(sequence)
+        if packet.ssrc == self._ssrc:
+            self._losses.pass_by(unwrap(packet.sequence, self._newest_sequence, 16), self._newest_sequence)
 
     def _insert_old(self, entry: _Entry) -> None:
         """A packet that is not the newest: in time, too late, or there already."""
@@ -193,9 +194,10 @@ class JitterBuffer:
             return
         if self._may_start_earlier(timestamp, sequence):
             self._play = timestamp
-            self._last_sequence = min(self._last_sequence, sequence - 1)
-        elif timestamp + len(payload) <= self._play or sequence <= self._last_sequence:
-            self._count_late(sequence)
+            self._losses.newest = min(self._losses.newest, sequence - 1)
+        elif timestamp + len(payload) <= self._play or sequence <= self._losses.newest:
+            if self._losses.came_after_its_turn(sequence):
+                self._reserve.late()
             return
         self.stats.reordered += 1
         insort(self._line, entry)
@@ -206,15 +208,7 @@ class JitterBuffer:
         """While filling nothing of the stream, or of the talk spurt, has been played yet."""
         if not self._filling or not self._end - self._near <= timestamp < self._play:
             return False
-        return self._new or sequence > self._last_sequence
-
-    def _count_late(self, sequence: int) -> None:
-        if sequence <= self._last_sequence and sequence not in self._missing:
-            self.stats.duplicate += 1
-            return
-        self._missing.discard(sequence)
-        self.stats.late += 1
-        self._reserve.late()
+        return self._new or sequence > self._losses.newest
 
     def _push_out(self) -> None:
         """Too much in reserve: skip the oldest, holes first."""
@@ -228,7 +222,7 @@ class JitterBuffer:
                 continue
             del self._line[0]
             self.stats.overflow += 1
-            self._count_lost(sequence)
+            self._losses.turn_of(sequence)
             self._play = max(self._play, timestamp + len(payload))
 
     def _meet_stranger(self, packet: RtpPacket) -> None:
@@ -260,11 +254,9 @@ class JitterBuffer:
     def _resync(self, packet: RtpPacket) -> None:
         """Go over to the stream that starts with `packet`."""
         self.stats.resyncs += self._ssrc is not None
-        self._passed_by.clear()
-        self._missing.clear()
         self._new = True
         self._ssrc = packet.ssrc
-        self._last_sequence = packet.sequence - 1
+        self._losses.restart(packet.sequence)
         self._start_at((packet.timestamp, packet.sequence, packet.payload))
 
     def _start_at(self, entry: _Entry) -> None:
@@ -348,7 +340,7 @@ class JitterBuffer:
         if timestamp == play and len(payload) == self._frame:
             del self._line[0]
             self.stats.played += 1
-            self._count_lost(sequence)
+            self._losses.turn_of(sequence)
             return payload
         return self._assemble(play)
 
@@ -363,7 +355,7 @@ class JitterBuffer:
             if start < end:
                 position = min(end, frame_end)
                 self.pieces.append((start - play, payload[start - timestamp : position - timestamp]))
-                self._count_lost(sequence)
+                self._losses.turn_of(sequence)
             if end > frame_end:
                 break
             del self._line[0]
@@ -377,20 +369,6 @@ class JitterBuffer:
             return frame
         self.stats.concealed_frames += 1
         return None
-
-    def _count_lost(self, sequence: int) -> None:
-        """The packet `sequence` has its turn: those missing before it are lost."""
-        missing = sequence - self._last_sequence - 1
-        if missing > 0:
-            gone = set(range(max(self._last_sequence + 1, sequence - _FAR_BEHIND), sequence)) - self._passed_by
-            lost = max(0, missing - sum(self._last_sequence < n < sequence for n in self._passed_by))
-            if lost:
-                self.stats.lost += lost
-                self.bursts.missing(sequence - lost, lost)
-            self._missing = {n for n in self._missing if n > sequence - _FAR_BEHIND} | gone
-            self._passed_by = {n for n in self._passed_by if n > sequence}
-        if sequence > self._last_sequence:
-            self._last_sequence = sequence
 
 
 def _follows(packet: RtpPacket, first: RtpPacket, max_ticks: int) -> bool:

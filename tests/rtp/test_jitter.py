@@ -66,6 +66,17 @@ def test_a_lost_packet_is_one_concealed_frame() -> None:
     assert buffer.stats.lost == 1
 
 
+def test_counters_go_on_in_the_buffer_that_follows() -> None:
+    """Another codec in mid-call: a loss before it, then a loss, a late packet and a copy after it."""
+    first = JitterBuffer(FIXED)
+    play(first, [[sound(n)] if n != 5 else [] for n in range(12)])
+    second = JitterBuffer(FIXED, stats=first.stats)
+    play(second, [[sound(n)] if n != 5 else [] for n in range(11)] + [[sound(11), sound(5), sound(10)]])
+    assert second.stats is first.stats
+    assert (second.stats.lost, second.stats.late, second.stats.duplicate) == (2, 1, 1)
+    assert second.stats.received == 11 + 13
+
+
 def test_reordering_within_the_reserve_is_not_heard() -> None:
     buffer = JitterBuffer(FIXED)
     out = play(buffer, [[sound(0)], [sound(1)], [], [sound(3), sound(2)], [sound(4)]])
