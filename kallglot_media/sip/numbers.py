@@ -53,14 +53,17 @@ class NumberPlan:
     def from_e164(self, number: str) -> str:
         """A +E.164 number as the trunk wants it; anything else as it is.
 
-        NumberPlan("49", send_as="national").from_e164("+43123456") == "0043123456"
+        NumberPlan("49", send_as="national").from_e164("+43123456") == "0043123456". What would be read as a number
+        abroad when written as a national one goes with its country code: +49043123 as 0043123 would reach Austria.
         """
         if not is_e164(number) or self.send_as == "e164":
             return number
         if self.send_as == "digits":
             return number[1:]
         if self.country_code and number.startswith(f"+{self.country_code}"):
-            return self.national_prefix + number[1 + len(self.country_code) :]
+            national = self.national_prefix + number[1 + len(self.country_code) :]
+            if not (self.international_prefix and national.startswith(self.international_prefix)):
+                return national
         return self.international_prefix + number[1:]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from kallglot_media.sip.numbers import NumberPlan, is_e164
@@ -46,6 +46,8 @@ def test_what_a_trunk_sends(plan: NumberPlan, sent: str, meant: str) -> None:
         (NumberPlan("49", send_as="national"), "+43123456", "0043123456"),
         (NumberPlan("1", "1", "011", send_as="national"), "+12125550100", "12125550100"),
         (NumberPlan("49", send_as="national"), "anna", "anna"),
+        (NumberPlan("49", send_as="national"), "+49043123456", "0049043123456"),  # not 0043123456, which is Austria
+        (NumberPlan("34", "", "00", send_as="national"), "+340043123", "00340043123"),
     ],
 )
 def test_what_a_trunk_is_sent(plan: NumberPlan, meant: str, sent: str) -> None:
@@ -53,6 +55,8 @@ def test_what_a_trunk_is_sent(plan: NumberPlan, meant: str, sent: str) -> None:
 
 
 @given(some.from_regex(r"\A\+[1-9][0-9]{5,13}\Z"), some.sampled_from(["e164", "national"]))
+@example("+490000", "national")
+@example("+49043123456", "national")
 def test_there_and_back(number: str, style: str) -> None:
     plan = NumberPlan("49", send_as=style)  # type: ignore[arg-type]
     assert plan.to_e164(plan.from_e164(number)) == number
