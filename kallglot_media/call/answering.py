@@ -103,7 +103,7 @@ class Answering:
         session.attendant = self._on_media
         session.on_key = self._on_key
         session.clients.on_chat = self._on_chat
-        session.set_plan(AI_AGENT, self._rules.gains)
+        session.sound.set_plan(AI_AGENT, self._rules.gains)
         if isinstance(caller, Leg) and caller.sip_call is not None and self._answer_sdp is not None:
             session.world.signalling.answer(caller.sip_call, self._answer_sdp)
             caller.answered_by_us()
@@ -306,7 +306,7 @@ class Answering:
             self._inputs.clear()
             self._interrupted = False
             if not self._caller.ended.done() and not self._session.stop.done():
-                self._session.set_plan(AI_AGENT, self._rules.gains)
+                self._session.sound.set_plan(AI_AGENT, self._rules.gains)
                 self.listen()
 
     def listen_anew(self) -> None:

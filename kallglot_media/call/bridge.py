@@ -128,7 +128,7 @@ class Bridge:
 
     async def run(self) -> tuple[EndReason, str]:
         """The whole call."""
-        self._session.set_plan(SILENT)
+        self._session.sound.set_plan(SILENT)
         self._session.real_time_text = self._rules.subtitles.real_time_text
         if self._rules.answer_at_once:
             self._answer_customer()
@@ -180,7 +180,7 @@ class Bridge:
             agent.close_media()
             return Unreached(error.status if isinstance(error, DialError) else 503, str(error))
         if self._rules.answer_at_once:
-            self._session.tone(Party.CUSTOMER, "ringback")
+            self._session.sound.tone(Party.CUSTOMER, "ringback")
         await self._first_of(agent.outcome, self._customer.ended, limit_s=target.ring_s)
         reached = self._what_came(agent)
         if not isinstance(reached, Leg):
@@ -213,8 +213,8 @@ class Bridge:
         """Ringing and early media of the agent's side reach the customer."""
         self._session.event("agent.progress", status=progress.response.status, early_media=agent.has_early_media)
         if agent.has_early_media:
-            self._session.tone(Party.CUSTOMER, None)
-            self._session.set_plan(_EARLY_MEDIA, Gains(original_level_db=0.0, original_idle_db=0.0))
+            self._session.sound.tone(Party.CUSTOMER, None)
+            self._session.sound.set_plan(_EARLY_MEDIA, Gains(original_level_db=0.0, original_idle_db=0.0))
         if self._customer.state is not LegState.EARLY or self._customer.sip_call is None:
             return
         if agent.has_early_media:
@@ -226,8 +226,8 @@ class Bridge:
 
     async def _turn_away(self, unreached: Unreached) -> tuple[EndReason, str]:
         """Say why in the customer's language, then end with the response that fits."""
-        self._session.tone(Party.CUSTOMER, None)
-        self._session.set_plan(SILENT)
+        self._session.sound.tone(Party.CUSTOMER, None)
+        self._session.sound.set_plan(SILENT)
         call = self._customer.sip_call
         if call is not None and self._customer.state is LegState.EARLY:
             self._signalling.ring(call, status=183, sdp=self._answer_sdp)
@@ -244,10 +244,10 @@ class Bridge:
     # ── both there ───────────────────────────────────────────────────────────────
 
     def _connect(self, agent: Leg) -> None:
-        self._session.tone(Party.CUSTOMER, None)
+        self._session.sound.tone(Party.CUSTOMER, None)
         if self._customer.state is LegState.EARLY:
             self._answer_customer()
-        self._session.set_plan(self._rules.plan, self._rules.gains)
+        self._session.sound.set_plan(self._rules.plan, self._rules.gains)
         self._session.on_through = self._tell_through
         holding = Holding(self._session, self._rules.hold)
         holding.watch(self._customer)
@@ -257,7 +257,7 @@ class Bridge:
         subtitles.watch()
         if Party.AGENT not in self._rules.plan.made:
             LiveSubtitles(self._session, self._rules.languages[Party.AGENT], subtitles).watch()
-        self._session.interpret(self._directions(), self._rules.segment, self._rules.policy)
+        self._session.interpreting.start(self._directions(), self._rules.segment, self._rules.policy)
         self._session.active()
 
     def _directions(self) -> list[Direction]:
@@ -285,7 +285,7 @@ class Bridge:
         if session.stop.done():
             return session.stop.result()
         if (gone := session.parties.gone()) is not None:
-            await session.last_words(gone.party, LAST_WORDS_S)
+            await session.interpreting.last_words(gone.party, LAST_WORDS_S)
             reason = EndReason.CUSTOMER_HANGUP if gone.party is Party.CUSTOMER else EndReason.AGENT_HANGUP
             return reason, gone.ended.result().reason or str(reason)
         if not session.legs:
@@ -305,7 +305,7 @@ class Bridge:
         language = self._rules.languages[party]
         text = self._rules.announcements.text(name, language)
         speech = await self._session.world.announcer.speech(text, language, self._rules.voices.get(language))
-        await self._session.say(party, speech)
+        await self._session.sound.say(party, speech)
 
     def _tell_through(self, talker: Party, on: bool) -> None:
         """Tell the listener why they suddenly hear the original, or that it works again."""

@@ -53,7 +53,7 @@ async def dial_party(
     if on_progress is not None:
         leg.on_progress = on_progress
     parties.dialling.add(party)
-    session.tone(other(party), "ringback")
+    session.sound.tone(other(party), "ringback")
     try:
         await _reach(session, leg, to, from_, headers, credentials, ring_s)
     except BaseException as error:
@@ -63,9 +63,9 @@ async def dial_party(
         raise
     finally:
         parties.dialling.discard(party)
-        session.tone(other(party), None)
+        session.sound.tone(other(party), None)
         session.look_again()
-    session.listen_to(party)
+    session.interpreting.listen_to(party)
     return leg
 
 

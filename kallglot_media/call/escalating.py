@@ -91,11 +91,11 @@ class Escalation:
             status = failed.status if isinstance(failed, DialFailed) else 486
             return await self._not_reached(why_not(status), status)
         session = self._session
-        session.set_plan(SILENT)
+        session.sound.set_plan(SILENT)
         if handoff.summary:
             self._entertain(handoff)
             await self._brief()
-            session.tone(Party.CUSTOMER, None)
+            session.sound.tone(Party.CUSTOMER, None)
         if human.ended.done():
             return await self._not_reached("declined", 0)
         self._open = False
@@ -134,9 +134,9 @@ class Escalation:
     def _entertain(self, handoff: HandoffRules) -> None:
         """What the caller hears while the human is called or told."""
         if handoff.hold.music is not None:
-            self._session.music(Party.CUSTOMER, handoff.hold.music, handoff.hold.rate_hz)
+            self._session.sound.music(Party.CUSTOMER, handoff.hold.music, handoff.hold.rate_hz)
         else:
-            self._session.tone(Party.CUSTOMER, "ringback")
+            self._session.sound.tone(Party.CUSTOMER, "ringback")
 
     async def _brief(self) -> None:
         """What it is about, into the human's ear, in their language."""
@@ -158,18 +158,18 @@ class Escalation:
             ) if text else None  # fmt: skip
         except SpeechError:
             speech = None
-        await self._session.say(Party.AGENT, speech)
+        await self._session.sound.say(Party.AGENT, speech)
         self._session.event("escalation.briefed", said=speech is not None)
 
     def _join(self, human: Leg, handoff: HandoffRules) -> None:
         """Both talk: as they are when they share a language, else each hears the other translated."""
         rules, session = self._rules, self._session
         translated = rules.caller_language != rules.human_language
-        session.set_plan(BIDIRECTIONAL_TRANSLATION if translated else BRIDGED, rules.gains)
+        session.sound.set_plan(BIDIRECTIONAL_TRANSLATION if translated else BRIDGED, rules.gains)
         Holding(session, handoff.hold).watch(human)
         languages = {Party.CUSTOMER: rules.caller_language, Party.AGENT: rules.human_language}
         ways = ((Party.CUSTOMER, Party.AGENT), (Party.AGENT, Party.CUSTOMER))
-        session.interpret(
+        session.interpreting.start(
             [
                 Direction(talker, listener, languages[talker], languages[listener], voices=dict(rules.voices),
                           aloud=translated)
@@ -185,10 +185,10 @@ class Escalation:
         if session.stop.done():
             return session.stop.result()
         if self._caller.ended.done():
-            await session.last_words(Party.CUSTOMER, LAST_WORDS_S)
+            await session.interpreting.last_words(Party.CUSTOMER, LAST_WORDS_S)
             return EndReason.CUSTOMER_HANGUP, self._caller.ended.result().reason or "the caller hung up"
-        await session.last_words(Party.AGENT, LAST_WORDS_S)
-        session.stop_interpreting()
+        await session.interpreting.last_words(Party.AGENT, LAST_WORDS_S)
+        session.interpreting.stop()
         session.parties.drop(Party.AGENT, "the human hung up")
         self._note("left", "the human hung up")
         await self._host.speaker.say_and_wait("human_left")
@@ -226,8 +226,8 @@ class Escalation:
 
     async def _not_reached(self, name: str, status: int) -> Outcome | None:
         self._open = False
-        self._session.set_plan(SILENT)
-        self._session.tone(Party.CUSTOMER, None)
+        self._session.sound.set_plan(SILENT)
+        self._session.sound.tone(Party.CUSTOMER, None)
         self._tell("failed", name, status=status)
         await self._host.speaker.say_and_wait(f"human_{name}")
         return await self._offer()

@@ -45,7 +45,7 @@ class Holding:
         if leg.peer_holds:
             session.world.media.send(Listen(leg.leg_id, None))
         else:
-            session.listen_to(leg.party)
-        session.music(other(leg.party), self._rules.music if leg.peer_holds else None, self._rules.rate_hz)
+            session.interpreting.listen_to(leg.party)
+        session.sound.music(other(leg.party), self._rules.music if leg.peer_holds else None, self._rules.rate_hz)
         if self._rules.pass_on and isinstance(waits, Leg):
             (waits.hold if leg.peer_holds else waits.resume)()

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from kallglot_media.call.clock import RATE_HZ
 from kallglot_media.call.events import AgentMessage
-from kallglot_media.call.session import RATE_HZ, Session
+from kallglot_media.call.session import Session
 from kallglot_media.call.turn import TranslatedText, Turn, TurnTimings
 from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import Party
@@ -144,7 +145,7 @@ class Mouth:
         """Silence within a tick; what was not heard is kept."""
         if not self.paused and self.audible:
             self.paused = True
-            self._session.hush(Party.CUSTOMER)
+            self._session.sound.hush(Party.CUSTOMER)
 
     def resume(self) -> None:
         """Go on where it stopped."""
@@ -166,7 +167,7 @@ class Mouth:
         "" between two sentences; None where nothing of what was being said was heard yet.
         """
         begun = any(clip.state == "done" for clip in self._clips)
-        self._session.hush(Party.CUSTOMER)
+        self._session.sound.hush(Party.CUSTOMER)
         self.paused = False
         heard = []
         for clip in self._clips:

@@ -107,7 +107,7 @@ class Room:
         """The session; made now if this is the first who comes. Raises OSError when there is no room on the disk."""
         if self.session is None:
             self.session = self._enter(self)
-            self.session.set_plan(SILENT)
+            self.session.sound.set_plan(SILENT)
             self.session.real_time_text = self.rules.subtitles.real_time_text
             self.close()
         return self.session
@@ -158,13 +158,13 @@ class Room:
         assert self.session is not None
         self._started = True
         for party in PARTIES:
-            self.session.tone(party, None)
-        self.session.set_plan(self.rules.plan, self.rules.gains)
+            self.session.sound.tone(party, None)
+        self.session.sound.set_plan(self.rules.plan, self.rules.gains)
         subtitles = Subtitles(self.session, self.rules.subtitles)
         subtitles.watch()
         if Party.AGENT not in self.rules.plan.made and (language := self.rules.languages[Party.AGENT]) is not None:
             LiveSubtitles(self.session, language, subtitles).watch()
-        self.session.interpret(self._directions(), self.rules.segment, self.rules.policy)
+        self.session.interpreting.start(self._directions(), self.rules.segment, self.rules.policy)
         self.session.active()
 
     def _directions(self) -> list[Direction]:
@@ -187,7 +187,7 @@ class Room:
         assert self.session is not None
         if isinstance(gone, StreamLeg) and self._stream_end is not None:
             return self._stream_end
-        await self.session.last_words(gone.party, LAST_WORDS_S)
+        await self.session.interpreting.last_words(gone.party, LAST_WORDS_S)
         reason = EndReason.CUSTOMER_HANGUP if gone.party is Party.CUSTOMER else EndReason.AGENT_HANGUP
         return reason, gone.ended.result().reason or str(reason)
 
@@ -229,9 +229,9 @@ class Room:
             return
         session.world.signalling.answer(incoming.call, answer)
         leg.answered_by_us()
-        session.listen_to(party)
+        session.interpreting.listen_to(party)
         if not session.parties.connected(other(party)):
-            session.tone(party, "ringback")
+            session.sound.tone(party, "ringback")
 
     def _nobody_but(self, party: Party) -> bool:
         assert self.session is not None
@@ -281,7 +281,7 @@ class Room:
                 leg = session.parties.new_stream_leg(party)
                 leg.open()
                 if not self._answered_by_ai(party, leg, None, None):
-                    session.listen_to(party)
+                    session.interpreting.listen_to(party)
             legs[party] = leg
         session.look_again()
         return legs

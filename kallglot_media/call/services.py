@@ -51,7 +51,7 @@ class Service:
         self._caller.answered_by_us()
         self._session.active()
         if self._rules.languages is None:
-            self._session.set_plan(ECHO, _FULL)
+            self._session.sound.set_plan(ECHO, _FULL)
         else:
             self._start_interpreter(self._rules.languages)
         waiting: set[asyncio.Future[Any]] = {self._caller.ended, self._session.stop}
@@ -64,9 +64,9 @@ class Service:
 
     def _start_interpreter(self, languages: tuple[str, str]) -> None:
         """Listen at once, and say in both languages what this is until the caller starts to speak."""
-        self._session.set_plan(INTERPRETER, _NOT_HEARD)
+        self._session.sound.set_plan(INTERPRETER, _NOT_HEARD)
         direction = Direction(Party.CUSTOMER, Party.CUSTOMER, None, languages[1], pair=languages)
-        self._session.interpret([direction], self._rules.segment)
+        self._session.interpreting.start([direction], self._rules.segment)
         self._session.on_speech_started = self._caller_speaks
         self._session.own(self._explain(languages), "explain")
 
@@ -77,7 +77,7 @@ class Service:
                 if self._interrupted:
                     return
                 text = self._rules.announcements.text(name, language)
-                await self._session.say(
+                await self._session.sound.say(
                     Party.CUSTOMER, await self._session.world.announcer.speech(text, language, None)
                 )
 
@@ -85,4 +85,4 @@ class Service:
         """Whoever starts to speak has understood: the explanation stops in mid-word."""
         if not self._interrupted:
             self._interrupted = True
-            self._session.hush(party)
+            self._session.sound.hush(party)

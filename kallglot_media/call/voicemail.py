@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from kallglot_media.audio.tones import beep
 from kallglot_media.call.answering_rules import AnsweringRules, VoicemailRules
+from kallglot_media.call.clock import RATE_HZ
 from kallglot_media.call.events import MessageLeft
-from kallglot_media.call.session import RATE_HZ, Session
+from kallglot_media.call.session import Session
 from kallglot_media.modes.plan import Party
 from kallglot_media.speech.types import Speech
 
@@ -42,7 +43,7 @@ class Voicemail:
         """Ask for it and take it. Whether there is one."""
         session, host = self._session, self._host
         await host.speaker.say_and_wait("voicemail")
-        await session.say(Party.CUSTOMER, Speech(beep(RATE_HZ), RATE_HZ, 0.0))
+        await session.sound.say(Party.CUSTOMER, Speech(beep(RATE_HZ), RATE_HZ, 0.0))
         self._start_ms = session.now_ms()
         host.message = self
         session.event("voicemail.started")
