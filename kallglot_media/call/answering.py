@@ -1,7 +1,7 @@
 """The scenario of ai_agent and help_chat_voice: an AI answers, and hands over to a human when that is better.
 
 greeting ──▶ listening ──▶ answering ──▶ listening … ──▶ goodbye
-                │              │ the caller speaks: silence within a tick; a "mhm" or a cough: it goes on
+                │              │ the caller speaks: what interrupts is answered next (intake.py)
                 │              └──▶ a human (escalating.py) ──▶ over, or back to listening
                 └── nothing for silence_s: "are you there?", then goodbye
 """
@@ -11,15 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from kallglot_media.agent.conversation import Conversation
-from kallglot_media.agent.intents import is_backchannel
-from kallglot_media.agent.types import Finish, HandOver, Heard, Piece, Say, ToolUsed, Via, Waiting
+from kallglot_media.agent.types import Finish, HandOver, Heard, Piece, Say, ToolUsed, Waiting
 from kallglot_media.call.answering_rules import AnsweringRules
-from kallglot_media.call.ear import Ear, Said
 from kallglot_media.call.escalating import LAST_WORDS_S, Escalation
-from kallglot_media.call.keys import KeyPad
+from kallglot_media.call.intake import Input, Intake
 from kallglot_media.call.leg import Leg
 from kallglot_media.call.mouth import Asked, Mouth
 from kallglot_media.call.parties import AnyLeg
@@ -28,25 +25,10 @@ from kallglot_media.call.speaker import LAST_SENTENCE_S, Speaker
 from kallglot_media.call.turn import Turn
 from kallglot_media.call.voicemail import Voicemail
 from kallglot_media.call.world import EndReason
-from kallglot_media.media import messages as m
 from kallglot_media.modes.plan import AI_AGENT, Party
-
-MOST_WAITING = 8
-"""Things said, typed or pressed that may wait to be answered; the oldest gives way."""
 
 LAST_TURN_S = 3.0
 Outcome = tuple[EndReason, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """Something to be answered. failed: the recogniser did; human: the key for a human."""
-
-    text: str
-    via: Via
-    asked: Asked
-    failed: bool = False
-    human: bool = False
 
 
 class Answering:
@@ -54,6 +36,7 @@ class Answering:
 
     referred  the caller's side has taken up to call somebody itself; joined: the caller and a human talk
     message   that the caller is leaving just now
+    intake    what comes from the caller; there from run() on
     """
 
     def __init__(self, session: Session, caller: AnyLeg, answer_sdp: bytes | None, rules: AnsweringRules) -> None:
@@ -61,19 +44,12 @@ class Answering:
         self._caller = caller
         self._answer_sdp = answer_sdp
         self._rules = rules
-        self._loop = asyncio.get_running_loop()
-        self.mouth = Mouth(session, self._loop.time, rules.redact)
+        self.mouth = Mouth(session, asyncio.get_running_loop().time, rules.redact)
         self.speaker = Speaker(session, rules, self.mouth)
-        self._ear = Ear(session, rules.caller_language, rules.patience, rules.redact, self._on_text, self._on_said)
-        self._keys = KeyPad(rules.keys_ms, rules.handoff.key if rules.handoff else None, self._on_keys)
-        self._inputs: list[Input] = []
-        self._interrupted = False
-        self._answering = False
-        self._listening = True
-        self._active_s = self._loop.time()
         self.referred = False
         self.joined = False
         self.message: Voicemail | None = None
+        self.intake: Intake
         self._conversation: Conversation
 
     # ── the whole call ───────────────────────────────────────────────────────────
@@ -82,7 +58,8 @@ class Answering:
         """The whole call."""
         session = self._session
         self._conversation = await self._rules.converse(session)
-        ear = asyncio.create_task(self._ear.run(), name=f"{session.session_id} ear")
+        self.intake = Intake(session, self._caller, self._rules, self.mouth, self._conversation)
+        ear = asyncio.create_task(self.intake.run(), name=f"{session.session_id} ear")
         try:
             self._begin()
             outcome = await self._until_over(ear)
@@ -91,29 +68,19 @@ class Answering:
                 self.message.finish()
             return outcome
         finally:
-            session.attendant = lambda event: None
-            session.on_key = lambda party, digit: None
-            session.clients.on_chat = None
-            self._keys.close()
+            self.intake.close()
             ear.cancel()
             await asyncio.gather(ear, return_exceptions=True)
 
     def _begin(self) -> None:
         session, caller = self._session, self._caller
-        session.attendant = self._on_media
-        session.on_key = self._on_key
-        session.clients.on_chat = self._on_chat
+        self.intake.open()
         session.sound.set_plan(AI_AGENT, self._rules.gains)
         if isinstance(caller, Leg) and caller.sip_call is not None and self._answer_sdp is not None:
             session.world.signalling.answer(caller.sip_call, self._answer_sdp)
             caller.answered_by_us()
-        self.listen()
+        self.intake.listen()
         session.active()
-
-    def listen(self) -> None:
-        """Cut the caller's voice into utterances, for us."""
-        self._listening = True
-        self._caller.listen(self._rules.segment)
 
     async def _until_over(self, ear: asyncio.Task[None]) -> Outcome:
         """The dialogue, or whatever ends it first."""
@@ -146,7 +113,7 @@ class Answering:
             return
         self._caller.close_media()
         leg_id, parties = self._caller.leg_id, self._session.parties
-        await self._session.until(lambda: parties.is_media_closed(leg_id) and self._ear.idle, LAST_TURN_S)
+        await self._session.until(lambda: parties.is_media_closed(leg_id) and self.intake.is_idle, LAST_TURN_S)
 
     # ── the dialogue ─────────────────────────────────────────────────────────────
 
@@ -155,7 +122,7 @@ class Answering:
         await self.speaker.speak(Say(rules.greeting, rules.caller_language, phrase="greeting"), None)
         prompts = turns = 0
         while True:
-            given = await self._next_input()
+            given = await self.intake.next()
             if given is None:
                 if prompts >= rules.silence_prompts:
                     await self.speaker.say_and_wait("goodbye")
@@ -171,58 +138,36 @@ class Answering:
             if outcome is not None:
                 return outcome
 
-    async def _next_input(self) -> Input | None:
-        """What comes next; None after silence_s in which neither of the two said anything."""
-        session, silence_s = self._session, self._rules.silence_s
-        self._active_s = self._loop.time()
-        while not self._inputs:
-            left_s = self._active_s + silence_s - self._loop.time()
-            if await session.until(lambda: bool(self._inputs), max(left_s, 0.05)):
-                break
-            if self.mouth.busy or self._ear.busy or self._keys.pressed:
-                self._active_s = self._loop.time()
-            elif self._loop.time() - self._active_s >= silence_s:
-                return None
-        self._interrupted = False
-        return self._inputs.pop(0)
-
     async def _react(self, given: Input) -> Outcome | None:
         """Answer; an interruption stops that, and what interrupted is answered next."""
         if given.human:
             return await self._hand_over("key")
-        self._answering, self.speaker.spoke = True, False
+        intake = self.intake
+        intake.answering, self.speaker.spoke = True, False
         answer = asyncio.create_task(self._answer(given), name=f"{self._session.session_id} answer")
         answer.add_done_callback(lambda _: self._session.look_again())
         try:
-            await self._session.until(lambda: answer.done() or self._interrupted, self._rules.max_call_s)
+            await self._session.until(lambda: answer.done() or intake.interrupted, self._rules.max_call_s)
             if answer.done():
                 after = answer.result()
             else:
                 answer.cancel()
                 await asyncio.gather(answer, return_exceptions=True)
-                self._give_up_speaking()
-                self._join_with_next(given)
+                intake.give_floor()
+                if not self.speaker.spoke and intake.join_with_next(given):
+                    self._conversation.unsay()
                 return None
         finally:
-            self._answering = False
+            intake.answering = False
             answer.cancel()
         if isinstance(after, HandOver):
             return await self._hand_over(after.why)
         if isinstance(after, Finish):
             await self.mouth.until_quiet(LAST_SENTENCE_S)
-            if self._inputs:
+            if intake.waiting:
                 return None  # one more thing, after all
             return EndReason.COMPLETED, after.why
         return None
-
-    def _join_with_next(self, given: Input) -> None:
-        """Who goes on speaking before a word of the answer was said had not finished asking."""
-        if self.speaker.spoke or not self._inputs or not given.text or self._inputs[0].human:
-            return
-        after = self._inputs[0]
-        if given.via is after.via is Via.VOICE:
-            self._conversation.unsay()
-            self._inputs[0] = Input(f"{given.text} {after.text}", Via.VOICE, after.asked, after.failed)
 
     async def _answer(self, given: Input) -> HandOver | Finish | None:
         """Say and do what the conversation wants; what is to happen after it was said."""
@@ -299,122 +244,11 @@ class Answering:
 
     async def _hand_over(self, why: str) -> Outcome | None:
         """To a human. None: the AI goes on."""
-        self._listening = False
+        self.intake.pause()
         try:
             return await Escalation(self._session, self._caller, self._rules, self, self._conversation).run(why)
         finally:
-            self._inputs.clear()
-            self._interrupted = False
+            self.intake.forget()
             if not self._caller.ended.done() and not self._session.stop.done():
                 self._session.sound.set_plan(AI_AGENT, self._rules.gains)
-                self.listen()
-
-    def listen_anew(self) -> None:
-        """From now on what the caller says counts; what they said before does not."""
-        self._inputs.clear()
-        self.listen()
-
-    @property
-    def hears_something(self) -> bool:
-        """The caller speaks, or what they said is not dealt with yet."""
-        return self._ear.busy
-
-    def no_more_comes(self) -> None:
-        """A sentence that was to go on is said to its end."""
-        self._ear.finish()
-
-    def take_inputs(self) -> list[Input]:
-        """What waits to be answered, for whoever deals with it instead."""
-        taken, self._inputs[:] = list(self._inputs), []
-        return taken
-
-    async def next_words(self, limit_s: float) -> str | None:
-        """What the caller says or types next, for whoever has asked them something; None when nothing comes."""
-        await self._session.until(lambda: bool(self._inputs), limit_s)
-        return self._inputs.pop(0).text if self._inputs else None
-
-    # ── what comes in ────────────────────────────────────────────────────────────
-
-    def _on_media(self, event: m.FromMedia) -> None:
-        if isinstance(event, m.PlayoutStarted | m.PlayoutFinished):
-            self._active_s = self._loop.time()
-            heard = self.mouth.on_media(event)
-            if heard is not None:
-                self._conversation.spoken(heard)
-            return
-        if not self._listening or getattr(event, "leg_id", None) != self._caller.leg_id:
-            return
-        if isinstance(event, m.SpeechStarted):
-            self._ear.speech_started()
-            if self._rules.barge_in and self.mouth.audible:
-                self.mouth.pause()
-        elif isinstance(event, m.SpeechDropped):
-            self._ear.speech_dropped()
-            self.mouth.resume()
-        elif isinstance(event, m.Utterance):
-            self._ear.hear(event)
-
-    def _on_text(self, text: str) -> None:
-        """A piece of what the caller says. While the AI speaks it decides whether that was an interruption."""
-        if not self.mouth.busy:
-            return
-        if not text or is_backchannel(text, self._rules.caller_language) or not self._rules.barge_in:
-            self.mouth.resume()
-        else:
-            self._give_up_speaking()
-
-    def _on_said(self, said: Said) -> None:
-        speaking = self.mouth.busy or (self._answering and not self._inputs)
-        ignorable = not said.text or is_backchannel(said.text, self._rules.caller_language)
-        if speaking and ignorable and not said.failed:
-            self._session.event("interruption.false")
-            return
-        if speaking and not self._rules.barge_in and self.mouth.busy:
-            return
-        self._put(Input(said.text, Via.VOICE, said.asked, said.failed))
-
-    def _on_chat(self, text: str) -> None:
-        text = " ".join(text.split())
-        if not text:
-            return
-        now_ms, now_s = self._session.now_ms(), self._loop.time()
-        self._session.turn_done(
-            Turn(
-                self._session.next_sequence(),
-                str(Party.CUSTOMER),
-                self._rules.caller_language,
-                self._rules.redact(text),
-                None,
-                now_ms,
-                now_ms,
-                1.0,
-            )
-        )
-        self._give_up_speaking()
-        self._put(Input(text, Via.CHAT, Asked(None, now_s, now_s)))
-
-    def _on_key(self, party: Party, digit: str) -> None:
-        if party is Party.CUSTOMER and self._listening:
-            self._give_up_speaking()
-            self._keys.press(digit)
-
-    def _on_keys(self, keys: str, asks_for_human: bool) -> None:
-        """A number that was keyed in, or the key for a human."""
-        now_s = self._loop.time()
-        self._put(Input(keys, Via.KEYS, Asked(None, now_s, now_s), human=asks_for_human))
-
-    def _put(self, given: Input) -> None:
-        if len(self._inputs) >= MOST_WAITING:
-            self._inputs.pop(0)
-            self._session.event("input.dropped")
-        self._inputs.append(given)
-        self._interrupted = True
-        self._session.look_again()
-
-    def _give_up_speaking(self) -> None:
-        """The caller has the floor; the history keeps what they really heard."""
-        if self.mouth.busy:
-            if (heard := self.mouth.drop()) is not None:
-                self._conversation.spoken(heard, cut=True)
-            self._session.event("interruption")
-            self._session.look_again()
+                self.intake.listen()

@@ -251,9 +251,9 @@ class Escalation:
         rules, host = self._rules, self._host
         if not rules.phrase("callback", rules.caller_language):
             return None
-        host.listen_anew()
+        host.intake.listen_anew()
         await host.speaker.say_and_wait("callback")
-        words = await host.next_words(CALLBACK_S)
+        words = await host.intake.next_words(CALLBACK_S)
         wanted = words is not None and intent_of(words, rules.caller_language) not in (Intent.NO, Intent.GOODBYE)
         if wanted:
             self._session.event("callback.wanted")

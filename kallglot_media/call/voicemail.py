@@ -47,7 +47,7 @@ class Voicemail:
         self._start_ms = session.now_ms()
         host.message = self
         session.event("voicemail.started")
-        host.listen_anew()
+        host.intake.listen_anew()
         on_key, session.on_key = session.on_key, self._on_key
         try:
             await self._until_done()
@@ -65,7 +65,7 @@ class Voicemail:
         host, began_s = self._host, self._loop.time()
         quiet_since_s, limit_s = began_s, FIRST_WORDS_S
         while not self._done and (now_s := self._loop.time()) - began_s < self._settings.longest_s:
-            if self._take() or host.hears_something:
+            if self._take() or host.intake.hears_something:
                 self._spoke, quiet_since_s, limit_s = True, now_s, self._settings.silence_s
             elif now_s - quiet_since_s >= limit_s:
                 return
@@ -73,7 +73,7 @@ class Voicemail:
 
     def _take(self) -> bool:
         """What the caller has said since the last time; whether it was anything."""
-        said = self._host.take_inputs()
+        said = self._host.intake.take_all()
         self._texts += [one.text for one in said if one.text]
         return bool(said)
 
@@ -83,7 +83,7 @@ class Voicemail:
         if host.message is not self or self._start_ms is None:
             return self._spoke
         host.message = None
-        host.no_more_comes()
+        host.intake.no_more_comes()
         self._spoke = self._take() or self._spoke
         if not self._spoke:
             session.event("voicemail.empty")
