@@ -146,6 +146,12 @@ class Ears:
                 events += [event for piece in cut for event in as_messages(leg, piece)]
         return events
 
+    def flush(self, leg: Leg) -> list[FromMedia]:
+        """End the utterance under way on this leg, if there is one."""
+        if leg.cutter is None:
+            return []
+        return [event for piece in leg.cutter.segmenter.flush() for event in as_messages(leg, piece)]
+
     def _compare(self, legs: list[tuple[Leg, Cutter]], tick: int) -> None:
         """Look whether what sounds like speech is what these legs were told, coming back."""
         slots = [leg.slot for leg, _ in legs]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from kallglot_media.ids import Ids
-from kallglot_media.media.ears import Ears, as_messages
+from kallglot_media.media.ears import Ears
 from kallglot_media.media.house import House
 from kallglot_media.media.lanes import Arrivals, Lanes
 from kallglot_media.media.leg import Leg, Report
@@ -49,7 +49,8 @@ from kallglot_media.media.messages import (
 from kallglot_media.media.mixing import Mixer, edges_of
 from kallglot_media.media.mouths import Mouths
 from kallglot_media.media.outgoing import Outgoing, Packet, Sending
-from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, Rows
+from kallglot_media.media.roster import Roster
+from kallglot_media.media.rows import FRAME_SAMPLES, Rows
 from kallglot_media.media.session import Session
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.source_lock import Address
@@ -57,10 +58,6 @@ from kallglot_media.media.stream_leg import StreamLeg
 from kallglot_media.media.tone_ears import PressedKeys, ToneEars
 from kallglot_media.media.tracks import NOBODY, RecordingSink, Tracks, right_tracks
 from kallglot_media.modes.plan import Party
-
-
-class PlaneError(Exception):
-    """Control asked for what cannot be; the message says what is there and what would do."""
 
 
 class MediaPlane:
@@ -71,10 +68,8 @@ class MediaPlane:
     """
 
     def __init__(self, settings: MediaSettings, ids: Ids, recorder: RecordingSink, *, epoch_s: float = 0.0) -> None:
-        self._settings = settings
-        self._ids = ids
-        self._epoch_s = epoch_s
         self._rows = Rows()
+        self._roster = Roster(self._rows, settings, ids, epoch_s)
         self._lanes = Lanes(settings.jitter.max_ms)
         self._ears = Ears(self._rows, self._lanes, own_voice_guard=settings.own_voice_guard)
         self._tone_ears = ToneEars()
@@ -84,9 +79,6 @@ class MediaPlane:
         self._mouths = Mouths(self._rows)
         self._mixer = Mixer()
         self._tracks = Tracks(recorder, FRAME_SAMPLES)
-        self._sessions: dict[str, Session] = {}
-        self._legs: dict[str, Leg] = {}
-        self._by_slot: list[Leg | None] = []
         self._tick = 0
         self._now_s = 0.0
         self._events: list[FromMedia] = []
@@ -101,20 +93,20 @@ class MediaPlane:
     @property
     def session_count(self) -> int:
         """Sessions open now."""
-        return len(self._sessions)
+        return len(self._roster.sessions)
 
     @property
     def leg_count(self) -> int:
         """Legs open now."""
-        return len(self._legs)
+        return len(self._roster.legs)
 
     def slot_of(self, leg_id: str) -> int:
         """The leg's slot, as `receive` wants it. KeyError when there is no such leg."""
-        return self._legs[leg_id].slot
+        return self._roster.legs[leg_id].slot
 
     def remote_of(self, slot: int) -> Address:
         """Where the RTP of this slot goes now."""
-        leg = self._by_slot[slot]
+        leg = self._roster.by_slot[slot]
         assert leg is not None
         assert leg.lock.remote is not None
         return leg.lock.remote
@@ -126,7 +118,7 @@ class MediaPlane:
 
     def count(self, slot: int, name: str) -> None:
         """Count something that happened to a leg outside of the plane, e.g. "send_failed"."""
-        leg = self._by_slot[slot]
+        leg = self._roster.by_slot[slot]
         if leg is not None:
             leg.counters[name] += 1
 
@@ -156,51 +148,21 @@ class MediaPlane:
         do = self._HANDLERS[type(message)]
         if isinstance(message, OpenSession | OpenLeg | OpenStreamLeg | SetPlan | CloseSession):
             do(self, message)
-        elif message.leg_id in self._legs:
-            do(self, message, self._legs[message.leg_id])
+        elif message.leg_id in self._roster.legs:
+            do(self, message, self._roster.legs[message.leg_id])
 
     def close_all(self, now_s: float) -> None:
         """Close every session; the recordings are finished."""
-        for session_id in list(self._sessions):
+        for session_id in list(self._roster.sessions):
             self.apply(CloseSession(session_id), now_s)
 
     def _open_session(self, message: OpenSession) -> None:
-        if message.session_id in self._sessions:
-            raise PlaneError(f"session {message.session_id} is open already")
-        if message.rate_hz != RATE_HZ:
-            raise PlaneError(f"a session at {message.rate_hz} Hz; G.711 legs run at {RATE_HZ}")
-        session = Session(message.session_id, self._tick)
+        session = self._roster.open_session(message, self._tick)
         if message.folder is not None:
             session.row = self._tracks.open(message.session_id, message.folder, message.rate_hz)
-        self._sessions[message.session_id] = session
 
-    def _open_leg(self, message: OpenLeg) -> None:
-        session = self._session_for(message)
-        rows = self._rows
-        slot = rows.take()
-        leg = Leg(message.leg_id, session, message.party, slot, self._settings, self._ids.ssrc())
-        leg.epoch_s = self._epoch_s
-        leg.first_sequence = self._ids.rtp_sequence()
-        rows.start_stream(slot, ssrc=leg.reports.ssrc, sequence=leg.first_sequence, timestamp=self._ids.rtp_timestamp())
-        self._take_in(leg)
-
-    def _open_stream_leg(self, message: OpenStreamLeg) -> None:
-        session = self._session_for(message)
-        self._take_in(StreamLeg(message.leg_id, session, message.party, self._rows.take(), self._settings))
-
-    def _session_for(self, message: OpenLeg | OpenStreamLeg) -> Session:
-        session = self._sessions.get(message.session_id)
-        if session is None:
-            raise PlaneError(f"session {message.session_id} is not open; send OpenSession first")
-        if message.leg_id in self._legs:
-            raise PlaneError(f"leg {message.leg_id} is open already")
-        if message.party is Party.AI:
-            raise PlaneError("the AI speaks by Play and needs no leg")
-        return session
-
-    def _take_in(self, leg: Leg) -> None:
-        self._legs[leg.leg_id] = leg
-        leg.session.legs.append(leg)
+    def _open_leg(self, message: OpenLeg | OpenStreamLeg) -> None:
+        leg = self._roster.open_leg(message)
         self._arrange()
         self._connect(leg.session)
 
@@ -216,13 +178,13 @@ class MediaPlane:
         self._arrange()
 
     def _set_plan(self, message: SetPlan) -> None:
-        session = self._sessions.get(message.session_id)
+        session = self._roster.sessions.get(message.session_id)
         if session is not None:
             session.plan, session.gains, session.through = message.plan, message.gains, message.through
             self._connect(session)
 
     def _listen_to(self, message: Listen, leg: Leg) -> None:
-        self._flush(leg)
+        self._events += self._ears.flush(leg)
         leg.listen(message.rules)
         self._arrange()
 
@@ -250,31 +212,28 @@ class MediaPlane:
 
     def _close_leg(self, _message: CloseLeg, leg: Leg) -> None:
         self._lanes.leave(leg.slot)
-        self._flush(leg)
+        self._events += self._ears.flush(leg)
         self._events += self._mouths.close(leg, self._tick)
         self._keys.forget(leg)
         if leg.lock.remote is not None:
             self._report(leg, leg.reports.bye(self._now_s))
-        session = leg.session
-        session.legs.remove(leg)
-        del self._legs[leg.leg_id]
-        self._rows.give_back(leg.slot)
+        self._roster.close_leg(leg)
         if not isinstance(leg, StreamLeg):
             self._freed.append(leg.slot)
         else:
             self._events += leg.flush()
         self._arrange()
-        self._connect(session)
+        self._connect(leg.session)
         self._events.append(LegClosed(leg.leg_id, leg.stats()))
 
     def _close_session(self, message: CloseSession) -> None:
-        session = self._sessions.get(message.session_id)
+        session = self._roster.sessions.get(message.session_id)
         if session is None:
             return
         for leg in list(session.legs):
             self._close_leg(CloseLeg(leg.leg_id), leg)
         self._mixer.set_edges(session.session_id, [])
-        del self._sessions[session.session_id]
+        self._roster.close_session(session)
         if session.row is None:
             samples = (self._tick - session.first_tick) * FRAME_SAMPLES
             self._events.append(SessionClosed(session.session_id, samples))
@@ -284,7 +243,7 @@ class MediaPlane:
     _HANDLERS: Mapping[type, Callable[..., None]] = {
         OpenSession: _open_session,
         OpenLeg: _open_leg,
-        OpenStreamLeg: _open_stream_leg,
+        OpenStreamLeg: _open_leg,
         StreamAudioIn: _stream_audio_in,
         SetRemote: _set_remote,
         SetPlan: _set_plan,
@@ -303,7 +262,7 @@ class MediaPlane:
 
     def receive(self, slot: int, data: bytes, source: tuple[Any, ...], now_s: float, *, opened: bool = False) -> None:
         """A datagram came to the slot's RTP port. Never raises for what is in it. opened: it is decrypted already."""
-        leg = self._by_slot[slot]
+        leg = self._roster.by_slot[slot]
         if leg is None:
             return
         self._lanes.leave(slot)
@@ -324,7 +283,7 @@ class MediaPlane:
 
     def receive_rtcp(self, slot: int, datagram: bytes, source: tuple[Any, ...], now_s: float) -> None:
         """A datagram came to the slot's RTCP port: believed from the RTP peer's host only."""
-        leg = self._by_slot[slot]
+        leg = self._roster.by_slot[slot]
         if leg is not None:
             leg.receive_rtcp(datagram, source if len(source) == 2 else source[:2], now_s)
 
@@ -351,7 +310,7 @@ class MediaPlane:
             rows.keep_told(tick)
         if self._outgoing.has_changed:
             self._arrange()
-        if self._streaming:
+        if self._roster.streaming:
             self._stream()
         self._keep_house()
         self._lanes.settle()
@@ -360,7 +319,7 @@ class MediaPlane:
 
     def _stream(self) -> None:
         """What the legs without RTP hear in this tick."""
-        for leg in self._streaming:
+        for leg in self._roster.streaming:
             self._events += leg.say(self._rows.said(leg.slot), leg.session.position(self._tick))
 
     def skip(self, frames: int) -> None:
@@ -372,7 +331,7 @@ class MediaPlane:
 
     def _keep_house(self) -> None:
         for slot in self._house.turn(self._tick):
-            leg = self._by_slot[slot]
+            leg = self._roster.by_slot[slot]
             if leg is not None and leg.lock.remote is not None:
                 self._lanes.leave(slot)
                 events, report = self._house.keep(leg, self._tick, self._now_s)
@@ -390,19 +349,9 @@ class MediaPlane:
     def _position(self, leg: Leg) -> int:
         return leg.session.position(self._tick)
 
-    def _flush(self, leg: Leg) -> None:
-        """End the utterance under way, if there is one."""
-        if leg.cutter is not None:
-            for piece in leg.cutter.segmenter.flush():
-                self._events += as_messages(leg, piece)
-
     def _arrange(self) -> None:
         """Legs came, went or changed: make the lists that the tick walks along."""
-        legs = sorted(self._legs.values(), key=lambda leg: leg.slot)
-        self._by_slot = [None] * self._rows.high
-        for leg in legs:
-            self._by_slot[leg.slot] = leg
-        self._streaming = [leg for leg in legs if isinstance(leg, StreamLeg)]
+        legs = self._roster.arrange()
         self._ears.arrange(legs)
         self._tone_ears.arrange(legs)
         self._locks.arrange(legs, self._rows.high)

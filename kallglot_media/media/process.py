@@ -36,9 +36,10 @@ from kallglot_media.media.messages import (
 )
 from kallglot_media.media.outbox import Outbox
 from kallglot_media.media.outgoing import Sending
-from kallglot_media.media.plane import MediaPlane, PlaneError
+from kallglot_media.media.plane import MediaPlane
 from kallglot_media.media.ports import NoPorts, PortPair, Ports
 from kallglot_media.media.recorder_thread import Recorder
+from kallglot_media.media.roster import PlaneError
 from kallglot_media.media.sealed import KEY_VARIABLE, SealError, keys_here
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.media.sockets import DATAGRAM_BYTES, open_sockets

@@ -102,7 +102,7 @@ class Caller:
         return np.concatenate(parts).astype(np.int16)
 
     def counters(self) -> dict[str, int]:
-        leg = self.studio.plane._by_slot[self.slot]
+        leg = self.studio.plane._roster.by_slot[self.slot]
         assert leg is not None
         stats = leg.stats()
         assert isinstance(stats, LegStats)

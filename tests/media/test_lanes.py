@@ -169,8 +169,8 @@ def test_the_lane_and_the_leg_come_to_the_same(loss: float, jitter_ms: float, od
         assert lane_ticks > TICKS * len(PEERS) * (0.9 if jitter_ms < 20 else 0.3), "the lanes were hardly used"
     for leg_id in ("l0", "l1", "l2", "l3"):
         fast.plane._lanes.leave_all()
-        assert fast.plane._legs[leg_id].stats() == slow.plane._legs[leg_id].stats()
-    assert bool(fast.plane._legs["l1"].counters["srtp_refused"]) == (encrypted and odd > 0)
+        assert fast.plane._roster.legs[leg_id].stats() == slow.plane._roster.legs[leg_id].stats()
+    assert bool(fast.plane._roster.legs["l1"].counters["srtp_refused"]) == (encrypted and odd > 0)
 
 
 def test_what_is_not_encrypted_has_no_lane_where_it_should_be() -> None:
@@ -181,7 +181,7 @@ def test_what_is_not_encrypted_has_no_lane_where_it_should_be() -> None:
     for n in range(30):
         house.tick(n, [(house.slots[1], peer.protect(packets[n]), PEERS[1], 1000.0 + n / 50)], batched=True)
     assert house.plane._lanes.count == 1
-    leg = house.plane._legs["l1"]
+    leg = house.plane._roster.legs["l1"]
     for n in range(30, 40):
         house.tick(n, [(house.slots[1], packets[n], PEERS[1], 1000.0 + n / 50)], batched=True)
     house.plane._lanes.leave_all()
@@ -201,8 +201,8 @@ def test_a_sender_that_is_ahead_overflows_in_its_lane_as_elsewhere() -> None:
         assert fast.tick(tick, come, batched=True) == slow.tick(tick, come, batched=False), tick
         assert tick != 29 or fast.plane._lanes.count == 1
     fast.plane._lanes.leave_all()
-    assert fast.plane._legs["l0"].stats() == slow.plane._legs["l0"].stats()
-    assert slow.plane._legs["l0"].jitter.stats.overflow > 0
+    assert fast.plane._roster.legs["l0"].stats() == slow.plane._roster.legs["l0"].stats()
+    assert slow.plane._roster.legs["l0"].jitter.stats.overflow > 0
 
 
 def test_only_the_right_source_has_a_lane() -> None:
@@ -216,7 +216,7 @@ def test_only_the_right_source_has_a_lane() -> None:
     assert house.plane._lanes.count == 1
     for source in (("192.0.2.99", 4000), ("192.0.2.1", 4002)):
         house.tick(20, [(slot, RtpPacket(0, 20, 3200, 5, bytes(160)).serialize(), source, 1000.4)], batched=True)
-    assert house.plane._legs["l0"].counters["source"] == 2
+    assert house.plane._roster.legs["l0"].counters["source"] == 2
 
 
 @pytest.mark.parametrize("address", [("host.example", 5), ("192.0.2.1", 70_000), ("fe80::1%eth0", 5), ("", 1)])

@@ -71,7 +71,7 @@ def test_a_flood_on_one_port_takes_no_more_than_its_share_of_a_tick() -> None:
         for data in flood[:3]:
             peer.sendto(data, ("127.0.0.1", ports["calm"]))
         process._drain()
-        legs = process._plane._legs
+        legs = process._plane._roster.legs
         assert legs["calm"].jitter.stats.received == 3
         assert legs["flooded"].jitter.stats.received == 64
         process._drain()

@@ -29,7 +29,7 @@ from kallglot_media.media.messages import (
     SrtpKeys,
     StopTone,
 )
-from kallglot_media.media.plane import PlaneError
+from kallglot_media.media.roster import PlaneError
 from kallglot_media.media.settings import MediaSettings
 from kallglot_media.modes.plan import (
     ASSISTIVE_TRANSLATION,
@@ -179,7 +179,7 @@ def test_a_talker_who_restarts_the_stream_is_heard_on_within_three_frames(change
     quiet = [n for n, level in enumerate(levels) if level < 2000]
     assert len(quiet) <= 3, levels
     assert max(quiet, default=0) < 6
-    stats = studio.plane._legs["c"].stats().counters
+    stats = studio.plane._roster.legs["c"].stats().counters
     assert stats["resyncs"] == 1
     assert stats["lost"] == 0
 

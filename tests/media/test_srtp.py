@@ -160,7 +160,7 @@ class Line:
         return sent
 
     def counters(self) -> dict[str, int]:
-        leg = self.studio.plane._by_slot[self.peer.slot]
+        leg = self.studio.plane._roster.by_slot[self.peer.slot]
         assert leg is not None
         return leg.stats().counters
 

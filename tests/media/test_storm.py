@@ -16,7 +16,7 @@ def test_a_storm_on_some_ports_is_not_heard_on_others(seed: int) -> None:
 
 def test_one_leg_that_is_flooded_keeps_no_more_than_it_may() -> None:
     storm = Storm(4)
-    leg = storm.plane._by_slot[storm.hit[0]]
+    leg = storm.plane._roster.by_slot[storm.hit[0]]
     assert leg is not None
     for n in range(5000):
         storm.plane.receive(leg.slot, storm.seeds[0][:2] + n.to_bytes(2) + (n * 160).to_bytes(4) + storm.seeds[0][8:],

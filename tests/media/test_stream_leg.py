@@ -22,7 +22,7 @@ from kallglot_media.media.messages import (
     StreamCleared,
     Utterance,
 )
-from kallglot_media.media.plane import PlaneError
+from kallglot_media.media.roster import PlaneError
 from kallglot_media.media.stream_leg import HOLD_FRAMES, LOOK_FRAMES, MOST_FRAMES, StreamBuffer
 from kallglot_media.modes.plan import BRIDGED, SILENT, Party
 from tests.support.studio import FRAME, Pcm16, Studio, tone
