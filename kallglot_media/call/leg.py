@@ -1,4 +1,4 @@
-"""One party's connection: a SIP call, its media leg, and what both agreed on.
+"""One party's connection: a SIP call and its media leg; negotiation.py is what both agree on.
 
 A Leg turns SIP events into three things a session can wait for: `progress` (a callback),
 `outcome` (answered or failed, for a leg that we dialled) and `ended`.
@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from kallglot_media.audio.segment import SegmentRules
-from kallglot_media.call.leg_media import Texts, set_remote, set_text
+from kallglot_media.call.leg_media import Texts
 from kallglot_media.call.leg_state import LegEnd as LegEnd
 from kallglot_media.call.leg_state import LegState as LegState
 from kallglot_media.call.leg_state import MediaHome as MediaHome
-from kallglot_media.call.leg_state import MediaTerms
+from kallglot_media.call.negotiation import Negotiation
 from kallglot_media.call.ports import Media, Signalling, SipHeaders
 from kallglot_media.media.messages import CloseLeg, Listen, OpenLeg, SendDtmf, SendText
 from kallglot_media.modes.plan import Party
-from kallglot_media.sdp.session import SdpSession
-from kallglot_media.sdp.types import Agreed, MediaAbility, NotAcceptable, SdpError
+from kallglot_media.sdp.types import NotAcceptable, SdpError
 from kallglot_media.sip.events import (
     CallAnswered,
     CallConfirmed,
@@ -52,7 +50,6 @@ class Leg:
     connected  whether it ever was answered
     since      state -> the time of day it came to be so, ISO 8601
     on_change  called when `state` is another
-    held       whether we hold the peer: it may hear music, and we do not listen
     peer_holds whether the peer holds us: it does not listen, and may be silent
     real_time_text  whether a text line is offered and agreed to, RFC 4103; to be set before open()
     on_hold    called when `peer_holds` is another
@@ -92,10 +89,8 @@ class Leg:
         self.on_words: Callable[[Leg, str], None] = lambda leg, text: None
         self.on_transfer: Callable[[Leg, TransferAsked], None] = self._refuse_transfer
         self.on_refer: Callable[[Leg, TransferProgress], None] = lambda leg, progress: None
-        self.held = False
         self.real_time_text = False
         self.peer_holds = False
-        self.agreed: Agreed | None = None
         self.has_early_media = False
         loop = asyncio.get_running_loop()
         self.outcome: asyncio.Future[CallAnswered | CallFailed] = loop.create_future()
@@ -106,10 +101,7 @@ class Leg:
         self._signalling = signalling
         self._media = media
         self._bind = bind
-        self._sdp = SdpSession(sdp_id)
-        self._ability: MediaAbility | None = None
-        self._terms = MediaTerms()
-        self._offer_in_200 = False
+        self._negotiation = Negotiation(self.leg_id, sdp_id, media)
         self.texts = Texts()
         self._replaced: set[str] = set()
 
@@ -120,7 +112,8 @@ class Leg:
         opened = await self._media.open_leg(
             OpenLeg(self._session_id, self.leg_id, self.party, self._home.bind_host, self.real_time_text)
         )
-        self._ability = self._home.ability(opened.port, opened.fingerprint, opened.text_port)
+        self._negotiation.has_text = self.real_time_text
+        self._negotiation.ability = self._home.ability(opened.port, opened.fingerprint, opened.text_port)
         self.had_media = True
 
     def listen(self, rules: SegmentRules | None) -> None:
@@ -129,9 +122,10 @@ class Leg:
 
     def press(self, key: str) -> None:
         """A key for the peer: RFC 4733 where that is agreed, else INFO. Nothing before the call is up."""
-        if self.agreed is None or self.state is not LegState.ANSWERED or self.sip_call is None:
+        agreed = self._negotiation.agreed
+        if agreed is None or self.state is not LegState.ANSWERED or self.sip_call is None:
             return
-        if self.agreed.dtmf_send_payload_type is not None:
+        if agreed.dtmf_send_payload_type is not None:
             self._media.send(SendDtmf(self.leg_id, key))
         else:
             self._signalling.press_key(self.sip_call, key, KEY_MS)
@@ -139,9 +133,7 @@ class Leg:
     @property
     def why_no_text(self) -> str | None:
         """Why the peer is shown no real-time text; None: it is."""
-        if self._ability is None or self._ability.text is None:
-            return "no port was left for it"
-        return "the phone has no text line" if self.agreed is None or self.agreed.text is None else None
+        return self._negotiation.why_no_text
 
     def show(self, text: str) -> None:
         """Characters for the screen of a peer that agreed to real-time text."""
@@ -150,23 +142,16 @@ class Leg:
 
     def close_media(self) -> None:
         """Give the RTP port back; what is being said is flushed as a last utterance."""
-        if self._ability is not None:
+        if self._negotiation.ability is not None:
             self._media.send(CloseLeg(self.leg_id))
-            self._ability = None
-
-    def _agree(self, agreed: Agreed) -> None:
-        self.agreed = agreed
-        self._media.send(set_remote(self.leg_id, agreed))
-        if self.real_time_text:
-            self._media.send(set_text(self.leg_id, agreed.text))
-
-    def _our_ability(self) -> MediaAbility:
-        if self._ability is None:
-            raise RuntimeError(f"leg {self.leg_id} has no RTP port; open() it first")
-        ability = self._terms.applied(self._ability)
-        return replace(ability, receive=False) if self.held else ability
+            self._negotiation.ability = None
 
     # ── hold ─────────────────────────────────────────────────────────────────────
+
+    @property
+    def held(self) -> bool:
+        """Whether we hold the peer: it may hear music, and we do not listen."""
+        return self._negotiation.held
 
     def hold(self) -> None:
         """Tell the peer to wait: "a=sendonly" (RFC 3264 section 8.4), so that it may hear music meanwhile."""
@@ -177,15 +162,15 @@ class Leg:
         self._set_held(False)
 
     def _set_held(self, held: bool) -> None:
-        if self.held is held or self.state is not LegState.ANSWERED or self._ability is None:
+        negotiation = self._negotiation
+        if negotiation.held is held or self.state is not LegState.ANSWERED or negotiation.ability is None:
             return
-        self.held = held
+        negotiation.held = held
         if self.sip_call is not None:
-            self._signalling.reoffer(self.sip_call, self._sdp.offer(self._our_ability()))
+            self._signalling.reoffer(self.sip_call, negotiation.offer())
 
     def _note_peer_hold(self) -> None:
-        """A peer that will not listen (a=sendonly, a=inactive, c=0.0.0.0) has put us on hold."""
-        holds = self.agreed is not None and not self.agreed.send
+        holds = self._negotiation.peer_holds
         if holds is not self.peer_holds:
             self.peer_holds = holds
             self.on_hold(self)
@@ -195,7 +180,7 @@ class Leg:
     def take_call(self, sip_call: str, source: Peer) -> None:
         """Bind to an incoming call, so that its events arrive here."""
         self.sip_call = sip_call
-        self._terms = self._home.terms.caller(source)
+        self._negotiation.terms = self._home.terms.caller(source)
         self._bind(sip_call, self)
         self._become(LegState.EARLY)
 
@@ -204,22 +189,12 @@ class Leg:
 
         Raises SdpError or NotAcceptable: reject the call with 400 or 488.
         """
-        if offer is None:
-            self._offer_in_200 = True
-            return self._sdp.offer(self._our_ability())
-        body, agreed = self._sdp.answer(offer, self._our_ability())
-        self._agree(agreed)
-        return body
+        return self._negotiation.answer(offer)
 
     def answered_by_us(self) -> None:
         """Our 200 is out: from now on silence on the line is a fault."""
         self._become(LegState.ANSWERED)
-        self._wait_for_rtp_anew()
-
-    def _wait_for_rtp_anew(self) -> None:
-        """Who is still ringing need not send, so the time before the answer does not count."""
-        if self.agreed is not None:
-            self._agree(self.agreed)
+        self._negotiation.wait_for_rtp_anew()
 
     def rejected_by_us(self, status: int, reason: str) -> None:
         """Our final response is out: the call never was one."""
@@ -230,14 +205,7 @@ class Leg:
 
         The RTP port stays. What is still heard of the old call concerns nobody. Raises as take_offer() does.
         """
-        old_sdp, self._sdp = self._sdp, SdpSession(sdp_id)
-        old_terms, self._terms = self._terms, self._home.terms.caller(source)
-        self.held, self._offer_in_200 = False, False
-        try:
-            body = self.take_offer(offer)
-        except (SdpError, NotAcceptable):
-            self._sdp, self._terms = old_sdp, old_terms
-            raise
+        body = self._negotiation.answer_another(offer, sdp_id, self._home.terms.caller(source))
         if self.sip_call is not None:
             self._replaced.add(self.sip_call)
         self.sip_call = sip_call
@@ -254,8 +222,8 @@ class Leg:
         self, to: str, from_: str, *, headers: SipHeaders = (), credentials: Credentials | None = None
     ) -> None:
         """Send the INVITE; `outcome` says what came of it. Raises DialError."""
-        self._terms = self._home.terms.destination(to)
-        body = self._sdp.offer(self._our_ability())
+        self._negotiation.terms = self._home.terms.destination(to)
+        body = self._negotiation.offer()
         self.sip_call = await self._signalling.dial(
             to=to, from_=from_, sdp=body, headers=headers, credentials=credentials
         )
@@ -314,7 +282,7 @@ class Leg:
         elif isinstance(event, OfferAnswered):
             self._reoffer_answered(event)
         elif isinstance(event, OfferFailed):
-            self.held = self.agreed is not None and not self.agreed.receive
+            self._negotiation.offer_failed()
         elif isinstance(event, CallEnded):
             self._end(LegEnd(event.by, event.status, event.reason))
 
@@ -326,7 +294,7 @@ class Leg:
     def _progressed(self, event: CallProgress) -> None:
         if event.sdp is not None:
             try:
-                self._agree(self._sdp.read_answer(event.sdp))
+                self._negotiation.take_answer(event.sdp)
                 self.has_early_media = True
             except (SdpError, NotAcceptable):
                 # A provisional body that is no answer costs us the early media, not the call.
@@ -336,9 +304,9 @@ class Leg:
     def _answered(self, event: CallAnswered) -> None:
         try:
             if event.sdp is not None:
-                self._agree(self._sdp.read_answer(event.sdp))
+                self._negotiation.take_answer(event.sdp)
             elif self.has_early_media:
-                self._wait_for_rtp_anew()
+                self._negotiation.wait_for_rtp_anew()
             else:
                 raise NotAcceptable(304, "the 200 has no session description")
         except (SdpError, NotAcceptable) as error:
@@ -358,24 +326,15 @@ class Leg:
             self.outcome.set_result(event)
 
     def _confirmed(self, event: CallConfirmed) -> None:
-        if not self._offer_in_200:
-            return
-        self._offer_in_200 = False
         try:
-            if event.sdp is None:
-                raise NotAcceptable(304, "the ACK has no session description, our 200 had the offer")
-            self._agree(self._sdp.read_answer(event.sdp))
+            self._negotiation.take_confirmation(event.sdp)
         except (SdpError, NotAcceptable) as error:
             self.hang_up(f"the answer cannot be used: {error}")
 
     def _offered(self, event: MediaOffered) -> None:
         """A re-INVITE: hold, resume, a new address. RFC 3261 section 14.2."""
-        if event.offer is None:
-            self._offer_in_200 = True
-            self._signalling.answer_offer(event.call, self._sdp.offer(self._our_ability()))
-            return
         try:
-            body, agreed = self._sdp.answer(event.offer, self._our_ability())
+            body = self._negotiation.answer(event.offer)
         except SdpError as error:
             self._signalling.refuse_offer(event.call, 400, headers=(("Warning", f'399 kallglot "{_quotable(error)}"'),))
             return
@@ -383,16 +342,16 @@ class Leg:
             # "the UAS … SHOULD return a 488 … with a Warning header field" (14.2); the old session stands.
             self._signalling.refuse_offer(event.call, 488, headers=(("Warning", error.warning()),))
             return
-        self._agree(agreed)
         self._signalling.answer_offer(event.call, body)
-        self._note_peer_hold()
+        if event.offer is not None:
+            self._note_peer_hold()
 
     def _reoffer_answered(self, event: OfferAnswered) -> None:
         """The answer to our hold, our resume, or to a refresh that brought news. None: nothing has changed."""
         if event.sdp is None:
             return
         try:
-            self._agree(self._sdp.read_answer(event.sdp))
+            self._negotiation.take_answer(event.sdp)
         except (SdpError, NotAcceptable) as error:
             self.hang_up(f"the answer cannot be used: {error}")
             return
@@ -400,7 +359,7 @@ class Leg:
 
     def _progress_confirmed(self, event: ProgressConfirmed) -> None:
         """The answer to the offer in our 18x came with its PRACK, not with the ACK. RFC 3262 section 5."""
-        if self._offer_in_200 and event.sdp is not None:
+        if event.sdp is not None:
             self._confirmed(CallConfirmed(event.call, event.sdp))
 
 
