@@ -295,10 +295,9 @@ class Interpreter:
             return  # it was already heard live
         self._through = reason
         self._floor.let_through(self.direction.talker, True, reason)
-        if isinstance(what, Rest):
-            utterance = what.utterance
-            pcm = np.frombuffer(utterance.pcm, dtype=np.int16)
-            self._floor.play(self.direction.listener, f"through.{utterance.first_sample}", pcm, utterance.rate_hz)
+        sound = what.utterance if isinstance(what, Rest) else what
+        pcm = np.frombuffer(sound.pcm, dtype=np.int16)
+        self._floor.play(self.direction.listener, f"through.{sound.first_sample}", pcm, sound.rate_hz)
 
     def _recovered(self) -> None:
         if self._through:

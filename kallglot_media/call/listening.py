@@ -29,8 +29,11 @@ MOST_MERGED_WORDS = 30
 """Clauses that wait are merged up to this."""
 
 _FRAME_MS = 20
-_LOOK_ROUND_MS = 160
-"""Word times are about as exact as this: the cut goes to the quietest place so near."""
+_LOOK_BEFORE_MS, _LOOK_BEHIND_MS = 160, 320
+"""Word times are about as exact as this, and rather too early: the cut goes to the quietest place so near."""
+
+_DB_PER_MS = 0.05
+"""What distance counts: a place 100 ms further away has to be 5 dB quieter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,9 @@ class Snapshot:
 class Clause:
     """Stable words that may be passed on; they are never revised. Times on the session's clock.
 
-    end_sample  where their sound ends
-    transcript  words with times from the start of the session
+    end_sample    where their sound ends
+    transcript    words with times from the start of the session
+    pcm           their sound, int16, from first_sample on: what is heard when they are not made over
     """
 
     transcript: Transcript
@@ -57,6 +61,8 @@ class Clause:
     end_ms: int
     end_sample: int
     rate_hz: int
+    first_sample: int = 0
+    pcm: bytes = b""
 
     def merged(self, following: Clause) -> Clause | None:
         """Both in one; None when they are not in one language, or would be too long to be spoken in one go."""
@@ -70,7 +76,8 @@ class Clause:
             confidence=min(one.confidence, other.confidence),
             engine_ms=one.engine_ms + other.engine_ms,
         )
-        return Clause(said, self.start_ms, following.end_ms, following.end_sample, self.rate_hz)
+        pcm = self.pcm + following.pcm
+        return replace(self, transcript=said, end_ms=following.end_ms, end_sample=following.end_sample, pcm=pcm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +191,12 @@ class Listening:
             end_ms = min(words[-1].end_ms, end_ms)
         self._aside = []
         agreement.drop(count)
+        first_sample, pcm = self._from, self._held()[: max(0, cut - self._from)].tobytes()
         self._forget_before(cut)
         self._passed_on = True
         said = replace(transcript, text=text, words=tuple(words))
-        return Clause(said, min(start_ms, end_ms), end_ms, end_ms * self._rate_hz // 1000, self._rate_hz)
+        end_sample = end_ms * self._rate_hz // 1000
+        return Clause(said, min(start_ms, end_ms), end_ms, end_sample, self._rate_hz, first_sample, pcm)
 
     def _put_aside(self) -> None:
         """Too much is held: what is stable keeps its words and loses its sound, so that the cost stays bounded."""
@@ -209,19 +218,23 @@ class Listening:
         end_ms = words[count - 1].end_ms
         next_ms = words[count].start_ms if count < len(words) else end_ms
         middle_ms = (end_ms + max(end_ms, next_ms)) // 2
-        latest_ms = words[count].end_ms if count < len(words) else end_ms + _LOOK_ROUND_MS
-        from_ms = max(middle_ms - _LOOK_ROUND_MS, words[count - 1].start_ms)
-        to_ms = min(middle_ms + _LOOK_ROUND_MS, latest_ms)
-        return self._quietest(from_ms * self._rate_hz // 1000, to_ms * self._rate_hz // 1000)
+        latest_ms = words[count].end_ms if count < len(words) else end_ms + _LOOK_BEFORE_MS
+        from_ms = max(middle_ms - _LOOK_BEFORE_MS, words[count - 1].start_ms)
+        to_ms = min(middle_ms + _LOOK_BEHIND_MS, latest_ms)
+        per_ms = self._rate_hz // 1000
+        return self._quietest(from_ms * per_ms, middle_ms * per_ms, to_ms * per_ms)
 
-    def _quietest(self, from_sample: int, to_sample: int) -> int:
+    def _quietest(self, from_sample: int, near_sample: int, to_sample: int) -> int:
+        """The middle of a quiet frame between two places; of several that are about as quiet, the one that is near."""
         frame = self._rate_hz * _FRAME_MS // 1000
         start = min(max(from_sample, self._from), self._to)
         sound = self._held()[start - self._from : max(start, min(to_sample, self._to)) - self._from]
         frames = sound[: len(sound) // frame * frame].reshape(-1, frame)
         if not len(frames):
             return start
-        return start + int(np.argmin(rms_dbfs(frames))) * frame + frame // 2
+        middles = start + np.arange(len(frames)) * frame + frame // 2
+        away_ms = np.abs(middles - near_sample) * 1000 / self._rate_hz
+        return int(middles[np.argmin(rms_dbfs(frames) + _DB_PER_MS * away_ms)])
 
     def _forget_before(self, sample: int) -> None:
         held = self._held().tobytes()

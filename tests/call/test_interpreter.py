@@ -312,6 +312,16 @@ async def test_clauses_that_wait_are_made_over_as_one() -> None:
     await talking.close()
 
 
+async def test_what_was_passed_on_early_in_the_listeners_language_is_heard_as_it_was_said() -> None:
+    talking = Talking(Policy(), {})
+    said = Transcript("Hello.", "en", 1.0, 0.8, 0.0, (), 5.0)
+    talking.interpreter.on_heard(Heard("", "", 0, "en", Clause(said, 900, 1200, 9600, 8000, 7200, bytes(4800))))
+    talking.floor.idle.clear()
+    await talking.floor.idle.wait()
+    assert [(play_id, samples) for _, play_id, samples in talking.floor.plays] == [("through.7200", 2400)]
+    await talking.close()
+
+
 # ── which language ───────────────────────────────────────────────────────────────
 
 
