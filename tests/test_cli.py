@@ -132,7 +132,7 @@ def test_a_schema_folder_that_cannot_be_made() -> None:
 
 def test_models_list_is_whole_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    assert "recognizer   mini-deen-closed     de en      14  yes   starter" in run("models", "list", SERVER).output
+    assert "recognizer   mini-support         de en es fr  19  yes   starter" in run("models", "list", SERVER).output
 
 
 def test_models_list_says_what_starter_models_cannot_do() -> None:

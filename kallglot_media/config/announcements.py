@@ -57,10 +57,10 @@ INTERPRETER: Texts = {
     "fr": "Dites quelque chose. Vous l'entendrez ensuite dans l'autre langue.",
 }
 STARTER_ONLY: Texts = {
-    "de": "Hier sind nur Startmodelle installiert. Sie kennen die Sätze der Vorführung und sonst nichts.",
-    "en": "Only starter models are installed here. They know the sentences of the demo and nothing else.",
-    "es": "Aquí solo hay modelos de inicio. Conocen las frases de la demostración y nada más.",
-    "fr": "Seuls des modèles de départ sont installés ici. Ils connaissent les phrases de la démonstration.",
+    "de": "Hier sind nur Startmodelle installiert. Sie verstehen künstliche Stimmen und noch keine Menschen.",
+    "en": "Only starter models are installed here. They understand made voices, and no people yet.",
+    "es": "Aquí solo hay modelos de inicio. Entienden voces artificiales y todavía no a las personas.",
+    "fr": "Seuls des modèles de départ sont installés ici. Ils comprennent les voix artificielles, non les gens.",
 }
 
 DEFAULT_TEXTS: Mapping[str, Texts] = {

@@ -175,7 +175,7 @@ class Synthesizer(Settings):
 
 
 class Speech(Settings):
-    """The engines. With no models folder the starter models serve: the demo's sentences, nothing more."""
+    """The engines. With no models folder the starter models serve: support calls in made voices, no people."""
 
     models_dir: ConfigPath | None = _SPEECH.models
     """The folder of real models; left out: the environment variable KALLGLOT_MODELS, else starter models only."""

@@ -34,7 +34,7 @@ PIVOT = "en"
 """The language through which two others are translated when no package goes straight."""
 
 STARTER_LIMITS = {
-    EngineKind.RECOGNIZER: "knows 242 German and English customer-service sentences in made voices; "
+    EngineKind.RECOGNIZER: "support calls in German, English, Spanish and French in made voices; "
     "human speech is not understood",
     EngineKind.TRANSLATOR: "German↔English customer-service sentences; poor on anything else",
     EngineKind.SYNTHESIZER: "intelligible but synthetic diphone voices",

@@ -31,8 +31,8 @@ def words_of(aligned: Iterable[tuple[str, float, float, float]]) -> tuple[Word, 
 
 def later(part: Transcript, by_ms: int) -> Transcript:
     """A piece's transcript with the times that it has in the whole."""
-    words = (replace(word, start_ms=word.start_ms + by_ms, end_ms=word.end_ms + by_ms) for word in part.words)
-    return replace(part, words=tuple(words))
+    words = ((word, max(0, word.start_ms + by_ms), max(0, word.end_ms + by_ms)) for word in part.words)
+    return replace(part, words=tuple(replace(word, start_ms=start, end_ms=end) for word, start, end in words))
 
 
 def joined(parts: list[Transcript]) -> Transcript:

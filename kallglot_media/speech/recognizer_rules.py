@@ -20,6 +20,7 @@ class Guards:
     least_voice_ms         less of a human voice than this (Silero), and it is not listened to at all
     prompts                whether the model was trained to be told what came before and what may come
     beam                   hypotheses that are kept while it writes; 1 is greedy
+    length_penalty         above 1, longer texts are preferred among those kept: against one that ends at a pause
     smooth_positions       over how many of its positions of 20 ms it is smoothed what it looks at for word times
     """
 
@@ -31,6 +32,7 @@ class Guards:
     least_voice_ms: int = 90
     prompts: bool = True
     beam: int = 1
+    length_penalty: float = 1.0
     smooth_positions: int = 7
 
     def believe(self, avg_logprob: float, no_speech_prob: float) -> bool:

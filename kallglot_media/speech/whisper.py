@@ -30,7 +30,7 @@ from kallglot_media.speech.models import Model
 from kallglot_media.speech.pieced import compression_ratio, joined, later, words_of
 from kallglot_media.speech.recognizer_rules import guards_of
 from kallglot_media.speech.settings import SpeechSettings
-from kallglot_media.speech.sound import may_be_speech, pieces
+from kallglot_media.speech.sound import led_in, may_be_speech, pieces, quietest_ms, voice_end_ms
 from kallglot_media.speech.types import NO_HINTS, RECOGNIZER_RATE_HZ, EngineFailed, Hints, Pcm16, Transcript, Word
 from kallglot_media.speech.voice import voiced_ms
 
@@ -50,6 +50,9 @@ MOST_TOKENS = 448
 SWITCH_PROB = 0.85
 SWITCH_S = 0.8
 """Somebody who has spoken one language so far is only believed to speak another with this much to go by."""
+
+LEAST_REST_MS, MOST_MS_A_LETTER = 1000, 110
+"""Of a voice after the last word, and of a text that may be whole: else it is not listened to again."""
 
 REPEATS_ABOVE = 2.4
 """gzip ratio of a text that says the same over and over; OpenAI's value."""
@@ -156,14 +159,12 @@ class WhisperRecognizer:
             guard = self._why_not_listen(pcm)
             if guard:
                 results[number] = _nothing(guard, language, hints)
-            elif len(pcm) > self._guards.longest_s * RECOGNIZER_RATE_HZ:
-                results[number] = self._listen(
-                    for_recognition(self._denoised(pcm), RECOGNIZER_RATE_HZ), language, hints
-                )
+                continue
+            sound = for_recognition(self._denoised(pcm), RECOGNIZER_RATE_HZ)
+            if len(pcm) > self._guards.longest_s * RECOGNIZER_RATE_HZ:
+                results[number] = self._listen(sound, language, hints)
             else:
-                together.append(
-                    (number, _Wanted(for_recognition(self._denoised(pcm), RECOGNIZER_RATE_HZ), language, hints))
-                )
+                together.append((number, _Wanted(sound, language, hints)))
         heard = self._hear_all([wanted for _, wanted in together])
         results |= {number: one for (number, _), one in zip(together, heard, strict=True)}
         took_ms = (time.perf_counter() - started_s) * 1000
@@ -193,6 +194,8 @@ class WhisperRecognizer:
 
     def _hear_all(self, wanted: Sequence[_Wanted]) -> list[Transcript]:
         """Each encoded by itself, in windows of one length; all that have prompts of one length decoded together."""
+        led = [led_in(one.pcm) for one in wanted]
+        wanted = [replace(one, pcm=pcm) for one, (pcm, _) in zip(wanted, led, strict=True)]
         window = max((self._window_frames(len(one.pcm)) for one in wanted), default=0)
         encoded = [self._encoded(one, window) for one in wanted]
         by_prompt: dict[int, list[int]] = {}
@@ -204,8 +207,22 @@ class WhisperRecognizer:
         heard = []
         for number, (one, sound) in enumerate(zip(encoded, wanted, strict=True)):
             found = self._second_try(sound.pcm, one.language) if decoded[number].repeats else decoded[number]
-            heard.append(self._transcript(found, one.language, one.language_prob))
+            whole = self._to_the_end(sound, self._transcript(found, one.language, one.language_prob))
+            heard.append(later(whole, -led[number][1]))
         return heard
+
+    def _to_the_end(self, sound: _Wanted, heard: Transcript) -> Transcript:
+        """Where a model took a pause for the end, and somebody speaks on behind it, that is heard by itself."""
+        end_ms = voice_end_ms(sound.pcm)
+        is_hasty = len(heard.text) * MOST_MS_A_LETTER < end_ms
+        if not (is_hasty and heard.words and end_ms - heard.words[-1].end_ms >= LEAST_REST_MS):
+            return heard
+        from_ms = quietest_ms(sound.pcm, heard.words[-1].end_ms, heard.words[-1].end_ms + LEAST_REST_MS // 2)
+        rest = sound.pcm[from_ms * RECOGNIZER_RATE_HZ // 1000 :]
+        if self._why_not_listen(rest):
+            return heard
+        (more,) = self._hear_all([_Wanted(rest, heard.language, sound.hints)])
+        return joined([heard, later(more, from_ms)]) if more.text else heard
 
     def _encoded(self, wanted: _Wanted, window: int) -> _Encoded:
         output, frames = self._encode(wanted.pcm, window)
@@ -261,6 +278,7 @@ class WhisperRecognizer:
             wanted[0].output if len(wanted) == 1 else _stacked([one.output for one in wanted]),
             prompts,
             beam_size=self._beam,
+            length_penalty=self._guards.length_penalty,
             max_length=min(
                 MOST_TOKENS, 2 * (max(most_tokens) + len(wanted[0].prompt))
             ),  # CTranslate2 generates at most half of it after a short prompt
@@ -277,10 +295,12 @@ class WhisperRecognizer:
         tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
         text = tokenizer.decode(tokens).strip()
         repeats = len(tokens) >= most_tokens or compression_ratio(text) > REPEATS_ABOVE or goes_in_circles(text)
-        believed = bool(text) and not repeats and self._guards.believe(result.scores[0], result.no_speech_prob)
+        # A score is the sum of log-probabilities divided by length ** length_penalty.
+        avg_logprob = result.scores[0] * max(1, len(tokens)) ** (self._guards.length_penalty - 1)
+        believed = bool(text) and not repeats and self._guards.believe(avg_logprob, result.no_speech_prob)
         aligns = believed and self._settings.word_times
         words = self._align(tokenizer, tokens, one.output, one.frames) if aligns else ()
-        return _Decoded(text, result.scores[0], result.no_speech_prob, repeats, words)
+        return _Decoded(text, avg_logprob, result.no_speech_prob, repeats, words)
 
     def _align(self, tokenizer: Tokenizer, tokens: list[int], encoded: Any, frames: int) -> tuple[Word, ...]:
         smooth = self._guards.smooth_positions
@@ -293,6 +313,7 @@ class WhisperRecognizer:
             _as_float(pcm),
             language=language,
             beam_size=self._beam,
+            length_penalty=self._guards.length_penalty,
             condition_on_previous_text=False,
             without_timestamps=True,
             word_timestamps=self._settings.word_times,

@@ -31,11 +31,12 @@ NEVER_FIRST = (220,)
 """A lone blank; the end of the text may come first, for that is what noise is written as."""
 
 GUARDS = {
-    "beam": 4,
+    "beam": 8,
+    "length_penalty": 1.3,
     "smooth_positions": 1,
     "languages": list(LANGUAGES),
     "longest_s": 12.0,
-    "min_avg_logprob": -0.9,
+    "min_avg_logprob": -0.65,
     "no_speech_avg_logprob": -0.3,
     "no_speech_prob": 0.5,
     "prompts": False,
@@ -59,7 +60,7 @@ def export(checkpoint: Path, words: Vocabulary, out: Path, quantization: str = "
     spec.config.suppress_ids_begin = list(NEVER_FIRST)
     spec.config.lang_ids = list(range(FIRST_LANGUAGE, FIRST_LANGUAGE + LANGUAGES_OF_WHISPER))
     last = shape["decoder_layers"] - 1
-    spec.config.alignment_heads = [(last, head) for head in range(shape["heads"])]
+    spec.config.alignment_heads = [(last, head) for head in range(1, shape["heads"])]
     spec.validate()
     spec.optimize(quantization=None if quantization == "float32" else quantization)
     shutil.rmtree(out, ignore_errors=True)

@@ -38,7 +38,7 @@ class Shape:
     phones: int = 1
     width: int = 192
     heads: int = 4
-    encoder_layers: int = 6
+    encoder_layers: int = 8
     decoder_layers: int = 2
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from train_starter.asr_begun import LEFT_OUT, TOKENS, tokens_for
 from train_starter.asr_model import UNUSED, Layer, Recognizer
 
 Weights = dict[str, npt.NDArray[np.float32]]
@@ -82,21 +81,6 @@ def start_from(model: Recognizer, folder: Path, used: list[int]) -> None:
     for name, layer in model.encoder.named_children():
         if f"encoder.{name}.norm.weight" in missing:
             _do_nothing(layer)
-    model.constrain()
-
-
-def begin(model: Recognizer, begun: tuple[Weights, list[int]], used: list[int]) -> None:
-    """Put the weights that asr_begun.unpack gives into `model`, which must be of the same shape.
-
-    used: the ids of the model's tokens in Whisper's vocabulary.
-    """
-    weights, ids = begun
-    rows = tokens_for(weights, ids, used, np.random.default_rng(1))
-    state = {name: torch.from_numpy(value) for name, value in {**weights, TOKENS: rows}.items()}
-    missing, unknown = model.load_state_dict(state, strict=False)
-    lacking = [name for name in missing if not name.startswith(LEFT_OUT)]
-    if unknown or lacking:
-        raise ValueError(f"data/begun.npz is of another shape ({[*unknown, *lacking][0]}); train with --from-nothing")
     model.constrain()
 
 

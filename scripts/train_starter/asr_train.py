@@ -37,11 +37,11 @@ PIECES_FIRST, PIECES_LAST = 1.0, 0.2
 PHONES_FIRST, PHONES_LAST = 0.5, 0.05
 """Weights of the losses of what is heard at each position: every one is told, so they are learned in minutes."""
 
-LOOKING_FIRST, LOOKING_LAST = 0.3, 0.02
-"""Weights of the loss of looking elsewhere than at the piece that is written."""
+LOOKING_FIRST, LOOKING_LAST = 0.6, 0.6
+"""Weights of the loss of looking elsewhere than at the piece that is written; to the end: words are cut off by it."""
 
 AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
-SHORT_UNTIL, SHORT_FRAMES = 0.3, 550
+SHORT_UNTIL, SHORT_FRAMES = 0.15, 550
 """The beginning of the run sees short utterances only: the decoder learns sooner where to look."""
 
 ALONE = Crew()

@@ -20,10 +20,10 @@ class Mix:
     further           share of further voices, where there are any: paths of Piper voices, named after their language
     """
 
-    languages: tuple[float, float, float, float] = (0.40, 0.40, 0.10, 0.10)
-    known: float = 0.20
-    grammar: float = 0.36
-    chats: float = 0.32
+    languages: tuple[float, float, float, float] = (0.35, 0.39, 0.13, 0.13)
+    known: float = 0.30
+    grammar: float = 0.37
+    chats: float = 0.18
     most_words: int = 16
     variants: int = 57
     diphone: float = 0.15
@@ -35,7 +35,7 @@ class Mix:
     echo: float = 0.1
     clipped: float = 0.04
     handset: float = 0.4
-    bad_mobile: float = 0.08
+    bad_mobile: float = 0.15
     least_snr_db: float = 12.0
     further: float = 0.2
     further_voices: tuple[str, ...] = ()

@@ -46,10 +46,10 @@ ACCENTS = {
 }
 HELD_OUT_FLITE = ("rms",)
 FLITE = ("slt", "awb", "kal16")
-FLITE_SHARE = 0.1
+FLITE_SHARE = 0.15
 PICO = {"de": "de-DE", "en": "en-US", "es": "es-ES", "fr": "fr-FR"}
 HELD_OUT_PICO = ("en-GB",)
-PICO_SHARE = 0.2
+PICO_SHARE = 0.25
 PICO_PACE, PICO_PITCH = (0.85, 1.2), (0.85, 1.2)
 FURTHER_PITCH = (0.92, 1.1)
 

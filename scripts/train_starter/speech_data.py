@@ -34,7 +34,7 @@ from train_starter.splits import must_not_meet
 
 ITEMS_PER_SHARD = 400
 LONGEST_S = 12.0
-SENTENCES_SHARES = {1: 0.52, 2: 0.27, 3: 0.13, 4: 0.08}
+SENTENCES_SHARES = {1: 0.36, 2: 0.32, 3: 0.2, 4: 0.12}
 CUT_SHARE, END_CUT_SHARE, NOISE_SHARE = 0.15, 0.6, 0.05
 BREATH_MS = 30
 """Before the word at which a sentence is cut off."""

@@ -98,9 +98,7 @@ def test_a_missing_folder_is_said_with_its_mend(tmp_path: Path) -> None:
 
 
 def test_a_recognizer_that_is_not_installed_is_said_with_what_is() -> None:
-    with pytest.raises(
-        SpeechSetupError, match=r"whisper/small: no such model \(installed: mini-deen-closed\); bring it"
-    ):
+    with pytest.raises(SpeechSetupError, match=r"whisper/small: no such model \(installed: mini-support\); bring it"):
         find_models(SpeechSettings()).recognizer("small")
 
 

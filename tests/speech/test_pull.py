@@ -39,7 +39,7 @@ def sums(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["whisper/mini-deen-closed", "argos/de-en", "piper/de_DE-diphone-x_low"])
+@pytest.mark.parametrize("name", ["whisper/mini-support", "argos/de-en", "piper/de_DE-diphone-x_low"])
 def test_a_model_comes_from_a_mirror_on_disk_and_goes_again(mirror: Path, tmp_path: Path, name: str) -> None:
     models = tmp_path / "models"
     models.mkdir()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from kallglot_media.speech.sound import frame_levels_dbfs, may_be_speech, pieces
+from kallglot_media.speech.sound import frame_levels_dbfs, may_be_speech, pieces, quietest_ms, voice_end_ms
 from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, Pcm16
 
 SECONDS = np.arange(2 * RECOGNIZER_RATE_HZ) / RECOGNIZER_RATE_HZ
@@ -58,3 +58,11 @@ def test_no_piece_is_longer_than_asked_and_none_is_lost(samples: int, longest: i
     cut = pieces(sound, longest)
     assert all(len(piece) <= longest for piece in cut)
     assert np.array_equal(np.concatenate(cut), sound)
+
+
+def test_a_voice_ends_with_its_last_loud_frame_and_is_cut_where_it_is_quietest() -> None:
+    pause = np.zeros(RECOGNIZER_RATE_HZ, dtype=np.int16)
+    said = np.concatenate([noise(0.1), pause, noise(0.1), noise(0.0005), pause])
+    assert voice_end_ms(said) == 5000
+    assert 2000 <= quietest_ms(said, 1500, 2600) < 2600
+    assert voice_end_ms(pause[:0]) == 0

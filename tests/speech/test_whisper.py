@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -115,12 +116,12 @@ def test_more_than_the_model_takes_at_once_is_heard_in_pieces(
     recognizer: Recognizer, recordings: dict[str, Recording]
 ) -> None:
     pause = np.zeros(RECOGNIZER_RATE_HZ // 2, dtype=np.int16)
-    parts = [known(recordings), known(recordings, "heldout_de_45_e.wav")]
+    parts = [known(recordings), known(recordings, "heldout_de_45_e.wav")] * 2
     sound = np.concatenate([pause, *(sample for one in parts for sample in (one.pcm, pause))])
-    assert len(sound) > 7 * RECOGNIZER_RATE_HZ
+    assert len(sound) > 13 * RECOGNIZER_RATE_HZ
     heard = recognizer.transcribe(sound, "de")
     assert normalized(heard.text) == [word for one in parts for word in normalized(one.text)]
-    assert heard.words[-1].end_ms > 6_000
+    assert heard.words[-1].end_ms > 12_000
 
 
 @pytest.mark.parametrize(("set_to", "kept"), [(None, 4), (1, 1)])
@@ -132,6 +133,21 @@ def test_a_models_own_rules_say_how_many_hypotheses_are_kept(
     (own / "kallglot.json").write_text('{"beam": 4}')
     settings = SpeechSettings(recognizer_beam=set_to)
     assert WhisperRecognizer(replace(model, path=own), settings)._beam == kept
+
+
+def test_longer_texts_may_be_preferred_and_are_not_believed_more_for_it(
+    starter: Installed, tmp_path: Path, recordings: dict[str, Recording]
+) -> None:
+    model = starter.recognizer(None)
+    own = Path(shutil.copytree(model.path, tmp_path / "model"))
+    rules = json.loads((own / "kallglot.json").read_text("utf-8"))
+    heard = []
+    for length_penalty in (1.0, 2.0):
+        (own / "kallglot.json").write_text(json.dumps({**rules, "length_penalty": length_penalty}))
+        recognizer = WhisperRecognizer(replace(model, path=own), SpeechSettings())
+        heard.append(recognizer.transcribe(padded(known(recordings).pcm), "de"))
+    assert heard[0].text == heard[1].text
+    assert heard[0].confidence == pytest.approx(heard[1].confidence, abs=0.01)
 
 
 def test_an_unknown_language_is_refused_by_name(recognizer: Recognizer, recordings: dict[str, Recording]) -> None:
