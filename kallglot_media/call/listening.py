@@ -53,7 +53,8 @@ class Clause:
 
     end_sample    where their sound ends
     transcript    words with times from the start of the session
-    pcm           their sound, int16, from first_sample on: what is heard when they are not made over
+    pcm           their sound, int16, from first_sample on: what is heard when they are not made over. Of speech
+                  without an end the beginning, whose words were put aside, is not in it
     """
 
     transcript: Transcript

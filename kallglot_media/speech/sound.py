@@ -12,6 +12,11 @@ QUIETEST_SPEECH_DBFS = -55.0
 
 DIGITAL_SILENCE_DBFS = -90.0
 VOICE_DB, LEAD_MS = 30.0, 100
+"""So far below the loudest frame a voice is still heard; and the silence that is put before one that begins at once."""
+
+LEAST_HEARD_MS, LEAST_REST_MS, MOST_MS_A_LETTER = 500, 1000, 110
+"""Of a sound up to its last word, of a voice after it, and of a text that may be whole."""
+
 LEAST_SPREAD_DB = 3.0
 """Speech rises and falls by 20 dB and more within a word; hum, hiss and tones keep their level."""
 
@@ -44,8 +49,8 @@ def led_in(pcm: Pcm16) -> tuple[Pcm16, int]:
 
     What is cut off behind a clause begins so. Without any silence the starter's recogniser misses a short first word.
     """
-    first = frame_levels_dbfs(pcm)[:3]
-    if not len(first) or first.max() < frame_levels_dbfs(pcm).max() - VOICE_DB:
+    levels = frame_levels_dbfs(pcm)
+    if not len(levels) or levels[:3].max() < levels.max() - VOICE_DB:
         return pcm, 0
     return np.concatenate([np.zeros(LEAD_MS * RECOGNIZER_RATE_HZ // 1000, dtype=np.int16), pcm]), LEAD_MS
 
@@ -55,6 +60,18 @@ def quietest_ms(pcm: Pcm16, first_ms: int, last_ms: int) -> int:
     per_ms = RECOGNIZER_RATE_HZ // 1000
     levels = frame_levels_dbfs(pcm[first_ms * per_ms : last_ms * per_ms])
     return first_ms + (int(np.argmin(levels)) * 20 + 10 if len(levels) else 0)
+
+
+def unheard_from_ms(pcm: Pcm16, last_word_ms: int, letters: int) -> int | None:
+    """Where to listen again, when a text of so many letters ends so early that a voice goes on behind it; else None.
+
+    Never so near the beginning (misplaced words) that what is left would be as long as the whole, again and again.
+    """
+    end_ms = voice_end_ms(pcm)
+    is_whole = letters * MOST_MS_A_LETTER >= end_ms or end_ms - last_word_ms < LEAST_REST_MS
+    if is_whole or last_word_ms < LEAST_HEARD_MS:
+        return None
+    return quietest_ms(pcm, last_word_ms, last_word_ms + LEAST_REST_MS // 2)
 
 
 def pieces(pcm: Pcm16, longest_samples: int) -> list[Pcm16]:

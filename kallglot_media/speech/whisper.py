@@ -30,7 +30,7 @@ from kallglot_media.speech.models import Model
 from kallglot_media.speech.pieced import compression_ratio, joined, later, words_of
 from kallglot_media.speech.recognizer_rules import guards_of
 from kallglot_media.speech.settings import SpeechSettings
-from kallglot_media.speech.sound import led_in, may_be_speech, pieces, quietest_ms, voice_end_ms
+from kallglot_media.speech.sound import led_in, may_be_speech, pieces, unheard_from_ms
 from kallglot_media.speech.types import NO_HINTS, RECOGNIZER_RATE_HZ, EngineFailed, Hints, Pcm16, Transcript, Word
 from kallglot_media.speech.voice import voiced_ms
 
@@ -50,9 +50,6 @@ MOST_TOKENS = 448
 SWITCH_PROB = 0.85
 SWITCH_S = 0.8
 """Somebody who has spoken one language so far is only believed to speak another with this much to go by."""
-
-LEAST_REST_MS, MOST_MS_A_LETTER = 1000, 110
-"""Of a voice after the last word, and of a text that may be whole: else it is not listened to again."""
 
 REPEATS_ABOVE = 2.4
 """gzip ratio of a text that says the same over and over; OpenAI's value."""
@@ -213,11 +210,9 @@ class WhisperRecognizer:
 
     def _to_the_end(self, sound: _Wanted, heard: Transcript) -> Transcript:
         """Where a model took a pause for the end, and somebody speaks on behind it, that is heard by itself."""
-        end_ms = voice_end_ms(sound.pcm)
-        is_hasty = len(heard.text) * MOST_MS_A_LETTER < end_ms
-        if not (is_hasty and heard.words and end_ms - heard.words[-1].end_ms >= LEAST_REST_MS):
+        from_ms = unheard_from_ms(sound.pcm, heard.words[-1].end_ms, len(heard.text)) if heard.words else None
+        if from_ms is None:
             return heard
-        from_ms = quietest_ms(sound.pcm, heard.words[-1].end_ms, heard.words[-1].end_ms + LEAST_REST_MS // 2)
         rest = sound.pcm[from_ms * RECOGNIZER_RATE_HZ // 1000 :]
         if self._why_not_listen(rest):
             return heard

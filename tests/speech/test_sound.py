@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from kallglot_media.speech.sound import frame_levels_dbfs, may_be_speech, pieces, quietest_ms, voice_end_ms
+from kallglot_media.speech.sound import (
+    frame_levels_dbfs,
+    may_be_speech,
+    pieces,
+    quietest_ms,
+    unheard_from_ms,
+    voice_end_ms,
+)
 from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, Pcm16
 
 SECONDS = np.arange(2 * RECOGNIZER_RATE_HZ) / RECOGNIZER_RATE_HZ
@@ -66,3 +73,15 @@ def test_a_voice_ends_with_its_last_loud_frame_and_is_cut_where_it_is_quietest()
     assert voice_end_ms(said) == 5000
     assert 2000 <= quietest_ms(said, 1500, 2600) < 2600
     assert voice_end_ms(pause[:0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("last_word_ms", "letters", "again"), [(2000, 20, True), (2000, 60, False), (4200, 20, False), (100, 5, False)]
+)
+def test_where_a_voice_goes_on_behind_the_last_word_it_is_listened_to_again(
+    last_word_ms: int, letters: int, again: bool
+) -> None:
+    pause = np.zeros(RECOGNIZER_RATE_HZ, dtype=np.int16)
+    from_ms = unheard_from_ms(np.concatenate([noise(0.1), pause, noise(0.1)]), last_word_ms, letters)
+    assert (from_ms is not None) is again
+    assert from_ms is None or 2000 <= from_ms <= 2500

@@ -15,7 +15,7 @@ from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.evaluate import Recording, normalized, padded, read_set, through_telephone
 from kallglot_media.speech.models import Installed
 from kallglot_media.speech.settings import SpeechSettings
-from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, EngineFailed, Pcm16, Recognizer, Transcript
+from kallglot_media.speech.types import RECOGNIZER_RATE_HZ, EngineFailed, Pcm16, Recognizer, Transcript, Word
 from kallglot_media.speech.whisper import WhisperRecognizer
 
 pytestmark = pytest.mark.engines
@@ -122,6 +122,23 @@ def test_more_than_the_model_takes_at_once_is_heard_in_pieces(
     heard = recognizer.transcribe(sound, "de")
     assert normalized(heard.text) == [word for one in parts for word in normalized(one.text)]
     assert heard.words[-1].end_ms > 12_000
+
+
+def test_word_times_at_the_beginning_do_not_make_it_listen_again_and_again(
+    starter: Installed, recordings: dict[str, Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words of eight seconds that are all said to end at once."""
+    recognizer = WhisperRecognizer(starter.recognizer(None), SpeechSettings())
+    decoded: list[int] = []
+
+    def misplaced(*_: object) -> tuple[Word, ...]:
+        decoded.append(1)
+        return (Word("Ja.", 0, 10, 1.0),)
+
+    monkeypatch.setattr(recognizer, "_align", misplaced)
+    pause = np.zeros(3 * RECOGNIZER_RATE_HZ, dtype=np.int16)
+    recognizer.transcribe(np.concatenate([known(recordings).pcm, pause, known(recordings).pcm]), "de")
+    assert len(decoded) == 1
 
 
 @pytest.mark.parametrize(("set_to", "kept"), [(None, 4), (1, 1)])
