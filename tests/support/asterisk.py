@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-from tests.support.processes import HOST, Child, Late, bound, free_port, until
+from tests.support.processes import HOST, Child, Late, bound, free_port, free_ports, until
 
 ROOT = Path(os.environ.get("ASTERISK_ROOT", "/srv/chroots/sid"))
 CONFIGS = Path(__file__).resolve().parents[1] / "interop" / "asterisk"
@@ -53,11 +53,11 @@ class Asterisk:
             pytest.skip("no Asterisk: run scripts/interop_asterisk.sh as root")
         folder.mkdir(parents=True)
         self.port = free_port()
-        rtp = free_port()
+        rtp = free_ports(100)
         (folder / "asterisk.conf").write_text(MAIN.format(folder=folder))
         for name in ("pjsip.conf", "extensions.conf", "modules.conf", "logger.conf", "rtp.conf"):
             text = (CONFIGS / name).read_text()
-            for mark, value in {"@PORT@": self.port, "@SERVER@": server, "@RTP@": rtp, "@RTPEND@": rtp + 99}.items():
+            for mark, value in {"@PORT@": self.port, "@SERVER@": server, "@RTP@": rtp[0], "@RTPEND@": rtp[-1]}.items():
                 text = text.replace(mark, str(value))
             (folder / name).write_text(text)
         command = ["chroot", str(ROOT), "/usr/sbin/asterisk", "-C", str(folder / "asterisk.conf"), "-f", "-n", "-vvv"]

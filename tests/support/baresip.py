@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from tests.support.certificates import Pair
-from tests.support.processes import HOST, Child, Late, free_port, need, until
+from tests.support.processes import HOST, Child, Late, free_port, free_ports, need, until
 from tests.support.waves import RATE_HZ, Pcm16, read_mono, silence, to_rate, write_wav
 
 Event = Mapping[str, Any]
@@ -115,7 +115,7 @@ class Baresip:
     ) -> None:
         program = need("baresip", "baresip-core")
         self.user, self.transport, self.folder = user, transport, folder
-        self.sip_port, self.control_port, rtp_port = port or free_port(), free_port(), free_port()
+        self.sip_port, self.control_port, rtp_ports = port or free_port(), free_port(), free_ports(101)
         self.ear = folder / "ear"
         self.ear.mkdir(parents=True)
         said = silence(120.0) if microphone is None else microphone
@@ -126,8 +126,8 @@ class Baresip:
                 host=HOST,
                 sip_port=self.sip_port,
                 control_port=self.control_port,
-                rtp_port=rtp_port,
-                rtp_port_end=rtp_port + 100,
+                rtp_port=rtp_ports[0],
+                rtp_port_end=rtp_ports[-1],
                 microphone=wav,
                 ear=self.ear,
                 modules=modules,

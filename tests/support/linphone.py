@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from tests.support.processes import HOST, Child, free_port, need
+from tests.support.processes import HOST, Child, free_port, free_ports, need
 from tests.support.waves import Pcm16, read_mono, write_wav
 
 _CONFIG = """\
@@ -65,7 +65,7 @@ class Linphone:
             f"[audio_codec_{number}]\nmime={name}\nrate={rate_hz}\nchannels={channels}\nenabled={int(name == codec)}\n"
             for number, (name, rate_hz, channels) in enumerate((*_CODECS, *_MORE_CODECS))
         )
-        text = _CONFIG.format(host=HOST, user=user, sip_port=self.sip_port, rtp_port=free_port())
+        text = _CONFIG.format(host=HOST, user=user, sip_port=self.sip_port, rtp_port=free_ports(100)[0])
         config.write_text(text + codecs)
         self._ear = folder / "ear.wav"
         home = {

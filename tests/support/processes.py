@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -20,6 +21,8 @@ import pytest
 HOST = "127.0.0.1"
 
 FIRST_PORT, PORTS_EACH, PORT_RANGES = 12_000, 5_000, 4
+_SINGLE_PORTS = 2_000
+"""So many of each range are given out one by one."""
 
 
 class Late(AssertionError):
@@ -37,17 +40,42 @@ def need(program: str, package: str) -> str:
 def free_port(*, kinds: Sequence[int] = (socket.SOCK_DGRAM, socket.SOCK_STREAM), and_at: Sequence[int] = ()) -> int:
     """A port of 127.0.0.1 that is free for UDP and TCP, and below the range the kernel lends out by itself.
 
-    Each of the workers that tests run on looks in a range of its own.
+    Each of the workers that tests run on looks in a range of its own, and nobody is given a port that another asked
+    for shortly before: who asks for two gets two, also when it has bound neither.
 
     and_at  what is as free at these distances above it
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_RANGES
-    first = FIRST_PORT + worker * PORTS_EACH
-    for _ in range(200):
-        port = random.randrange(first, first + PORTS_EACH, 2)
+    for _ in range(_SINGLE_PORTS):
+        port = next(_singles)
         if all(_can_bind(kind, port + distance) for kind in kinds for distance in (0, *and_at)):
             return port
-    raise OSError(f"no free port between {first} and {first + PORTS_EACH}")
+    raise OSError(f"no free port from {_first_port()} on")
+
+
+def free_ports(count: int) -> range:
+    """So many UDP ports in a row for the media of one process; none of them is ever given out by `free_port`.
+
+    Single ones among them may be taken by the media of another process: who is given a range tries the next.
+    """
+    begin, end = _first_port() + _SINGLE_PORTS, _first_port() + PORTS_EACH
+    first = random.randrange(begin, end - count + 1, 2)
+    return range(first, first + count)
+
+
+def _first_port() -> int:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_RANGES
+    return FIRST_PORT + worker * PORTS_EACH
+
+
+def _in_turn() -> Iterator[int]:
+    """Every second single port of this worker over and over, in an order of its own: runs that follow each other
+    begin elsewhere."""
+    ports = list(range(_first_port(), _first_port() + _SINGLE_PORTS, 2))
+    random.shuffle(ports)
+    yield from itertools.cycle(ports)
+
+
+_singles = _in_turn()
 
 
 def _can_bind(kind: int, port: int) -> bool:

@@ -20,7 +20,18 @@ from typing import Any, Self
 
 import yaml
 
-from tests.support.processes import HOST, Child, Late, command_line, descendants, free_port, kill, running, until
+from tests.support.processes import (
+    HOST,
+    Child,
+    Late,
+    command_line,
+    descendants,
+    free_port,
+    free_ports,
+    kill,
+    running,
+    until,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 READY_S = 30.0
@@ -48,7 +59,7 @@ def write_config(
     modes     file name -> what differs from German to English; "agent" must be given
     routes    go before echo, interpreter and one route for each mode under its own name
     """
-    first_rtp_port = free_port()
+    rtp_ports = free_ports(800)
     server = _merged(
         {
             "data_dir": str(folder / "data"),
@@ -61,7 +72,7 @@ def write_config(
                 "max_calls": 100,
                 "ring_s": 20,
             },
-            "media": {"ports": [first_rtp_port, first_rtp_port + 799]},
+            "media": {"ports": [rtp_ports[0], rtp_ports[-1]]},
             "recording": {"min_free_mb": 1},
             # one of each, whatever the machine has: tests kill them
             "speech": {kind: {"workers": 1} for kind in ("recognizer", "translator", "synthesizer")},

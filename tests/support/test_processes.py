@@ -9,7 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import HOST, Child, Late, bound, descendants, free_port, kill, need, running, until
+from tests.support.processes import (
+    HOST,
+    Child,
+    Late,
+    bound,
+    descendants,
+    free_port,
+    free_ports,
+    kill,
+    need,
+    running,
+    until,
+)
 
 pytestmark = pytest.mark.loopback
 
@@ -53,6 +65,15 @@ def test_a_free_port_is_free_until_it_is_bound() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
         ours.bind((HOST, port))
         assert bound(port)
+
+
+def test_who_asks_for_ports_gets_different_ones_though_none_is_bound() -> None:
+    ports = [free_port() for _ in range(200)]
+    assert len(set(ports)) == 200
+    for count in (1, 100, 800):
+        media = free_ports(count)
+        assert len(media) == count
+        assert not set(media) & set(ports)
 
 
 def test_a_wait_has_an_end_and_says_what_for() -> None:
