@@ -91,17 +91,31 @@ class PlayoutQueue:
         self._waiting += len(pcm)
         return 0
 
-    def pull_on(self, samples: int) -> Pcm16 | None:
-        """The same as `pull` where nothing begins, ends or fades in it; else None, and nothing has been taken."""
-        if not self._items or self._fade is not None:
+    def lend(self, samples: int, most: int) -> Pcm16 | None:
+        """So many frames at once, int16[n, samples] with n up to `most`, as `pull` would give one after the other.
+
+        None where something begins, ends or fades in the next frame: then nothing has been taken. What is not heard
+        after all comes back with `give_back`.
+        """
+        if not self._items or self._fade is not None or not self._items[0].started:
             return None
         item = self._items[0]
-        if not item.started or len(part := item.parts[0]) <= samples:
+        part = item.parts[0]
+        frames = min(most, (len(part) - 1) // samples)  # the last sample is `pull`'s: it tells of the end
+        if frames <= 0:
             return None
-        item.parts[0] = part[samples:]
-        item.played += samples
-        self._waiting -= samples
-        return part[:samples]
+        taken = frames * samples
+        item.parts[0] = part[taken:]
+        item.played += taken
+        self._waiting -= taken
+        return part[:taken].reshape(frames, samples)
+
+    def give_back(self, pcm: Pcm16) -> None:
+        """The end of what was lent last was not heard."""
+        item = self._items[0]
+        item.parts.appendleft(pcm)
+        item.played -= len(pcm)
+        self._waiting += len(pcm)
 
     def pull(self, samples: int) -> Pulled:
         """The next `samples`, items back to back, zeros after the last."""

@@ -103,6 +103,9 @@ class _Piece(NamedTuple):
     level_dbfs: float
 
 
+NEVER = 1 << 60
+"""A sample that no call gets to."""
+
 _new = tuple.__new__  # a third of the time of the class call, and it runs for every frame
 
 
@@ -147,6 +150,23 @@ class Segmenter:
         """Whether an utterance is under way."""
         return self._pieces is not None
 
+    def next_event(self) -> tuple[int, bool]:
+        """(sample, on_speech): no push of a frame that ends before `sample` returns anything, whatever is in it.
+
+        But with on_speech a frame that is speech may. For who pushes several frames together: see `media/watch.py`.
+        """
+        if self._pieces is None:
+            return NEVER, True
+        earliest = min(self._speech_end + self._stop_samples, self._first_sample + self._longest_samples)
+        if not self._partial_samples:
+            return earliest, False
+        is_new = self._speech_end > self._told_speech_end
+        if is_new or not self._pause_told:
+            earliest = min(earliest, self._speech_end + self._pause_samples)
+        if not is_new:
+            return earliest, True
+        return min(earliest, self._told_to + self._partial_samples), False
+
     def push(
         self, frame: Pcm16, is_speech: bool, first_sample: int, level_dbfs: float | None = None
     ) -> list[SegmentEvent]:
@@ -169,6 +189,39 @@ class Segmenter:
         else:
             self._go_on(piece, first_sample, events)
         return events
+
+    def absorb(self, frames: list[Pcm16], is_speech: list[bool], levels_dbfs: list[float], first_sample: int) -> bool:
+        """What `push` of them one by one does where `next_event` says that nothing comes of it; a quarter of its time.
+
+        False, and nothing is done, when there is speech in them without an utterance, or an utterance before a hole.
+        frames  as long as each other, and kept: they must not change later
+        """
+        if self._pieces is None and any(is_speech):
+            return False
+        if first_sample != self._next_sample and self._next_sample is not None:
+            if self._pieces is not None or first_sample < self._next_sample:
+                return False
+            self._forget_before()
+        size = len(frames[0])
+        self._next_sample = first_sample + size * len(frames)
+        if self._pieces is None:
+            self._evidence = max(0, self._evidence - len(frames))
+            self._before.extend([_new(_Piece, (frame, False, -100.0)) for frame in frames[:-1]])
+            self._before_samples += size * (len(frames) - 1)
+            self._remember(_new(_Piece, (frames[-1], False, -100.0)), self._next_sample - size)
+            return True
+        self._pieces.extend(map(_Piece._make, zip(frames, is_speech, levels_dbfs, strict=True)))
+        self._samples += size * len(frames)
+        for n, speaks in enumerate(is_speech):
+            if speaks:
+                self._run += 1
+                self._speech_samples += size
+                start = first_sample + n * size
+                if self._run >= 2 or start == self._speech_end:
+                    self._speech_end = start + size
+            else:
+                self._run = 0
+        return True
 
     def flush(self) -> list[SegmentEvent]:
         """The leg closes: what is under way ends here, by "close"."""

@@ -6,29 +6,20 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kallglot_media.audio import own_voice
 from kallglot_media.audio.conceal import Concealer, Erasure, history_samples
-from kallglot_media.audio.condition import clipped_samples
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.noise import comfort_noise
-from kallglot_media.audio.own_voice import LOOK_MS
-from kallglot_media.audio.pcm import FRAME_MS, Pcm16
-from kallglot_media.audio.segment import Ended, Grew, SegmentEvent, Started
+from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.media.coders import G722Hearing, OpusHearing
-from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.g722 import G722Decoder, decode_all
 from kallglot_media.media.lanes import Lanes
 from kallglot_media.media.leg import MOST_MADE_UP_FRAMES, Leg
-from kallglot_media.media.messages import FromMedia, SpeechDropped, SpeechGrew, SpeechStarted, Utterance
+from kallglot_media.media.messages import FromMedia
 from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, SILENCE, Rows
+from kallglot_media.media.watch import Watch
 
 _QUIET_DBFS = -50.0  # softer: the jitter buffer may drop or add a frame unheard
 _LOOK_BACK_FRAMES = -(-history_samples(RATE_HZ) // FRAME_SAMPLES)
-_LEAST_COMPARISONS, _LEGS_FOR_EACH_COMPARISON = 4, 50
-"""So many comparisons with what was told are made in one tick, lest it be late when all speak at once."""
-
-_LOOK_FRAMES = LOOK_MS // FRAME_MS
-_FRAME_BYTES = 2 * FRAME_SAMPLES
 
 
 class Ears:
@@ -39,17 +30,17 @@ class Ears:
         self._rows = rows
         self._lanes = lanes
         self._guards = own_voice_guard
-        self._listening: list[tuple[Leg, int, Cutter, float]] = []  # slot, and the floor of its rules
+        self._watch = Watch(rows, guards=own_voice_guard)
         self._deaf: list[int] = []
         self._wide: dict[int, G722Decoder] = {}  # by slot, of legs that hear
         self._silences = np.zeros((0, FRAME_SAMPLES), np.uint8)
-        self._levels: list[float] = []
+        self._levels = np.zeros(0, np.float32)
         self._quiet = np.zeros(0, np.bool_)
 
     @property
     def compares(self) -> bool:
         """Whether what legs are told is wanted, to be compared with what comes back."""
-        return self._guards and bool(self._listening)
+        return self._guards and bool(self._watch)
 
     def arrange(self, legs: Iterable[Leg]) -> None:
         """Legs came or went, or changed what is wanted of them."""
@@ -61,9 +52,7 @@ class Ears:
             if leg.receives and isinstance(leg.hearing, G722Hearing)
         }
         self._deaf = [leg.slot for leg in by_slot.values() if not leg.receives]
-        self._listening = [
-            (leg, leg.slot, leg.cutter, leg.cutter.floor_dbfs) for leg in by_slot.values() if leg.cutter is not None
-        ]
+        self._watch.arrange(by_slot.values(), self._rows.high)
         silences = [by_slot[row].silence if row in by_slot else SILENCE[0] for row in range(self._rows.high)]
         self._silences = np.frombuffer(b"".join(silences), np.uint8).reshape(-1, FRAME_SAMPLES)
         more = self._rows.high - len(self._quiet)
@@ -99,75 +88,27 @@ class Ears:
         for leg, came in odd:
             self._mend(leg, came, tick)
         levels = rms_dbfs(heard)
-        self._levels = levels.tolist()
+        self._levels = levels
         self._quiet = levels < _QUIET_DBFS
         return heard
 
-    def skip(self, frames: int) -> None:
+    def skip(self, frames: int) -> list[FromMedia]:
         """The process stood still: what should have been heard meanwhile is passed by."""
+        events = self._watch.skip(frames)
         self._lanes.leave_all()
         for leg in self._lanes.slow:
             for _ in range(min(frames, 2 * leg.jitter.waiting)):
                 leg.jitter.pop()
         self._rows.forget()
+        return events
 
     def cut(self, heard: Pcm16, tick: int) -> list[FromMedia]:
         """SpeechStarted, SpeechGrew and Utterance of the legs that are listened to."""
-        if not self._listening:
-            return []
-        sound, levels, guards = heard.tobytes(), self._levels, self._guards
-        awake: list[tuple[Leg, Cutter, bool]] = []
-        compare: list[tuple[Leg, Cutter]] = []
-        most = _LEAST_COMPARISONS + len(self._listening) // _LEGS_FOR_EACH_COMPARISON
-        for leg, slot, cutter, floor_dbfs in self._listening:
-            is_loud = levels[slot] >= floor_dbfs
-            if cutter.asleep:
-                if not is_loud:
-                    continue
-                self._wake(leg, cutter, tick)
-            start = slot * _FRAME_BYTES
-            is_speech = is_loud and cutter.detect(sound[start : start + _FRAME_BYTES], FRAME_SAMPLES)
-            # when too many want it in one tick, what was found last stands
-            if is_speech and guards and len(compare) < most and cutter.wants_comparison(tick):
-                compare.append((leg, cutter))
-            awake.append((leg, cutter, is_speech))
-        if compare:
-            self._compare(compare, tick)
-        events: list[FromMedia] = []
-        for leg, cutter, is_speech in awake:
-            if is_speech and guards and cutter.is_own_voice:
-                is_speech = False
-                leg.counters["own_voice"] += 1
-            slot = leg.slot
-            cut = cutter.push(
-                heard[slot], is_speech, (tick - leg.session.first_tick) * FRAME_SAMPLES, levels[slot], tick
-            )
-            if cut:
-                events += [event for piece in cut for event in as_messages(leg, piece)]
-        return events
+        return self._watch.look(heard, self._levels, tick) if self._watch else []
 
     def flush(self, leg: Leg) -> list[FromMedia]:
         """End the utterance under way on this leg, if there is one."""
-        if leg.cutter is None:
-            return []
-        return [event for piece in leg.cutter.segmenter.flush() for event in as_messages(leg, piece)]
-
-    def _compare(self, legs: list[tuple[Leg, Cutter]], tick: int) -> None:
-        """Look whether what sounds like speech is what these legs were told, coming back."""
-        slots = [leg.slot for leg, _ in legs]
-        voices = [cutter.own_voice for _, cutter in legs]
-        heard = self._rows.heard_last(slots, tick, _LOOK_FRAMES)
-        for (_, cutter), is_own in zip(
-            legs, own_voice.compare(voices, heard, self._rows.told_before(slots, tick)), strict=True
-        ):
-            cutter.compared(is_own, tick)
-
-    def _wake(self, leg: Leg, cutter: Cutter, tick: int) -> None:
-        """What was not looked at while all was quiet may be an utterance's lead-in."""
-        count = cutter.wake(tick)
-        first_sample = leg.session.position(tick - count)
-        for n, frame in enumerate(self._rows.last_frames(leg.slot, tick, count)):
-            cutter.segmenter.push(frame, False, first_sample + n * FRAME_SAMPLES)
+        return self._watch.flush(leg)
 
     def _mend(self, leg: Leg, came: bool, tick: int) -> None:
         """Make a frame up where none came, and join the first real one to what was made up.
@@ -206,18 +147,3 @@ class Ears:
         for frame in self._rows.last_frames(leg.slot, tick, _LOOK_BACK_FRAMES):
             concealer.good(frame)
         return concealer
-
-
-def as_messages(leg: Leg, piece: SegmentEvent) -> list[FromMedia]:
-    """A segmenter's event as control hears it; a click after SpeechStarted is counted, too."""
-    if isinstance(piece, Started):
-        return [SpeechStarted(leg.leg_id, piece.at_sample)]
-    if isinstance(piece, Ended):
-        leg.counters["clipped"] += clipped_samples(piece.pcm)
-        pcm = piece.pcm.astype("<i2").tobytes()
-        return [Utterance(leg.leg_id, pcm, RATE_HZ, piece.first_sample, piece.speech_end_sample, piece.ended_by)]
-    if isinstance(piece, Grew):
-        pcm = piece.pcm.astype("<i2").tobytes()
-        return [SpeechGrew(leg.leg_id, pcm, RATE_HZ, piece.first_sample, piece.speech_end_sample, piece.paused)]
-    leg.counters["clicks"] += 1
-    return [SpeechDropped(leg.leg_id, piece.at_sample)]

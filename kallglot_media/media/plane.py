@@ -326,7 +326,7 @@ class MediaPlane:
         """The process stood still for so long: these frames are given up, on every clock."""
         self._rows.timestamp += frames * FRAME_SAMPLES
         self._tracks.skip(frames)
-        self._ears.skip(frames)
+        self._events += self._ears.skip(frames)
         self._tick += frames
 
     def _keep_house(self) -> None:

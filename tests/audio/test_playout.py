@@ -121,3 +121,41 @@ def test_every_sample_is_heard_once_and_in_order(steps: list[tuple[int, int] | i
             assert 0 <= mark.offset <= step
     assert heard == put
     assert not open_marks
+
+
+def test_what_is_lent_is_what_pull_would_give_and_what_is_given_back_comes_next() -> None:
+    queue, twin = PlayoutQueue(), PlayoutQueue()
+    for each in (queue, twin):
+        each.put("a", ramp(1000))
+        each.put("b", ramp(50, 1001))
+    assert queue.lend(160, 4) is None, "it begins: that is to be told"
+    queue.pull(160)
+    frames = queue.lend(160, 4)
+    assert frames is not None
+    twin.pull(160)
+    for frame in frames[:2]:
+        pulled = twin.pull(160).pcm
+        assert pulled is not None
+        assert frame.tolist() == pulled.tolist()
+    assert queue.waiting_samples == 1050 - 5 * 160
+    queue.give_back(frames[2:].reshape(-1))
+    assert queue.waiting_samples == twin.waiting_samples
+    for _ in range(4):
+        ours, theirs = queue.pull(160), twin.pull(160)
+        assert ours.pcm is not None
+        assert theirs.pcm is not None
+        assert ours.pcm.tolist() == theirs.pcm.tolist()
+        assert (ours.started, ours.finished) == (theirs.started, theirs.finished)
+    assert not queue.playing
+
+
+def test_the_end_of_an_item_is_never_lent() -> None:
+    queue = PlayoutQueue()
+    queue.put("a", ramp(480))
+    queue.pull(160)
+    frames = queue.lend(160, 12)
+    assert frames is not None
+    assert len(frames) == 1
+    assert queue.lend(160, 12) is None
+    assert [mark.play_id for mark in queue.pull(160).finished] == ["a"]
+    assert queue.lend(160, 12) is None
