@@ -219,10 +219,10 @@ class Lanes:
     # ── in and out ───────────────────────────────────────────────────────────────
 
     def settle(self) -> None:
-        """The end of a tick: buffers whose reserve is to be judged leave, legs whose stream runs smoothly come in."""
+        """The end of a tick: reserves are judged whose time has come, legs whose stream runs smoothly come in."""
         rows = self._in_lane()
         for slot in rows[self._frames[rows] >= _WINDOW_FRAMES].tolist():
-            self.leave(slot)
+            self._judge(slot)
         for slot, leg in list(self._slow.items()):
             if slot in self._legs:
                 self._join(slot, leg)
@@ -236,18 +236,40 @@ class Lanes:
         """Hand the leg's stream over to the leg; nothing to do when it is in no lane."""
         if slot >= len(self._on) or not self._on[slot]:
             return
+        self._tell(slot)
         self._on[slot] = False
         self._stale = True
+        self._slow[slot] = self._legs[slot]
+
+    def tell(self, slot: int) -> None:
+        """The leg's own books are as they would be had it not been in a lane."""
+        if slot < len(self._on) and self._on[slot]:
+            if self._frames[slot] >= _WINDOW_FRAMES:
+                self._judge(slot)
+            if self._on[slot]:
+                self._tell(slot)
+
+    def _judge(self, slot: int) -> None:
+        """Its reserve: a leg that is to add or drop a frame now leaves."""
+        reserve = self._legs[slot].jitter.judge(self._window(slot))
+        self._low[slot], self._high[slot], self._frames[slot] = reserve.window
+        self._waits_for_quiet[slot] = reserve.adjust_frames != 0
+        if reserve.adjust_frames and reserve.may_adjust(quiet=False):
+            self.leave(slot)
+
+    def _window(self, slot: int) -> tuple[int, int, int]:
+        return int(self._low[slot]), int(self._high[slot]), int(self._frames[slot])
+
+    def _tell(self, slot: int) -> None:
         leg = self._legs[slot]
-        self._slow[slot] = leg
         came, first = int(self._came[slot]), int(self._first[slot])
         places = [(first + n) % _RING_FRAMES for n in range(int(self._waiting[slot]))]
-        window = (int(self._low[slot]), int(self._high[slot]), int(self._frames[slot]))
         waiting = [self._ring[slot, place].tobytes() for place in places]
-        leg.jitter.go_on(came, int(self._played[slot]), waiting, window)
+        leg.jitter.go_on(came, int(self._played[slot]), waiting, self._window(slot))
         if came:
             leg.reports.go_on(came, int(self._transit[slot]), int(self._jitter_16[slot]))
             leg.last_rtp_s = float(self._last_s[slot])
+        self._came[slot] = self._played[slot] = 0
 
     def _join(self, slot: int, leg: Leg) -> None:
         """Take the leg in when its stream runs smoothly."""

@@ -333,7 +333,7 @@ class MediaPlane:
         for slot in self._house.turn(self._tick):
             leg = self._roster.by_slot[slot]
             if leg is not None and leg.lock.remote is not None:
-                self._lanes.leave(slot)
+                self._lanes.tell(slot)
                 events, report = self._house.keep(leg, self._tick, self._now_s)
                 self._events += events
                 if report is not None:

@@ -23,7 +23,10 @@ import sys
 import time
 import traceback
 
+import numpy as np
+
 from kallglot_media.media import dtls, wire
+from kallglot_media.media.lanes import Arrivals, Slots
 from kallglot_media.media.messages import (
     FromMedia,
     LegOpened,
@@ -83,6 +86,7 @@ class MediaProcess:
         self._pairs: dict[int, PortPair] = {}  # by slot
         self._sockets = open_sockets()
         self._rtp_slot: dict[int, int] = {}  # by descriptor
+        self._rtp_slots: Slots = np.zeros(0, np.intp)
         self._rtcp_slot: dict[int, tuple[int, socket.socket]] = {}
         self._epoll = select.epoll()
         self._clock = TickClock()
@@ -154,22 +158,25 @@ class MediaProcess:
     # ── in ───────────────────────────────────────────────────────────────────────
 
     def _drain(self) -> None:
-        """One datagram of every readable socket, again and again until none is readable."""
+        """One datagram of every socket, then one of each that has more, again and again until none has."""
+        self._take(*self._sockets.receive(self._rtp_slots, readable=False))  # nearly every peer has sent one
         rtp_slot = self._rtp_slot
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(_MOST_ROUNDS - 1):
             ready = [fd for fd, _events in self._epoll.poll(0, 2 * len(rtp_slot) + 1)]
             if not ready:
                 return
             slots = [rtp_slot[fd] for fd in ready if fd in rtp_slot]
             if slots:
-                arrivals, failed = self._sockets.receive(slots)
-                if len(arrivals.slots):
-                    self._plane.arrive(arrivals)
-                for slot in failed:
-                    # the checksum was wrong: epoll says yes and recv says no, udp(7); or an ICMP error
-                    self._plane.count(slot, "receive_failed")
+                self._take(*self._sockets.receive(np.array(slots, np.intp)))
             if len(slots) < len(ready):
                 self._drain_rtcp([fd for fd in ready if fd not in rtp_slot])
+
+    def _take(self, arrivals: Arrivals, failed: list[int]) -> None:
+        if len(arrivals.slots):
+            self._plane.arrive(arrivals)
+        for slot in failed:
+            # the checksum was wrong: epoll says yes and recv says no, udp(7); or an ICMP error
+            self._plane.count(slot, "receive_failed")
 
     def _drain_rtcp(self, ready: list[int]) -> None:
         unix_to_monotonic_s = time.monotonic() - time.time()
@@ -220,6 +227,7 @@ class MediaProcess:
         self._pairs[slot] = pair
         self._sockets.open(slot, pair.rtp)
         self._rtp_slot[pair.rtp.fileno()] = slot
+        self._rtp_slots = np.array(sorted(self._rtp_slot.values()), np.intp)
         self._rtcp_slot[pair.rtcp.fileno()] = (slot, pair.rtcp)
         self._epoll.register(pair.rtp.fileno(), select.EPOLLIN)
         self._epoll.register(pair.rtcp.fileno(), select.EPOLLIN)
@@ -268,6 +276,7 @@ class MediaProcess:
             pair = self._pairs.pop(slot)
             self._sockets.close(slot)
             del self._rtp_slot[pair.rtp.fileno()], self._rtcp_slot[pair.rtcp.fileno()]
+            self._rtp_slots = np.array(sorted(self._rtp_slot.values()), np.intp)
             for there in (pair.rtp, pair.rtcp):
                 self._epoll.unregister(there.fileno())
             pair.close()

@@ -1,12 +1,13 @@
 """Reading and writing the RTP sockets of many legs: with io_uring where there is one, else call by call.
 
 sockets.open(slot, socket); sockets.set_remote(slot, address); sockets.close(slot)
-arrivals, failed = sockets.receive(slots)      one datagram each of sockets that can be read
+arrivals, failed = sockets.receive(slots)      one datagram each of these sockets
 failed = sockets.send(slots, packets, sizes)   one packet each, to where their leg's RTP goes
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import time
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from kallglot_media.media.lanes import NAME_BYTES, Arrivals, Slots, beginnings_of, name_of
 from kallglot_media.media.rows import LOCKED_BYTES, PACKET, PACKET_BYTES
 from kallglot_media.media.source_lock import Address
-from kallglot_media.media.uring import MSGHDR, RECVMSG, SENDMSG, SQE, Uring
+from kallglot_media.media.uring import MSGHDR, RECVMSG, SENDMSG, SQE, Uring, words_of
 
 DATAGRAM_BYTES = 2048
 _TIMESPEC = struct.Struct("@ll")
@@ -42,7 +43,7 @@ class Sockets(Protocol):
 
     def set_remote(self, slot: int, remote: Address) -> None: ...
 
-    def receive(self, slots: list[int]) -> tuple[Arrivals, list[int]]: ...
+    def receive(self, slots: Slots, *, readable: bool = True) -> tuple[Arrivals, list[int]]: ...
 
     def send(self, slots: Slots, packets: Packets, sizes: Sizes | None = None) -> list[int]: ...
 
@@ -68,7 +69,7 @@ def _carries_a_packet(sockets: Sockets) -> bool:
             sockets.open(0, there)
             sockets.set_remote(0, there.getsockname())
             failed = sockets.send(np.zeros(1, np.intp), np.frombuffer(bytes(PACKET_BYTES), PACKET))
-            arrivals, unread = sockets.receive([0])
+            arrivals, unread = sockets.receive(np.zeros(1, np.intp))
             sockets.close(0)
         except OSError:
             return False
@@ -96,19 +97,23 @@ class PlainSockets:
         """Where the leg's RTP goes from now on."""
         self._remotes[slot] = remote
 
-    def receive(self, slots: list[int]) -> tuple[Arrivals, list[int]]:
-        """One datagram of each; and the slots of which none could be read."""
+    def receive(self, slots: Slots, *, readable: bool = True) -> tuple[Arrivals, list[int]]:
+        """One datagram of each; and the slots of which none could be read.
+
+        readable: something is there, so that nothing is a failure
+        """
         read: list[int] = []
         data: list[bytes] = []
         sources: list[Address] = []
         at_s: list[float] = []
         failed: list[int] = []
         unix_to_monotonic_s = time.monotonic() - time.time()
-        for slot in slots:
+        for slot in slots.tolist():
             try:
                 datagram, ancillary, _flags, source = self._sockets[slot].recvmsg(DATAGRAM_BYTES, _ANCILLARY_BYTES)
-            except OSError:
-                failed.append(slot)
+            except OSError as error:
+                if readable or error.errno != errno.EAGAIN:
+                    failed.append(slot)
                 continue
             read.append(slot)
             data.append(datagram)
@@ -178,6 +183,7 @@ class RingSockets:
         self._fresh["namelen"] = NAME_BYTES
         self._fresh["control"], self._fresh["controllen"] = _places(self._controls), _ANCILLARY_BYTES
         self._in_headers = self._fresh.copy()
+        self._in_words, self._fresh_words = words_of(self._in_headers), words_of(self._fresh)
         self._out_vectors = np.zeros((rows, 2), np.uint64)
         self._out_headers = _headers(self._remotes, self._out_vectors)
         self._reads = _entries(RECVMSG, self._in_headers)
@@ -200,18 +206,19 @@ class RingSockets:
         self._remotes[slot] = np.frombuffer(name or _NO_NAME, np.uint8)
         self._remote_bytes[slot] = 0 if name is None else NAME_BYTES if ":" in remote[0] else 16
 
-    def receive(self, slots: list[int]) -> tuple[Arrivals, list[int]]:
-        """One datagram of each; and the slots of which none could be read."""
-        rows = np.array(slots, np.intp)
-        self._in_headers[rows] = self._fresh[rows]
-        entries = self._reads[rows]
+    def receive(self, slots: Slots, *, readable: bool = True) -> tuple[Arrivals, list[int]]:
+        """As that of PlainSockets."""
+        rows = slots
+        self._in_words[rows] = self._fresh_words.take(rows, axis=0)
+        entries = _taken(self._reads, rows)
         entries["fd"] = self._fds[rows]
         unix_to_monotonic_s = time.monotonic() - time.time()
         sizes = self._ring.submit(entries).astype(np.int64)
         failed: list[int] = []
-        if (sizes < 0).any():
-            failed = rows[sizes < 0].tolist()
-            rows, sizes = rows[sizes >= 0], sizes[sizes >= 0]
+        came = sizes >= 0
+        if not came.all():
+            failed = rows[~came if readable else ~came & (sizes != -errno.EAGAIN)].tolist()
+            rows, sizes = rows[came], sizes[came]
         stamps = self._controls[rows].view(np.int64)[:, 2:4]  # behind the head of the only control message
         data, sources = self._datagrams, self._sources
         return Arrivals(
@@ -233,7 +240,7 @@ class RingSockets:
         self._out_vectors[slots, 0] = packets.ctypes.data + width * np.arange(len(slots), dtype=np.uint64)
         self._out_vectors[slots, 1] = lengths
         self._out_headers["namelen"][slots] = self._remote_bytes[slots]
-        entries = self._writes[slots]
+        entries = _taken(self._writes, slots)
         entries["fd"] = self._fds[slots]
         sent = self._ring.submit(entries)
         failed: list[int] = slots[sent != lengths].tolist()
@@ -265,6 +272,11 @@ def _headers(names: npt.NDArray[np.uint8], vectors: npt.NDArray[np.uint64]) -> n
     headers = np.zeros(len(names), MSGHDR)
     headers["name"], headers["iov"], headers["iovlen"] = _places(names), _places(vectors), 1
     return headers
+
+
+def _taken(entries: npt.NDArray[np.void], rows: Slots) -> npt.NDArray[np.void]:
+    """entries[rows], in a fifth of the time."""
+    return words_of(entries).take(rows, axis=0).view(SQE)[:, 0]
 
 
 def _entries(opcode: int, headers: npt.NDArray[np.void]) -> npt.NDArray[np.void]:

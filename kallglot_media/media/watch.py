@@ -27,7 +27,7 @@ from kallglot_media.media.rows import FRAME_SAMPLES, PAST_FRAMES, RATE_HZ, Rows
 _FRAME_BYTES = 2 * FRAME_SAMPLES
 _COMPARE_TICKS = 2  # comparing takes longer than all else that a leg needs in a tick
 _COMPARE_IN_SPEECH_TICKS = 25
-_LEAST_COMPARISONS, _LEGS_FOR_EACH_COMPARISON = 4, 50
+_LEAST_COMPARISONS, _LEGS_FOR_EACH_COMPARISON = 4, 100
 """So many comparisons with what was told are made in one tick, lest it be late when all speak at once."""
 
 _LOOK_FRAMES = LOOK_MS // FRAME_MS
@@ -145,13 +145,20 @@ class Watch:
         return is_speech
 
     def _take_own_voice_out(self, slots: _Slots, is_speech: npt.NDArray[np.bool_], tick: int) -> None:
-        """What was told and comes back is no speech. When too many want to know, what was found last stands."""
+        """What was told and comes back is no speech.
+
+        When too many want to know, those of whom it is not yet known that they speak come first, then those who wait
+        longest; for the others what was found last stands.
+        """
         is_person = self._in_speech[slots] & ~self._is_own[slots]
         wait = np.where(is_person, _COMPARE_IN_SPEECH_TICKS, _COMPARE_TICKS)
-        wanted = slots[is_speech & (tick - self._compared[slots] >= wait)]
+        waited = tick - self._compared[slots]
+        wanted = np.flatnonzero(is_speech & (waited >= wait))
         if wanted.size:
             most = _LEAST_COMPARISONS + len(slots) // _LEGS_FOR_EACH_COMPARISON
-            self._compare(wanted[:most].tolist(), tick)
+            if wanted.size > most:
+                wanted = wanted[np.lexsort((-waited[wanted], is_person[wanted]))[:most]]
+            self._compare(slots[wanted].tolist(), tick)
         own = is_speech & self._is_own[slots]
         if own.any():
             for slot in slots[own].tolist():

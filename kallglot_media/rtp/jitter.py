@@ -128,6 +128,11 @@ class JitterBuffer:
         if played:
             self._reserve.resume(window, frame)
 
+    def judge(self, window: tuple[int, int, int]) -> Reserve:
+        """Somebody else's window is full: what the reserve is to be now."""
+        self._reserve.resume(window, self._frame)
+        return self._reserve
+
     # ── arrival ──────────────────────────────────────────────────────────────────
 
     def insert(self, packet: RtpPacket) -> None:

@@ -62,7 +62,7 @@ def test_what_comes_is_read_whole_with_its_source_and_time(sockets: Sockets, leg
             size = {1: 0, 2: 11, 3: 1400}.get(slot, PACKET_BYTES)
             sent[slot] = (bytes([slot % 256]) * size, peer.getsockname()[:2])
             peer.sendto(sent[slot][0], leg.getsockname())
-    arrivals, failed = sockets.receive(list(legs))
+    arrivals, failed = sockets.receive(np.array(list(legs)))
     assert failed == []
     assert arrivals.slots.tolist() == list(legs)
     for n, slot in enumerate(legs):
@@ -81,9 +81,11 @@ def test_a_socket_with_nothing_to_read_is_said_and_the_others_are_read(
 ) -> None:
     with peer_of(legs[40]) as peer:
         peer.sendto(b"here", legs[40].getsockname())
-    arrivals, failed = sockets.receive([1, 40, 2])
+    arrivals, failed = sockets.receive(np.array([1, 40, 2]))
     assert failed == [1, 2]
     assert (arrivals.slots.tolist(), arrivals.whole(0)) == ([40], b"here")
+    arrivals, failed = sockets.receive(np.array([1, 40, 2]), readable=False)
+    assert (arrivals.slots.tolist(), failed) == ([], []), "nothing has come, and nothing was said to be there"
 
 
 def test_packets_go_to_their_legs_remotes(sockets: Sockets, legs: dict[int, socket.socket]) -> None:
