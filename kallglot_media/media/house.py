@@ -25,6 +25,11 @@ class House:
         """The slots whose turn it is: a fiftieth of all in each tick."""
         return range(tick % HOUSE_TICKS, self._rows.high, HOUSE_TICKS)
 
+    def may_wait(self, leg: Leg, tick: int, now_s: float) -> bool:
+        """Whether nothing is to be done for a leg whose sound comes without a hole."""
+        is_for_stats = (tick // HOUSE_TICKS + leg.slot) % STATS_TURNS == 0
+        return not (is_for_stats or leg.lost_told or leg.guard is not None or leg.reports.due(now_s))
+
     def keep(self, leg: Leg, tick: int, now_s: float) -> tuple[list[FromMedia], bytes | None]:
         """A leg's turn: what control is told, and the RTCP report when one is due."""
         events: list[FromMedia] = []

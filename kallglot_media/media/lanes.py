@@ -234,16 +234,20 @@ class Lanes:
 
     def leave(self, slot: int) -> None:
         """Hand the leg's stream over to the leg; nothing to do when it is in no lane."""
-        if slot >= len(self._on) or not self._on[slot]:
+        if not self.has(slot):
             return
         self._tell(slot)
         self._on[slot] = False
         self._stale = True
         self._slow[slot] = self._legs[slot]
 
+    def has(self, slot: int) -> bool:
+        """Whether the leg is in a lane: then it is heard, and has been all the time."""
+        return slot < len(self._on) and bool(self._on[slot])
+
     def tell(self, slot: int) -> None:
         """The leg's own books are as they would be had it not been in a lane."""
-        if slot < len(self._on) and self._on[slot]:
+        if self.has(slot):
             if self._frames[slot] >= _WINDOW_FRAMES:
                 self._judge(slot)
             if self._on[slot]:

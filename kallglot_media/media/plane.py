@@ -333,6 +333,8 @@ class MediaPlane:
         for slot in self._house.turn(self._tick):
             leg = self._roster.by_slot[slot]
             if leg is not None and leg.lock.remote is not None:
+                if self._lanes.has(slot) and self._house.may_wait(leg, self._tick, self._now_s):
+                    continue  # its sound comes, and there is nothing to be said of it
                 self._lanes.tell(slot)
                 events, report = self._house.keep(leg, self._tick, self._now_s)
                 self._events += events
