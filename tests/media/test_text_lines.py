@@ -237,10 +237,12 @@ async def test_text_goes_through_the_process_and_its_port_comes_back(peer: socke
         desk.link.send(SendText("s/agent", "Guten Tag\u2028"))
         desk.link.send(SetText("s/customer", host, port))
         desk.link.send(SendText("s/nobody", "?"))
-        typing = TextSender(TextFormat(98), ssrc=9, sequence=1, first_ticks=0)
-        peer.sendto(typing.take(0.0) or b"", ("127.0.0.1", opened.text_port))
         await read_until(peer, "Guten Tag")
         assert await desk.wait(TextShown) == TextShown("s/agent", 1)
+        typing = TextSender(TextFormat(98), ssrc=9, sequence=1, first_ticks=0)
+        peer.sendto(typing.take(0.0) or b"", ("127.0.0.1", opened.text_port))
+        desk.link.send(SendText("s/agent", "Danke\u2028"))
+        await read_until(peer, "Danke")  # so that what was typed before has been read
         desk.link.send(CloseLeg("s/agent"))
         closed = await desk.wait(LegClosed)
         assert closed.stats.counters["text_sent"] >= 1
