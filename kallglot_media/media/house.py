@@ -26,7 +26,7 @@ class House:
         return range(tick % HOUSE_TICKS, self._rows.high, HOUSE_TICKS)
 
     def may_wait(self, leg: Leg, tick: int, now_s: float) -> bool:
-        """Whether nothing is to be done for a leg whose sound comes without a hole."""
+        """Whether nothing is to be done for a leg in its lane, which holds less than the shortest RTP timeout."""
         is_for_stats = (tick // HOUSE_TICKS + leg.slot) % STATS_TURNS == 0
         return not (is_for_stats or leg.lost_told or leg.guard is not None or leg.reports.due(now_s))
 

@@ -51,6 +51,8 @@ class MediaSettings:
             raise ValueError(f"media.ports: want 1 <= first <= last <= 65535, got {self.first_port}–{self.last_port}")
         if self.comfort_noise_dbov is not None and not -127 <= self.comfort_noise_dbov <= 0:
             raise ValueError(f"media.comfort_noise_dbov: is {self.comfort_noise_dbov}, write -127 to 0")
+        if self.rtp_timeout_s < 1.0:
+            raise ValueError(f"media.rtp_timeout_s: is {self.rtp_timeout_s}, write at least 1")
         if not 0 <= self.dscp <= 63:
             raise ValueError(f"media.dscp: is {self.dscp}, write 0 to 63")
 

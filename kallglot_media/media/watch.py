@@ -147,8 +147,8 @@ class Watch:
     def _take_own_voice_out(self, slots: _Slots, is_speech: npt.NDArray[np.bool_], tick: int) -> None:
         """What was told and comes back is no speech.
 
-        When too many want to know, those of whom it is not yet known that they speak come first, then those who wait
-        longest; for the others what was found last stands.
+        When too many want to know, those come first who have waited longest for what they need; for the others what
+        was found last stands.
         """
         is_person = self._in_speech[slots] & ~self._is_own[slots]
         wait = np.where(is_person, _COMPARE_IN_SPEECH_TICKS, _COMPARE_TICKS)
@@ -157,7 +157,7 @@ class Watch:
         if wanted.size:
             most = _LEAST_COMPARISONS + len(slots) // _LEGS_FOR_EACH_COMPARISON
             if wanted.size > most:
-                wanted = wanted[np.lexsort((-waited[wanted], is_person[wanted]))[:most]]
+                wanted = wanted[np.argsort(-waited[wanted] / wait[wanted], kind="stable")[:most]]
             self._compare(slots[wanted].tolist(), tick)
         own = is_speech & self._is_own[slots]
         if own.any():

@@ -36,12 +36,12 @@ def detect(sound: bytes, _samples: int) -> bool:
 class Bench:
     """Three legs: what `Watch` says of them, and what a segmenter says that gets each frame in its tick."""
 
-    def __init__(self, rules: SegmentRules, seed: int) -> None:
+    def __init__(self, rules: SegmentRules, seed: int, *, legs: int = 3, guards: bool = False) -> None:
         self.rules, self.random = rules, random.Random(seed)
         self.rows = Rows()
-        self.legs = [self._leg(self.rows.take(), first_tick=n) for n in range(3)]
+        self.legs = [self._leg(self.rows.take(), first_tick=n % 3) for n in range(legs)]
         self.plain = {leg.slot: Segmenter(rules) for leg in self.legs}
-        self.watch = Watch(self.rows, guards=False)
+        self.watch = Watch(self.rows, guards=guards)
         self.arrange()
         self.tick = 3
         self.state = {leg.slot: SILENCE for leg in self.legs}
@@ -120,3 +120,24 @@ def test_a_segmenter_is_seldom_given_a_single_frame() -> None:
     for _ in range(1000):
         bench.step(flips=0.02)
     assert len(bursts) < 1000 * len(bench.legs) / 4
+
+
+def test_when_all_sound_at_once_each_is_compared_with_what_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Persons want it seldom, echoes all the time; neither keeps the others from it."""
+    bench = Bench(SegmentRules(), seed=1, legs=40, guards=True)
+    compared: Counter[int] = Counter()
+    echoes = {leg.slot for leg in bench.legs[::2]}
+
+    def look(slots: list[int], tick: int) -> None:
+        assert len(slots) <= 4
+        compared.update(slots)
+        bench.watch._is_own[slots] = [slot in echoes for slot in slots]
+        bench.watch._compared[slots] = tick
+
+    monkeypatch.setattr(bench.watch, "_compare", look)
+    bench.state = dict.fromkeys(bench.state, SPEECH)
+    for _ in range(400):
+        bench.step(flips=0.0)
+    persons = {leg.slot for leg in bench.legs} - echoes
+    assert all(5 <= compared[slot] <= 16 for slot in persons), "every half second and a little more"
+    assert all(compared[slot] >= 20 for slot in echoes)
