@@ -1,6 +1,6 @@
 # make demo    hear it work: two phones, one interpreted call, all on this machine
 # make demo DESK=webshop   the same with a desk of configs/examples: webshop, hotel, helpdesk
-# make demo CALL=coffee    a support call of three minutes that the starter models were not trained on
+# make demo CALL=coffee    a support call of four minutes that the starter models were not trained on
 # make run     serve with configs/server.yaml
 # make test    every test, those with SIPp and baresip too
 # make check   lint, types and tests: what CI runs

@@ -36,7 +36,7 @@ GUARDS = {
     "smooth_positions": 1,
     "languages": list(LANGUAGES),
     "longest_s": 12.0,
-    "min_avg_logprob": -0.65,
+    "min_avg_logprob": -0.75,
     "no_speech_avg_logprob": -0.3,
     "no_speech_prob": 0.5,
     "prompts": False,

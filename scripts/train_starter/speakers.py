@@ -13,7 +13,7 @@ import random
 import subprocess
 import wave
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,22 +46,30 @@ ACCENTS = {
 }
 HELD_OUT_FLITE = ("rms",)
 FLITE = ("slt", "awb", "kal16")
-FLITE_SHARE = 0.15
+FLITE_SHARE = 0.25
 PICO = {"de": "de-DE", "en": "en-US", "es": "es-ES", "fr": "fr-FR"}
 HELD_OUT_PICO = ("en-GB",)
 PICO_SHARE = 0.25
 PICO_PACE, PICO_PITCH = (0.85, 1.2), (0.85, 1.2)
 FURTHER_PITCH = (0.92, 1.1)
+HEADS = (0.88, 1.14)
+HEADS_SHARE = 0.6
+"""So many lines are said by somebody whose throat is shorter or longer than that of the voice, by so much: there are
+few voices, and most languages have one that is not espeak-ng's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """engine: espeak, flite, pico, diphone or piper; name as the engine calls it; pace and pitch: 1.0 is as it is."""
+    """engine: espeak, flite, pico, diphone or piper; name as the engine calls it; pace and pitch: 1.0 is as it is.
+
+    head: of what size, 1.0 is as it is; of a greater one pitch and formants are lower, at the same pace
+    """
 
     engine: str
     name: str
     pace: float = 1.0
     pitch: float = 1.0
+    head: float = 1.0
 
     @property
     def speaker(self) -> str:
@@ -80,6 +88,11 @@ class Said:
 
 def trained_voice(rng: random.Random, language: str, mix: Mix = FULL) -> Voice:
     """A voice to train on."""
+    voice = _voice(rng, language, mix)
+    return replace(voice, head=rng.uniform(*HEADS)) if rng.random() < HEADS_SHARE else voice
+
+
+def _voice(rng: random.Random, language: str, mix: Mix) -> Voice:
     further = [path for path in mix.further_voices if Path(path).name.lower().startswith(language)]
     if further and rng.random() < mix.further:
         return Voice("piper", rng.choice(further), pitch=rng.uniform(*FURTHER_PITCH))
@@ -106,7 +119,15 @@ def held_out_voice(rng: random.Random, language: str) -> Voice:
 
 def speak(text: str, language: str, voice: Voice) -> Said:
     """`text` in that voice, 16 kHz."""
-    return _ENGINES[voice.engine](text, language, voice)
+    said = _ENGINES[voice.engine](text, language, replace(voice, pace=voice.pace * voice.head))
+    return said if voice.head == 1.0 else with_head(said, voice.head)
+
+
+def with_head(said: Said, size: float) -> Said:
+    """Played `size` times slower: pitch and formants fall together, as they do from a child to a man."""
+    pcm = np.asarray(soxr.resample(said.pcm, RATE_HZ, RATE_HZ * size), dtype=np.int16)
+    phones = tuple((name, round(start * size)) for name, start in said.phones)
+    return Said(pcm, tuple(round(start * size) for start in said.word_starts_ms), phones)
 
 
 def _espeak(text: str, _language: str, voice: Voice) -> Said:

@@ -17,8 +17,10 @@ from train_starter.speakers import (
     HELD_OUT_VARIANTS,
     PICO,
     VARIANTS,
+    Said,
     held_out_voice,
     trained_voice,
+    with_head,
 )
 from train_starter.splits import must_not_meet
 
@@ -81,6 +83,23 @@ def test_no_voice_is_trained_on_and_judged_with() -> None:
         trained = {trained_voice(rng, language).speaker for _ in range(400)}
         judged = {held_out_voice(rng, language).speaker for _ in range(100)}
         must_not_meet(trained, judged, "voice")
+
+
+def test_a_greater_head_speaks_lower_and_its_words_and_phones_begin_later() -> None:
+    said = Said(tone(1.0, 440.0), (0, 500), (("a", 0), ("b", 250)))
+    heard = with_head(said, 1.1)
+    assert abs(len(heard.pcm) - 17_600) <= 2
+    assert heard.word_starts_ms == (0, 550)
+    assert heard.phones == (("a", 0), ("b", 275))
+    spectrum = np.abs(np.fft.rfft(heard.pcm[:16_000].astype(np.float64)))
+    assert int(np.argmax(spectrum)) == 400
+
+
+def test_most_lines_are_trained_on_in_a_head_of_another_size() -> None:
+    rng = random.Random(1)
+    heads = [trained_voice(rng, language).head for language in ACCENTS for _ in range(200)]
+    assert 0.5 < sum(head != 1.0 for head in heads) / len(heads) < 0.7
+    assert all(held_out_voice(rng, language).head == 1.0 for language in ACCENTS for _ in range(50))
 
 
 def test_the_voices_of_the_recordings_are_held_out() -> None:
