@@ -16,10 +16,10 @@ import numpy as np
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.pcm import Pcm16
 from kallglot_media.audio.segment import SegmentRules
-from kallglot_media.call.stretches import complete_words
+from kallglot_media.call.stretches import as_said, complete_words
 from kallglot_media.media.messages import SpeechGrew, Utterance
 from kallglot_media.modes.policy import Policy
-from kallglot_media.speech.agreement import Agreement, joined
+from kallglot_media.speech.agreement import Agreement
 from kallglot_media.speech.types import Transcript, Word
 
 LEAST_REST_MS = 160
@@ -185,7 +185,7 @@ class Listening:
             return None
         words = agreement.words[:count]
         cut = self._cut_after(count, of)
-        text = " ".join([*self._aside, joined(words)])
+        text = as_said([*self._aside, *(word.text for word in words)])
         start_ms = words[0].start_ms if not self._aside else 1000 * self._utterance_from // self._rate_hz
         end_ms = 1000 * of.speech_end_sample // self._rate_hz
         if not (of.paused and count == len(agreement.words)):  # word times are less exact than the voice detection

@@ -54,6 +54,20 @@ def _is_abbreviation(text: str) -> bool:
     return text.endswith(".") and text[:-1].rpartition(" ")[2].lower() in NEVER_LAST
 
 
+def goes_on_after(text: str, following: str) -> bool:
+    """Whether a mark ends no sentence because the next word is written small: "It works. since Thursday no more"."""
+    return following[:1].islower() and ends_sentence(text)
+
+
+def as_said(words: Sequence[str]) -> str:
+    """The words as a text, without full stops that end no sentence."""
+    told = [
+        word.rstrip(_SENTENCE_MARKS) if goes_on_after(word, following) else word
+        for word, following in zip(words, [*words[1:], ""], strict=True)
+    ]
+    return " ".join(told)
+
+
 def ends_clause(text: str) -> bool:
     """Whether a text ends with a mark that ends a sentence or a part of one."""
     return text.rstrip(_CLOSING)[-1:] in tuple(_SENTENCE_MARKS + _CLAUSE_MARKS)
@@ -78,13 +92,14 @@ def _is_end(words: Sequence[Word], count: int, stable: int, policy: Policy, lang
     last = words[count - 1].text
     if count == len(words):
         return paused and count >= policy.shortest_words and not _dangles(last, language)
-    if ends_sentence(last):
+    is_stray = goes_on_after(last, words[count].text)  # a recogniser ends with a full stop what it has heard so far
+    if ends_sentence(last) and not is_stray:
         # Until the next word is sure, too, the mark may go away again. "3." is mostly a date's.
         return 1 < count < stable and not last.rstrip(_CLOSING)[:-1].isdigit()
     if count < policy.shortest_words or _dangles(last, language):
         return False
     following = words[count]
-    if ends_clause(last) or following.start_ms - words[count - 1].end_ms >= PAUSE_BETWEEN_WORDS_MS:
+    if (ends_clause(last) and not is_stray) or following.start_ms - words[count - 1].end_ms >= PAUSE_BETWEEN_WORDS_MS:
         return True
     joins = following.text.casefold() in CONJUNCTIONS.get(language, ())
     return joins and count >= policy.shortest_words + LONGER_BEFORE_A_CONJUNCTION

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kallglot_media.call.stretches import complete_words
+from kallglot_media.call.stretches import as_said, complete_words
 from kallglot_media.modes.policy import Policy
 from kallglot_media.speech.types import Word
 
@@ -38,6 +38,22 @@ def test_a_sentence_is_passed_on_as_soon_as_the_next_begins() -> None:
 )
 def test_the_full_stop_of_an_abbreviation_or_a_number_ends_no_sentence(text: str) -> None:
     assert passed_on(text, len(text.split()) - 1) == ""
+
+
+def test_a_full_stop_before_a_small_letter_ends_no_sentence() -> None:
+    """It works since Thursday no more: passed on at the full stop, it would say the opposite."""
+    assert passed_on("Mein Konto funktioniert. seit Donnerstag nicht", 5) == ""
+    assert passed_on("Mein neues Konto funktioniert. seit Donnerstag", 5) == ""
+    assert passed_on("Mein neues Konto funktioniert. Seit Donnerstag", 5) == "Mein neues Konto funktioniert."
+    spoken_with_a_pause = passed_on("Mein neues Konto funktioniert. seit Donnerstag", 5, gaps={3: 400})
+    assert spoken_with_a_pause == "Mein neues Konto funktioniert."
+
+
+def test_such_a_full_stop_is_not_said() -> None:
+    assert as_said("Mein Konto funktioniert. seit Donnerstag nicht.".split()) == (
+        "Mein Konto funktioniert seit Donnerstag nicht."
+    )
+    assert as_said(["Ja.", "Gut.", "und", "Dr.", "hc"]) == "Ja. Gut und Dr. hc"
 
 
 def test_silence_behind_an_abbreviation_ends_nothing_and_behind_a_number_does() -> None:
