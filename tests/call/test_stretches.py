@@ -50,7 +50,7 @@ def test_a_full_stop_before_a_small_letter_ends_no_sentence() -> None:
 
 
 def test_such_a_full_stop_is_not_said() -> None:
-    assert as_said("Mein Konto funktioniert. seit Donnerstag nicht.".split()) == (
+    assert as_said(["Mein", "Konto", "funktioniert.", "seit", "Donnerstag", "nicht."]) == (
         "Mein Konto funktioniert seit Donnerstag nicht."
     )
     assert as_said(["Ja.", "Gut.", "und", "Dr.", "hc"]) == "Ja. Gut und Dr. hc"
