@@ -20,13 +20,14 @@ from kallglot_media.call.direction import Deadlines, Direction
 from kallglot_media.call.fillers import without_fillers
 from kallglot_media.call.floor import SAME_LANGUAGE, Floor
 from kallglot_media.call.glimpses import Glimpses
-from kallglot_media.call.listening import Clause, Heard, Rest
+from kallglot_media.call.listening import Clause, Heard, Rest, words_behind
 from kallglot_media.call.speaking import Progress, Speaking
 from kallglot_media.call.stretches import ends_sentence
 from kallglot_media.call.turn import TranslatedText, Turn
 from kallglot_media.media.messages import PlayoutStarted, SpeechGrew, Utterance
 from kallglot_media.modes.policy import TURN_BY_TURN, Policy
 from kallglot_media.speech.types import (
+    DOUBTFUL,
     RECOGNIZER_RATE_HZ,
     Context,
     Hints,
@@ -194,6 +195,8 @@ class Interpreter:
             return _Spoken(what.transcript, what.start_ms, what.end_ms, progress)
         utterance = what.utterance
         transcript = what.transcript or await self._recognise(utterance)
+        if transcript.guard == DOUBTFUL and (understood := await self._with_its_beginning(what)) is not None:
+            transcript = understood
         if not transcript.text:
             self._floor.event(
                 "utterance.empty",
@@ -212,6 +215,19 @@ class Interpreter:
             start_ms += transcript.words[0].start_ms
         end_ms = 1000 * utterance.speech_end_sample // utterance.rate_hz
         return _Spoken(transcript, min(start_ms, end_ms), end_ms, progress)
+
+    async def _with_its_beginning(self, what: Rest) -> Transcript | None:
+        """A short rest ("…, please") may only be understood together with what was passed on before it.
+
+        None: there is no such beginning, or it is too long, or it is understood otherwise now.
+        """
+        whole = what.whole
+        if whole is None or not what.passed_on:
+            return None
+        if len(whole.pcm) > 2 * self._policy.longest_held_s * whole.rate_hz:
+            return None
+        from_ms = 1000 * (what.utterance.first_sample - whole.first_sample) // whole.rate_hz
+        return words_behind(await self._recognise(whole), what.passed_on, from_ms)
 
     async def _make_over(self, spoken: _Spoken, what: Rest | Clause) -> bool:
         """Translate, keep the turn, speak. False when there was nothing to make over."""

@@ -19,7 +19,7 @@ from kallglot_media.audio.segment import SegmentRules
 from kallglot_media.call.stretches import as_said, complete_words
 from kallglot_media.media.messages import SpeechGrew, Utterance
 from kallglot_media.modes.policy import Policy
-from kallglot_media.speech.agreement import Agreement
+from kallglot_media.speech.agreement import Agreement, plain
 from kallglot_media.speech.types import Transcript, Word
 
 LEAST_REST_MS = 160
@@ -94,10 +94,16 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """An utterance without what was passed on. transcript: when all of it has been recognised already."""
+    """An utterance without what was passed on.
+
+    transcript  when all of it has been recognised already
+    passed_on   the words of the utterance that were passed on; whole: the utterance with them
+    """
 
     utterance: Utterance
     transcript: Transcript | None
+    passed_on: tuple[str, ...] = ()
+    whole: Utterance | None = None
 
 
 class Listening:
@@ -116,6 +122,7 @@ class Listening:
         self._speech_end = first_sample
         self._paused = False
         self._passed_on = False
+        self._passed_words: list[str] = []
         self._aside: list[str] = []  # stable words whose sound is no longer held, because there was too much of it
         self._agreement = Agreement()
         self._last: tuple[Snapshot, Transcript] | None = None
@@ -158,6 +165,7 @@ class Listening:
         """What of a finished utterance is still to be passed on; None: nothing. Listening starts anew."""
         begun = bool(self._rate_hz) and utterance.first_sample == self._utterance_from
         first_sample = self._from if begun and self._passed_on else utterance.first_sample
+        passed_words = tuple(self._passed_words) if begun else ()
         last, whole_held = self._last, begun and not self._aside
         self._begin(0)
         self._rate_hz = 0
@@ -169,7 +177,7 @@ class Listening:
         known = None
         if last is not None and whole_held and last[0].first_sample == first_sample:
             known = last[1] if last[0].paused and last[0].speech_end_sample == utterance.speech_end_sample else None
-        return Rest(rest, known)
+        return Rest(rest, known, passed_words, utterance)
 
     # ── inside ───────────────────────────────────────────────────────────────────
 
@@ -190,6 +198,7 @@ class Listening:
         end_ms = 1000 * of.speech_end_sample // self._rate_hz
         if not (of.paused and count == len(agreement.words)):  # word times are less exact than the voice detection
             end_ms = min(words[-1].end_ms, end_ms)
+        self._passed_words += [*self._aside, *(word.text for word in words)]
         self._aside = []
         agreement.drop(count)
         first_sample, pcm = self._from, self._held()[: max(0, cut - self._from)].tobytes()
@@ -243,6 +252,18 @@ class Listening:
         self._sound = [held[2 * (sample - self._from) :]]
         self._from = sample
         self._last = None
+
+
+def words_behind(transcript: Transcript, passed_on: Sequence[str], from_ms: int) -> Transcript | None:
+    """What is said behind the words that were passed on, times from `from_ms` on; None where it begins otherwise."""
+    said, count = transcript.text.split(), len(passed_on)
+    if len(said) <= count or [plain(word) for word in said[:count]] != [plain(word) for word in passed_on]:
+        return None
+    words = transcript.words[count:] if len(transcript.words) == len(said) else ()
+    there = tuple(
+        replace(word, start_ms=max(0, word.start_ms - from_ms), end_ms=max(0, word.end_ms - from_ms)) for word in words
+    )
+    return replace(transcript, text=" ".join(said[count:]), words=there)
 
 
 def told_meanwhile(rules: SegmentRules, policy: Policy) -> SegmentRules:

@@ -15,6 +15,9 @@ Pcm16 = npt.NDArray[np.int16]
 
 RECOGNIZER_RATE_HZ = 16_000
 
+DOUBTFUL = "doubtful"
+"""A guard of `Transcript`: words were there, and too improbable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

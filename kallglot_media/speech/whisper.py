@@ -31,7 +31,16 @@ from kallglot_media.speech.pieced import compression_ratio, joined, later, words
 from kallglot_media.speech.recognizer_rules import guards_of
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.sound import led_in, may_be_speech, pieces, unheard_from_ms
-from kallglot_media.speech.types import NO_HINTS, RECOGNIZER_RATE_HZ, EngineFailed, Hints, Pcm16, Transcript, Word
+from kallglot_media.speech.types import (
+    DOUBTFUL,
+    NO_HINTS,
+    RECOGNIZER_RATE_HZ,
+    EngineFailed,
+    Hints,
+    Pcm16,
+    Transcript,
+    Word,
+)
 from kallglot_media.speech.voice import voiced_ms
 
 SHORT_WINDOW_S = 20.0
@@ -330,9 +339,9 @@ class WhisperRecognizer:
         confidence = math.exp(min(0.0, decoded.avg_logprob))
         guard = ""
         if not decoded.text:
-            guard = "circles" if decoded.second_try else "doubtful"
+            guard = "circles" if decoded.second_try else DOUBTFUL
         elif not self._guards.believe(decoded.avg_logprob, decoded.no_speech_prob):
-            guard = "doubtful"
+            guard = DOUBTFUL
         elif is_invented(decoded.text, language, decoded.no_speech_prob):
             guard = "invented"
         if guard:

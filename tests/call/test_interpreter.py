@@ -247,6 +247,40 @@ async def test_a_clause_is_spoken_before_its_speaker_has_finished() -> None:
     await talking.close()
 
 
+@pytest.mark.parametrize(
+    ("whole", "turns"),
+    [
+        ("Guten Tag, Frau Braun.", ["Guten Tag.", "Frau Braun."]),
+        ("Guter Rat, Frau Braun.", ["Guten Tag."]),
+        ("Guten Tag.", ["Guten Tag."]),
+    ],
+)
+async def test_a_rest_that_is_not_believed_alone_is_listened_to_with_its_beginning(
+    whole: str, turns: list[str]
+) -> None:
+    """What was passed on stays as it is: where the whole begins otherwise, the rest is not made up out of it."""
+    talking = Talking(TURN_BY_TURN, {4000: "Guten Tag.", 12_000: whole})
+    talking.engines.doubtful = {8000}
+    await talking.grow(8000, 4000, paused=True)
+    talking.floor.idle.clear()
+    talking.interpreter.hear(utterance(Party.CUSTOMER, 12_000, speech_end_sample=20_000))
+    await talking.floor.idle.wait()
+    assert [turn.text for turn in talking.floor.turns] == turns
+    assert ("utterance.empty" in [kind for kind, _ in talking.floor.events]) == (len(turns) == 1)
+    await talking.close()
+
+
+async def test_a_rest_of_a_long_utterance_is_not_listened_to_again() -> None:
+    talking = Talking(Policy(longest_held_s=1.0), {4000: "Guten Tag."})
+    talking.engines.doubtful = {8000}
+    await talking.grow(8000, 4000, paused=True)
+    talking.floor.idle.clear()
+    talking.interpreter.hear(utterance(Party.CUSTOMER, 12_000, speech_end_sample=20_000))
+    await talking.floor.idle.wait()
+    assert len(talking.engines.hints) == 2
+    await talking.close()
+
+
 async def test_a_sentence_that_goes_on_is_translated_with_its_beginning() -> None:
     long = "ich habe am Mittwoch etwas bestellt,"
     talking = Talking(Policy(interpret="clause"), {4000: f"{long} das", 8000: f"{long} das nicht"})

@@ -25,6 +25,7 @@ from kallglot_media.sip.events import CallAnswered, CallEnded, CallFailed, CallP
 from kallglot_media.sip.headers import Headers
 from kallglot_media.sip.message import Response
 from kallglot_media.speech.types import (
+    DOUBTFUL,
     NO_HINTS,
     Context,
     EngineFailed,
@@ -209,6 +210,8 @@ class FakeEngines:
     """How long each piece of made speech is."""
     gate: asyncio.Event | None = None
     """When set, recognition waits for it."""
+    doubtful: set[int] = field(default_factory=set)
+    """Lengths of sounds whose words are too improbable to be believed."""
 
     async def transcribe(
         self,
@@ -223,6 +226,8 @@ class FakeEngines:
             await self.gate.wait()
         self._may_fail("transcribe")
         self.hints.append(hints)
+        if len(pcm) // 2 in self.doubtful:
+            return Transcript("", language or "de", 1.0, 0.3, 0.0, (), engine_ms=10.0, guard=DOUBTFUL)
         text, spoken = self.heard[len(pcm) // 2]
         words = tuple(Word(one, 240 + 100 * n, 330 + 100 * n, 0.9) for n, one in enumerate(text.split()))
         return Transcript(text, language or spoken, 1.0, 0.9, 0.0, words, engine_ms=10.0)
