@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from kallglot_media.audio.level import rms_dbfs
 from kallglot_media.audio.pcm import FRAME_MS, Pcm16, samples_of
+from kallglot_media.audio.pieces import Piece, end_of_speech, join, quietest_place, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,6 @@ class Dropped:
 SegmentEvent = Started | Grew | Ended | Dropped
 
 
-class _Piece(NamedTuple):
-    """A frame, or a part of one. level_dbfs is only known where it was needed."""
-
-    pcm: Pcm16
-    is_speech: bool
-    level_dbfs: float
-
-
 NEVER = 1 << 60
 """A sample that no call gets to."""
 
@@ -131,11 +123,11 @@ class Segmenter:
         self._told_speech_end = 0
         self._told_pieces = 0  # of _pieces
         self._pause_told = False
-        self._before: deque[_Piece] = deque()  # idle: the newest sound, lead-in and what may be speech
+        self._before: deque[Piece] = deque()  # idle: the newest sound, lead-in and what may be speech
         self._before_samples = 0
         self._evidence = 0  # idle: speech frames minus silent ones
         self._evidence_from = 0  # where the evidence began
-        self._pieces: list[_Piece] | None = None  # the utterance under way
+        self._pieces: list[Piece] | None = None  # the utterance under way
         self._samples = 0  # in _pieces
         self._first_sample = 0  # of _pieces
         self._speech_end = 0
@@ -180,10 +172,10 @@ class Segmenter:
             events = self._fill_gap(self._next_sample, first_sample)
         self._next_sample = first_sample + len(frame)
         if not is_speech and self._pieces is None:
-            piece = _new(_Piece, (frame.copy(), False, -100.0))
+            piece = _new(Piece, (frame.copy(), False, -100.0))
         else:
             level = float(rms_dbfs(frame)) if level_dbfs is None else level_dbfs
-            piece = _new(_Piece, (frame.copy(), is_speech and level >= self._rules.floor_dbfs, level))
+            piece = _new(Piece, (frame.copy(), is_speech and level >= self._rules.floor_dbfs, level))
         if self._pieces is None:
             self._wait(piece, first_sample, events)
         else:
@@ -206,11 +198,11 @@ class Segmenter:
         self._next_sample = first_sample + size * len(frames)
         if self._pieces is None:
             self._evidence = max(0, self._evidence - len(frames))
-            self._before.extend([_new(_Piece, (frame, False, -100.0)) for frame in frames[:-1]])
+            self._before.extend([_new(Piece, (frame, False, -100.0)) for frame in frames[:-1]])
             self._before_samples += size * (len(frames) - 1)
-            self._remember(_new(_Piece, (frames[-1], False, -100.0)), self._next_sample - size)
+            self._remember(_new(Piece, (frames[-1], False, -100.0)), self._next_sample - size)
             return True
-        self._pieces.extend(map(_Piece._make, zip(frames, is_speech, levels_dbfs, strict=True)))
+        self._pieces.extend(map(Piece._make, zip(frames, is_speech, levels_dbfs, strict=True)))
         self._samples += size * len(frames)
         for n, speaks in enumerate(is_speech):
             if speaks:
@@ -233,13 +225,13 @@ class Segmenter:
 
     # ── one piece ────────────────────────────────────────────────────────────────
 
-    def _take(self, piece: _Piece, first_sample: int, events: list[SegmentEvent]) -> None:
+    def _take(self, piece: Piece, first_sample: int, events: list[SegmentEvent]) -> None:
         if self._pieces is None:
             self._wait(piece, first_sample, events)
         else:
             self._go_on(piece, first_sample, events)
 
-    def _wait(self, piece: _Piece, first_sample: int, events: list[SegmentEvent]) -> None:
+    def _wait(self, piece: Piece, first_sample: int, events: list[SegmentEvent]) -> None:
         """Idle: keep the lead-in and gather evidence."""
         if piece.is_speech:
             if self._evidence == 0:
@@ -252,7 +244,7 @@ class Segmenter:
             self._begin(first_sample + len(piece.pcm))
             events.append(Started(self._began_at))
 
-    def _remember(self, piece: _Piece, first_sample: int) -> None:
+    def _remember(self, piece: Piece, first_sample: int) -> None:
         before = self._before
         before.append(piece)
         size = len(piece.pcm)
@@ -277,7 +269,7 @@ class Segmenter:
         self._pause_told = False
         self._forget_before()
 
-    def _go_on(self, piece: _Piece, first_sample: int, events: list[SegmentEvent]) -> None:
+    def _go_on(self, piece: Piece, first_sample: int, events: list[SegmentEvent]) -> None:
         """In an utterance: it may end by silence or by its length."""
         assert self._pieces is not None
         pcm, is_speech, _ = piece
@@ -310,7 +302,7 @@ class Segmenter:
         if not enough or not (due or paused):
             return
         new = self._pieces[self._told_pieces :]
-        events.append(Grew(_join(new), self._told_to, self._speech_end, paused))
+        events.append(Grew(join(new), self._told_to, self._speech_end, paused))
         self._pause_told = self._pause_told or paused
         self._told_to, self._told_pieces, self._told_speech_end = end, len(self._pieces), self._speech_end
 
@@ -320,17 +312,17 @@ class Segmenter:
         """End the utterance `tail_ms` after its speech; the silence behind it may be the next one's lead-in."""
         assert self._pieces is not None
         length = min(self._samples, self._speech_end + self._tail_samples - self._first_sample)
-        head, rest = _split(self._pieces, length)
+        head, rest = split(self._pieces, length)
         first_sample = self._first_sample
         speech_ms = self._speech_samples * 1000 // self._rate_hz
         self._pieces = None
         if speech_ms >= self._rules.shortest_ms or self._carried:
-            events.append(Ended(_join(head), first_sample, self._speech_end, ended_by))
+            events.append(Ended(join(head), first_sample, self._speech_end, ended_by))
         else:
             events.append(Dropped(self._began_at, speech_ms))
         self._wait_after(rest, first_sample + length)
 
-    def _wait_after(self, rest: list[_Piece], first_sample: int) -> None:
+    def _wait_after(self, rest: list[Piece], first_sample: int) -> None:
         """Go idle with what was not used as lead-in."""
         self._forget_before()
         for piece in rest:
@@ -340,13 +332,13 @@ class Segmenter:
     def _cut(self, events: list[SegmentEvent]) -> None:
         """Longest: cut in the middle of the quietest frame of the last second, and go on with the rest."""
         assert self._pieces is not None
-        at = self._quietest_place()
-        head, rest = _split(self._pieces, at)
+        at = quietest_place(self._pieces, self._rate_hz)
+        head, rest = split(self._pieces, at)
         cut_sample = self._first_sample + at
-        speech_end = _speech_end(head, self._first_sample)
-        if speech_end is not None:
-            events.append(Ended(_join(head), self._first_sample, speech_end, "longest"))
-        rest_speech_end = _speech_end(rest, cut_sample)
+        end = end_of_speech(head, self._first_sample)
+        if end is not None:
+            events.append(Ended(join(head), self._first_sample, end, "longest"))
+        rest_speech_end = end_of_speech(rest, cut_sample)
         if rest_speech_end is None:
             self._pieces = None
             self._wait_after(rest, cut_sample)
@@ -359,21 +351,6 @@ class Segmenter:
         self._carried = True
         self._told_to, self._told_pieces, self._told_speech_end = cut_sample, 0, 0
 
-    def _quietest_place(self) -> int:
-        """In samples from the start of the utterance; never its first or last piece, so both parts have sound."""
-        assert self._pieces is not None
-        quietest, place = float("inf"), self._samples // 2
-        position = self._samples
-        earliest = max(self._samples - self._rate_hz, self._samples // 2)
-        for piece in reversed(self._pieces):
-            middle = position - len(piece.pcm) // 2
-            position -= len(piece.pcm)
-            if position < earliest:
-                break
-            if piece.level_dbfs < quietest:
-                quietest, place = piece.level_dbfs, middle
-        return place
-
     def _fill_gap(self, expected: int, first_sample: int) -> list[SegmentEvent]:
         """The clock skipped frames: silence stands in for them."""
         if first_sample < expected:
@@ -382,7 +359,7 @@ class Segmenter:
         frame = samples_of(FRAME_MS, self._rate_hz)
         while expected < first_sample and self._pieces is not None:
             size = min(frame, first_sample - expected)
-            self._take(_Piece(np.zeros(size, np.int16), False, -100.0), expected, events)
+            self._take(Piece(np.zeros(size, np.int16), False, -100.0), expected, events)
             expected += size
         if expected < first_sample:
             self._forget_before()
@@ -392,33 +369,3 @@ class Segmenter:
         self._before.clear()
         self._before_samples = 0
         self._evidence = 0
-
-
-def _join(pieces: list[_Piece]) -> Pcm16:
-    return np.concatenate([piece.pcm for piece in pieces])
-
-
-def _split(pieces: list[_Piece], at: int) -> tuple[list[_Piece], list[_Piece]]:
-    """The pieces before and after `at` samples; the one across it is divided."""
-    head: list[_Piece] = []
-    for index, piece in enumerate(pieces):
-        size = len(piece.pcm)
-        if at >= size:
-            head.append(piece)
-            at -= size
-            continue
-        if at == 0:
-            return head, pieces[index:]
-        head.append(piece._replace(pcm=piece.pcm[:at]))
-        return head, [piece._replace(pcm=piece.pcm[at:]), *pieces[index + 1 :]]
-    return head, []
-
-
-def _speech_end(pieces: list[_Piece], first_sample: int) -> int | None:
-    """The end of the last speech in pieces that start at first_sample."""
-    end = None
-    for piece in pieces:
-        first_sample += len(piece.pcm)
-        if piece.is_speech:
-            end = first_sample
-    return end

@@ -55,8 +55,11 @@ def _is_abbreviation(text: str) -> bool:
 
 
 def goes_on_after(text: str, following: str) -> bool:
-    """Whether a mark ends no sentence because the next word is written small: "It works. since Thursday no more"."""
-    return following[:1].islower() and ends_sentence(text)
+    """Whether a full stop ends no sentence, for the next word is written small: "It works. since Thursday no more".
+
+    Behind a question mark one may be: dictated digits are written so.
+    """
+    return text.rstrip(_CLOSING)[-1:] == "." and following[:1].islower() and ends_sentence(text)
 
 
 def as_said(words: Sequence[str]) -> str:

@@ -45,6 +45,7 @@ def test_a_full_stop_before_a_small_letter_ends_no_sentence() -> None:
     assert passed_on("Mein Konto funktioniert. seit Donnerstag nicht", 5) == ""
     assert passed_on("Mein neues Konto funktioniert. seit Donnerstag", 5) == ""
     assert passed_on("Mein neues Konto funktioniert. Seit Donnerstag", 5) == "Mein neues Konto funktioniert."
+    assert passed_on("Und Ihre Nummer? eins acht", 4) == "Und Ihre Nummer?"
     spoken_with_a_pause = passed_on("Mein neues Konto funktioniert. seit Donnerstag", 5, gaps={3: 400})
     assert spoken_with_a_pause == "Mein neues Konto funktioniert."
 
