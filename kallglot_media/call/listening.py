@@ -121,8 +121,7 @@ class Listening:
         self._to = first_sample
         self._speech_end = first_sample
         self._paused = False
-        self._passed_on = False
-        self._passed_words: list[str] = []
+        self._passed_on: list[str] = []  # the words
         self._aside: list[str] = []  # stable words whose sound is no longer held, because there was too much of it
         self._agreement = Agreement()
         self._last: tuple[Snapshot, Transcript] | None = None
@@ -165,7 +164,7 @@ class Listening:
         """What of a finished utterance is still to be passed on; None: nothing. Listening starts anew."""
         begun = bool(self._rate_hz) and utterance.first_sample == self._utterance_from
         first_sample = self._from if begun and self._passed_on else utterance.first_sample
-        passed_words = tuple(self._passed_words) if begun else ()
+        passed_on = tuple(self._passed_on) if begun else ()
         last, whole_held = self._last, begun and not self._aside
         self._begin(0)
         self._rate_hz = 0
@@ -177,7 +176,7 @@ class Listening:
         known = None
         if last is not None and whole_held and last[0].first_sample == first_sample:
             known = last[1] if last[0].paused and last[0].speech_end_sample == utterance.speech_end_sample else None
-        return Rest(rest, known, passed_words, utterance)
+        return Rest(rest, known, passed_on, utterance)
 
     # ── inside ───────────────────────────────────────────────────────────────────
 
@@ -198,12 +197,11 @@ class Listening:
         end_ms = 1000 * of.speech_end_sample // self._rate_hz
         if not (of.paused and count == len(agreement.words)):  # word times are less exact than the voice detection
             end_ms = min(words[-1].end_ms, end_ms)
-        self._passed_words += [*self._aside, *(word.text for word in words)]
+        self._passed_on += [*self._aside, *(word.text for word in words)]
         self._aside = []
         agreement.drop(count)
         first_sample, pcm = self._from, self._held()[: max(0, cut - self._from)].tobytes()
         self._forget_before(cut)
-        self._passed_on = True
         said = replace(transcript, text=text, words=tuple(words))
         end_sample = end_ms * self._rate_hz // 1000
         return Clause(said, min(start_ms, end_ms), end_ms, end_sample, self._rate_hz, first_sample, pcm)

@@ -104,7 +104,7 @@ class Ears:
 
     def cut(self, heard: Pcm16, tick: int) -> list[FromMedia]:
         """SpeechStarted, SpeechGrew and Utterance of the legs that are listened to."""
-        return self._watch.look(heard, self._levels, tick) if self._watch else []
+        return self._watch.look(heard, self._levels, tick)
 
     def flush(self, leg: Leg) -> list[FromMedia]:
         """End the utterance under way on this leg, if there is one."""

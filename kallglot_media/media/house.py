@@ -27,15 +27,14 @@ class House:
 
     def may_wait(self, leg: Leg, tick: int, now_s: float) -> bool:
         """Whether nothing is to be done for a leg in its lane, which holds less than the shortest RTP timeout."""
-        is_for_stats = (tick // HOUSE_TICKS + leg.slot) % STATS_TURNS == 0
-        return not (is_for_stats or leg.lost_told or leg.guard is not None or leg.reports.due(now_s))
+        return not (_is_for_stats(leg, tick) or leg.lost_told or leg.guard is not None or leg.reports.due(now_s))
 
     def keep(self, leg: Leg, tick: int, now_s: float) -> tuple[list[FromMedia], bytes | None]:
         """A leg's turn: what control is told, and the RTCP report when one is due."""
         events: list[FromMedia] = []
         if (lost := leg.lost_rtp(now_s, self._rtp_timeout_s)) is not None:
             events.append(lost)
-        if (tick // HOUSE_TICKS + leg.slot) % STATS_TURNS == 0:
+        if _is_for_stats(leg, tick):
             events.append(leg.stats())
         if leg.guard is not None:
             leg.guard.on_time()
@@ -52,3 +51,7 @@ class House:
             octets=sent * FRAME_SAMPLES,
             metrics=leg.quality().metrics,
         )
+
+
+def _is_for_stats(leg: Leg, tick: int) -> bool:
+    return (tick // HOUSE_TICKS + leg.slot) % STATS_TURNS == 0

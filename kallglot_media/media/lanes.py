@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kallglot_media.media.leg import Leg
-from kallglot_media.media.rows import BYTE_A_SAMPLE, FRAME_SAMPLES, LOCKED_BYTES, PACKET, PACKET_BYTES, RATE_HZ
+from kallglot_media.media.rows import BYTE_A_SAMPLE, FRAME_SAMPLES, LOCKED_BYTES, PACKET, PACKET_BYTES, RATE_HZ, grown
 from kallglot_media.media.source_lock import Address
 from kallglot_media.rtp.jitter import Smooth
 
@@ -311,9 +311,7 @@ class Lanes:
         rows = max(64, 2 * high)
         for name, array in list(vars(self).items()):
             if isinstance(array, np.ndarray) and name != "_rows":
-                new = np.zeros((rows, *array.shape[1:]), array.dtype)
-                new[: len(array)] = array
-                setattr(self, name, new)
+                setattr(self, name, grown(array, rows))
 
 
 def beginnings_of(datagrams: list[bytes]) -> npt.NDArray[np.uint8]:

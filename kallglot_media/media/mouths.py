@@ -11,7 +11,7 @@ from kallglot_media.audio.resample import resample
 from kallglot_media.audio.tones import tone
 from kallglot_media.media.leg import Leg
 from kallglot_media.media.messages import FromMedia, Play, PlayLoop, PlayoutFinished, PlayoutStarted
-from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, Rows
+from kallglot_media.media.rows import FRAME_SAMPLES, RATE_HZ, Rows, grown
 
 _LENT_FRAMES = 12
 
@@ -136,10 +136,7 @@ class Mouths:
 
     def _grow(self, rows: int) -> None:
         for name in ("_lent", "_at", "_end"):
-            old: npt.NDArray[np.generic] = getattr(self, name)
-            new = np.zeros((rows, *old.shape[1:]), old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
+            setattr(self, name, grown(getattr(self, name), rows))
 
 
 def _finished(leg: Leg, it: PlayFinished, position: int) -> PlayoutFinished:

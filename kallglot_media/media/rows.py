@@ -46,6 +46,15 @@ _DECODE = np.concatenate([g711.ULAW_TO_PCM, g711.ALAW_TO_PCM])
 _ENCODE = np.concatenate([g711.PCM_TO_ULAW, g711.PCM_TO_ALAW])
 
 
+def grown(array: npt.NDArray[np.generic], rows: int, axis: int = 0) -> npt.NDArray[np.generic]:
+    """The same with `rows` rows along an axis, those that are new zero."""
+    shape = list(array.shape)
+    shape[axis] = rows
+    new = np.zeros(shape, array.dtype)
+    new[tuple(slice(0, size) for size in array.shape)] = array
+    return new
+
+
 class Rows:
     """Arrays of `capacity` rows; `high` is one above the last row in use.
 
@@ -191,11 +200,6 @@ class Rows:
         for name, array in list(vars(self).items()):
             if not isinstance(array, np.ndarray):
                 continue
-            axis = 1 if name in ("past", "told") else 0
-            shape = list(array.shape)
-            shape[axis] = capacity
-            new = np.zeros(shape, array.dtype)
-            new[tuple(slice(0, size) for size in array.shape)] = array
-            setattr(self, name, new)
+            setattr(self, name, grown(array, capacity, axis=1 if name in ("past", "told") else 0))
         for row in range(max(1, had), capacity):
             heapq.heappush(self._free, row)

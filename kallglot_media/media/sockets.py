@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kallglot_media.media.lanes import NAME_BYTES, Arrivals, Slots, beginnings_of, name_of
-from kallglot_media.media.rows import LOCKED_BYTES, PACKET, PACKET_BYTES
+from kallglot_media.media.rows import LOCKED_BYTES, PACKET, PACKET_BYTES, grown
 from kallglot_media.media.source_lock import Address
 from kallglot_media.media.uring import MSGHDR, RECVMSG, SENDMSG, SQE, Uring, words_of
 
@@ -168,13 +168,9 @@ class RingSockets:
         self._grow(64)
 
     def _grow(self, rows: int) -> None:
-        had = self._rows
         self._rows = rows
         for name in ("_fds", "_remotes", "_remote_bytes"):
-            old = getattr(self, name)
-            new = np.zeros((rows, *old.shape[1:]), old.dtype)
-            new[:had] = old
-            setattr(self, name, new)
+            setattr(self, name, grown(getattr(self, name), rows))
         self._datagrams = np.zeros((rows, DATAGRAM_BYTES), np.uint8)
         self._sources = np.zeros((rows, NAME_BYTES), np.uint8)
         self._controls = np.zeros((rows, _ANCILLARY_BYTES), np.uint8)

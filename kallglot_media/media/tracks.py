@@ -6,9 +6,9 @@ import heapq
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from kallglot_media.audio.pcm import Pcm16
+from kallglot_media.media.rows import grown
 from kallglot_media.modes.plan import Party, Plan
 
 CHUNK_FRAMES = 25
@@ -139,9 +139,6 @@ class Tracks:
         had = len(self._start)
         rows = max(8, 2 * had)
         for name in ("_pcm", "_left", "_right", "_start", "_end", "_first_sample"):
-            old: npt.NDArray[np.generic] = getattr(self, name)
-            new = np.zeros((rows, *old.shape[1:]), old.dtype)
-            new[:had] = old
-            setattr(self, name, new)
+            setattr(self, name, grown(getattr(self, name), rows))
         for row in range(had, rows):
             heapq.heappush(self._free, row)

@@ -22,7 +22,7 @@ from kallglot_media.audio.segment import Ended, Grew, SegmentEvent, Started
 from kallglot_media.media.cutter import Cutter
 from kallglot_media.media.leg import Leg
 from kallglot_media.media.messages import FromMedia, SpeechDropped, SpeechGrew, SpeechStarted, Utterance
-from kallglot_media.media.rows import FRAME_SAMPLES, PAST_FRAMES, RATE_HZ, Rows
+from kallglot_media.media.rows import FRAME_SAMPLES, PAST_FRAMES, RATE_HZ, Rows, grown
 
 _FRAME_BYTES = 2 * FRAME_SAMPLES
 _COMPARE_TICKS = 2  # comparing takes longer than all else that a leg needs in a tick
@@ -87,8 +87,6 @@ class Watch:
     def look(self, heard: Pcm16, levels: npt.NDArray[np.float32], tick: int) -> list[FromMedia]:
         """SpeechStarted, SpeechGrew and Utterance in this tick. heard: int16[high, 160]; levels: float32[high]."""
         slots = self._slots
-        if self._tick != tick:  # the first of all
-            self._from[slots] = self._tick = tick
         self._tick = tick + 1
         if not slots.size:
             return []
@@ -108,7 +106,8 @@ class Watch:
 
     def skip(self, ticks: int) -> list[FromMedia]:
         """So many are left out, and what was heard before them will be forgotten."""
-        events = [event for slot in self._awake() for event in self._push(slot, self._tick - 1)]
+        awake = self._slots[~self._asleep[self._slots]].tolist()
+        events = [event for slot in awake for event in self._push(slot, self._tick - 1)]
         self._due[:] = 0  # the hole may end an utterance
         self._tick += ticks
         self._from[self._slots] = self._tick
@@ -125,10 +124,6 @@ class Watch:
         for piece in leg.cutter.segmenter.flush():
             events += as_messages(leg, piece)
         return events
-
-    def _awake(self) -> list[int]:
-        awake: list[int] = self._slots[~self._asleep[self._slots]].tolist()
-        return awake
 
     # ── one tick ─────────────────────────────────────────────────────────────────
 
@@ -218,9 +213,7 @@ class Watch:
     def _grow(self, high: int) -> None:
         for name, array in list(vars(self).items()):
             if isinstance(array, np.ndarray) and name not in ("_slots", "_floors", "_places"):
-                new = np.zeros((*array.shape[:-1], max(64, 2 * high)), array.dtype)
-                new[..., : array.shape[-1]] = array
-                setattr(self, name, new)
+                setattr(self, name, grown(array, max(64, 2 * high), axis=-1))
 
 
 def as_messages(leg: Leg, piece: SegmentEvent) -> list[FromMedia]:

@@ -1,4 +1,4 @@
-"""How a recogniser is used, and when its words are not believed: its own rules, from kallglot.json."""
+"""How a recogniser is used, when its words are not believed (its own rules, from kallglot.json), and its languages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from kallglot_media.speech.errors import SpeechSetupError
 from kallglot_media.speech.models import Model, read_json
+from kallglot_media.speech.types import RECOGNIZER_RATE_HZ
+
+SWITCH_PROB = 0.85
+SWITCH_S = 0.8
+"""Somebody who has spoken one language so far is only believed to speak another with this much to go by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +57,15 @@ def guards_of(model: Model) -> Guards:
         return Guards(**{**said, "languages": tuple(said.get("languages", ()))})
     except TypeError as error:
         raise SpeechSetupError(str(own), str(error), "correct it, or take the file away") from None
+
+
+def is_clearly(prob: float, samples: int) -> bool:
+    """Whether so much sound shows that somebody has changed over to another language."""
+    return prob >= SWITCH_PROB and samples >= SWITCH_S * RECOGNIZER_RATE_HZ
+
+
+def detectable(wanted: tuple[str, ...], known: tuple[str, ...]) -> frozenset[str]:
+    """Among which languages to look: those of the calls that the model knows; empty: all of Whisper's."""
+    if not wanted or not known:
+        return frozenset(wanted or known)
+    return frozenset(wanted) & frozenset(known) or frozenset(known)

@@ -28,7 +28,7 @@ from kallglot_media.speech.inventions import goes_in_circles, is_invented
 from kallglot_media.speech.model_check import check_recognizer
 from kallglot_media.speech.models import Model
 from kallglot_media.speech.pieced import compression_ratio, joined, later, words_of
-from kallglot_media.speech.recognizer_rules import guards_of
+from kallglot_media.speech.recognizer_rules import detectable, guards_of, is_clearly
 from kallglot_media.speech.settings import SpeechSettings
 from kallglot_media.speech.sound import led_in, may_be_speech, pieces, unheard_from_ms
 from kallglot_media.speech.types import (
@@ -55,10 +55,6 @@ LEAST_TOKENS = 12
 MOST_PROMPT_TOKENS = 100
 MOST_TOKENS = 448
 """Whisper's text positions, the prompt included."""
-
-SWITCH_PROB = 0.85
-SWITCH_S = 0.8
-"""Somebody who has spoken one language so far is only believed to speak another with this much to go by."""
 
 REPEATS_ABOVE = 2.4
 """gzip ratio of a text that says the same over and over; OpenAI's value."""
@@ -105,7 +101,7 @@ class WhisperRecognizer:
         self._guards = guards_of(model)
         self._compute_type = compute_type_for(settings.compute_type, weights_bytes(model.path))
         self._beam = settings.recognizer_beam or self._guards.beam
-        self._languages = _detectable(settings.languages, self._guards.languages)
+        self._languages = detectable(settings.languages, self._guards.languages)
         self._whisper = WhisperModel(
             str(model.path.absolute()),
             device="cpu",
@@ -235,7 +231,7 @@ class WhisperRecognizer:
             language = "en"  # a model that knows no other cannot be asked
         if language is None:
             language, language_prob = self._detect(output, hints.among)
-            if hints.usual and language != hints.usual and not _clearly(language_prob, len(wanted.pcm)):
+            if hints.usual and language != hints.usual and not is_clearly(language_prob, len(wanted.pcm)):
                 language, language_prob = hints.usual, 1.0 - language_prob
         return _Encoded(output, frames, language, language_prob, self._prompt(hints, language))
 
@@ -387,17 +383,6 @@ def _most_tokens(frames: int) -> int:
 def _stacked(outputs: Sequence[Any]) -> Any:
     """The encoder's outputs of several sounds as those of one batch."""
     return StorageView.from_array(np.concatenate([np.asarray(output, np.float32) for output in outputs]))
-
-
-def _clearly(prob: float, samples: int) -> bool:
-    return prob >= SWITCH_PROB and samples >= SWITCH_S * RECOGNIZER_RATE_HZ
-
-
-def _detectable(wanted: tuple[str, ...], known: tuple[str, ...]) -> frozenset[str]:
-    """Among which languages to look: those of the calls that the model knows; empty: all of Whisper's."""
-    if not wanted or not known:
-        return frozenset(wanted or known)
-    return frozenset(wanted) & frozenset(known) or frozenset(known)
 
 
 def _as_float(pcm: Pcm16) -> npt.NDArray[np.float32]:

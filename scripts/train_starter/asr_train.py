@@ -37,8 +37,8 @@ PIECES_FIRST, PIECES_LAST = 1.0, 0.2
 PHONES_FIRST, PHONES_LAST = 0.5, 0.05
 """Weights of the losses of what is heard at each position: every one is told, so they are learned in minutes."""
 
-LOOKING_FIRST, LOOKING_LAST = 0.6, 0.6
-"""Weights of the loss of looking elsewhere than at the piece that is written; to the end: words are cut off by it."""
+LOOKING = 0.6
+"""Weight of the loss of looking elsewhere than at the piece that is written; to the end: words are cut off by it."""
 
 AVERAGED_FROM, AVERAGE_DECAY = 0.5, 0.998
 SHORT_UNTIL, SHORT_FRAMES = 0.15, 550
@@ -143,11 +143,11 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.peak_rate, self.warm_up_steps, self.step, self.progress)
         made = losses(self.model, batch, self.device)
-        pieces, phones, looking = (
+        pieces, phones = (
             first + (last - first) * self.progress
-            for first, last in ((PIECES_FIRST, PIECES_LAST), (PHONES_FIRST, PHONES_LAST), (LOOKING_FIRST, LOOKING_LAST))
+            for first, last in ((PIECES_FIRST, PIECES_LAST), (PHONES_FIRST, PHONES_LAST))
         )
-        loss = made.decoder + pieces * made.pieces + phones * made.phones + looking * made.looking
+        loss = made.decoder + pieces * made.pieces + phones * made.phones + LOOKING * made.looking
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         now_s = time.monotonic()

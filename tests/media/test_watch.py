@@ -39,11 +39,11 @@ class Bench:
     def __init__(self, rules: SegmentRules, seed: int, *, legs: int = 3, guards: bool = False) -> None:
         self.rules, self.random = rules, random.Random(seed)
         self.rows = Rows()
-        self.legs = [self._leg(self.rows.take(), first_tick=n % 3) for n in range(legs)]
+        self.legs = [self._leg(self.rows.take(), first_tick=-(n % 3)) for n in range(legs)]
         self.plain = {leg.slot: Segmenter(rules) for leg in self.legs}
         self.watch = Watch(self.rows, guards=guards)
         self.arrange()
-        self.tick = 3
+        self.tick = 0
         self.state = {leg.slot: SILENCE for leg in self.legs}
         self.burst: list[Any] = []
         self.at_once: list[Any] = []
